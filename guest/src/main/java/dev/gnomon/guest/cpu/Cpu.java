@@ -1,0 +1,257 @@
+package dev.gnomon.guest.cpu;
+
+import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.mmu.Mmu;
+import dev.gnomon.guest.mmu.Status;
+
+/**
+ * State of one virtual processor as the guest sees it, and its ties to the rest of the machine. Plain fields, because every part of the processor
+ * reads them; what must stay consistent goes through a method: {@link #setRflags}, {@link #setCpl}, {@link #updateMode}.
+ */
+public final class Cpu {
+  // Register slots of regs[]: the sixteen general-purpose registers in encoding order, then the interpreter's own.
+  public static final int RAX = 0;
+  public static final int RCX = 1;
+  public static final int RDX = 2;
+  public static final int RBX = 3;
+  public static final int RSP = 4;
+  public static final int RBP = 5;
+  public static final int RSI = 6;
+  public static final int RDI = 7;
+  /** Always zero: the absent base, index or register operand of a micro-op. */
+  public static final int ZERO = 16;
+  /** Where results go that nobody wants. */
+  public static final int SINK = 17;
+  /** Temporaries that live within one instruction. */
+  public static final int T0 = 18;
+  public static final int T1 = 19;
+  public static final int T2 = 20;
+  public static final int REG_SLOTS = 32;
+
+  // Bits of codeMode: what a decoded block depends on besides its bytes.
+  /** CS.L = 1 in IA-32e mode. */
+  public static final int MODE_64 = 1;
+  /** Default operand and address size is 32 bits (CS.D), outside 64-bit mode. */
+  public static final int MODE_32 = 2;
+  /** DS, ES and SS have base 0, limit 4G−1 and allow reads and writes (always so in 64-bit mode). */
+  public static final int MODE_FLAT_DATA = 4;
+  /** CS covers the whole 4-GiB space (always so in 64-bit mode; its base may be any). */
+  public static final int MODE_FLAT_CODE = 8;
+  /** The stack pointer is ESP, not SP (SS.B; ignored in 64-bit mode). */
+  public static final int MODE_STACK32 = 16;
+  /** CR0.PE = 0 or EFLAGS.VM = 1. */
+  public static final int MODE_REAL = 32;
+  /** CPL 3, so that privileged instructions are decoded to a fault. */
+  public static final int MODE_USER = 64;
+
+  public final long[] regs = new long[REG_SLOTS];
+  /** Instruction pointer: offset in CS; in 64-bit mode the linear address. */
+  public long rip;
+  /** Lazy status flags, see {@link Flags}. */
+  public long flagResult = 1;
+  public long flagCarries;
+  /** RFLAGS without the status flags. */
+  public int systemFlags = Rflags.FIXED;
+
+  public final int[] selector = new int[Segments.COUNT];
+  public final long[] base = new long[Segments.COUNT];
+  /** Limits in bytes, zero-extended. */
+  public final long[] limit = new long[Segments.COUNT];
+  public final int[] rights = new int[Segments.COUNT];
+  public @Gva long gdtrBase;
+  public int gdtrLimit;
+  public @Gva long idtrBase;
+  public int idtrLimit;
+
+  public long cr0;
+  public @Gva long cr2;
+  public long cr3;
+  public long cr4;
+  public int cr8;
+  public long efer;
+  public final long[] dr = new long[8];
+  public long star;
+  public long lstar;
+  public long cstar;
+  public long fmask;
+  public long kernelGsBase;
+  public long sysenterCs;
+  public long sysenterEsp;
+  public long sysenterEip;
+  public long pat;
+  public long apicBase;
+  public long tscAux;
+  /** Added to the virtual clock to give the TSC. */
+  public long tscOffset;
+
+  /** Current privilege level, 0 to 3 (3 in virtual-8086 mode). Change it by {@link #setCpl}. */
+  public int cpl;
+  /** MODE_* bits; kept by {@link #updateMode}. */
+  public int codeMode;
+
+  /** Interruptibility: blocking by STI or by MOV SS for one instruction, and by NMI until IRET. */
+  public boolean blockedBySti;
+  public boolean blockedByMovSs;
+  public boolean blockedByNmi;
+  public boolean halted;
+  /** An NMI was signalled and not yet taken. */
+  public boolean nmiPending;
+
+  // The event being delivered or injected; kept until its last stack write (SDM, "Event Injection" and "IDT-vectoring").
+  public boolean eventPending;
+  public int eventVector;
+  public int eventType;
+  public boolean eventHasErrorCode;
+  public int eventErrorCode;
+  /** Length of the instruction behind a software interrupt or exception: the return address lies that much further. */
+  public int eventLength;
+
+  // The exception that an instruction raised, valid when a step yields Status.FAULT.
+  public int faultVector;
+  public int faultErrorCode;
+  /** Linear address of a #PF. */
+  public @Gva long faultAddress;
+
+  /** Value of the last slow load. */
+  public long value;
+  /** Linear address computed by the last segmentation check. */
+  public @Gva long linear;
+
+  /** Instructions retired since reset; exact whenever a device, RDTSC or the hypervisor looks. */
+  public long retired;
+  /** Virtual nanoseconds per retired instruction. */
+  public long nsPerInstruction = 1;
+  /** Virtual time that HLT skipped, nanoseconds. */
+  public long skippedNs;
+
+  public final ExitInfo exit = new ExitInfo();
+  public final Intercepts intercepts = new Intercepts();
+  public final HostMemory memory;
+  public final Mmu mmu;
+  public Bus bus;
+  public InterruptSource interrupts;
+  public Cpuid cpuid;
+  /** Null if nobody looks. */
+  public Observer observer;
+
+  public Cpu(HostMemory memory, Mmu mmu) {
+    this.memory = memory;
+    this.mmu = mmu;
+  }
+
+  /** Virtual time in nanoseconds. */
+  public long now() {
+    return retired * nsPerInstruction + skippedNs;
+  }
+
+  /** Time-stamp counter: one tick a virtual nanosecond. */
+  public long tsc() {
+    return now() + tscOffset;
+  }
+
+  public long rflags() {
+    return systemFlags | Flags.pack(flagResult, flagCarries);
+  }
+
+  /** Sets all of RFLAGS; reserved bits are forced to their fixed values. */
+  public void setRflags(long rflags) {
+    setStatusFlags((int) rflags);
+    setSystemFlags((int) rflags);
+  }
+
+  /** Sets the six status flags only. */
+  public void setStatusFlags(int rflags) {
+    flagResult = Flags.resultFor(rflags);
+    flagCarries = Flags.carriesFor(rflags);
+  }
+
+  /** Sets RFLAGS but for the status flags; VM and AC change how addresses are checked. */
+  public void setSystemFlags(int rflags) {
+    int old = systemFlags;
+    systemFlags = rflags & Rflags.DEFINED & ~Rflags.STATUS | Rflags.FIXED;
+    if (((old ^ systemFlags) & (Rflags.AC | Rflags.VM)) != 0) {
+      updateMode();
+    }
+  }
+
+  public void setCpl(int level) {
+    cpl = level;
+    updateMode();
+  }
+
+  public boolean longMode() {
+    return (efer & ControlRegister.EFER_LMA) != 0;
+  }
+
+  public boolean code64() {
+    return (codeMode & MODE_64) != 0;
+  }
+
+  public boolean protectedMode() {
+    return (cr0 & ControlRegister.CR0_PE) != 0;
+  }
+
+  public boolean v86() {
+    return (systemFlags & Rflags.VM) != 0;
+  }
+
+  public int iopl() {
+    return systemFlags >> Rflags.IOPL_SHIFT & 3;
+  }
+
+  /** Recomputes what follows from CR0, EFER, the segments, CPL and AC; call after any of them changed. */
+  public void updateMode() {
+    boolean ia32e = longMode();
+    int mode = 0;
+    if (ia32e && (rights[Segments.CS] & Segments.L) != 0) {
+      mode = MODE_64 | MODE_FLAT_DATA | MODE_FLAT_CODE;
+    } else {
+      if ((rights[Segments.CS] & Segments.DB) != 0) {
+        mode |= MODE_32;
+      }
+      if ((rights[Segments.SS] & Segments.DB) != 0) {
+        mode |= MODE_STACK32;
+      }
+      if (flatData(Segments.DS) && flatData(Segments.ES) && flatData(Segments.SS)) {
+        mode |= MODE_FLAT_DATA;
+      }
+      if (limit[Segments.CS] == 0xFFFF_FFFFL) {
+        mode |= MODE_FLAT_CODE;
+      }
+      if (!protectedMode() || v86()) {
+        mode |= MODE_REAL;
+      }
+    }
+    if (cpl == 3) {
+      mode |= MODE_USER;
+    }
+    codeMode = mode;
+    mmu.select(cpl == 3, (systemFlags & Rflags.AC) != 0);
+  }
+
+  private boolean flatData(int segment) {
+    int r = rights[segment];
+    return base[segment] == 0 && limit[segment] == 0xFFFF_FFFFL
+        && (r & (Segments.UNUSABLE | Segments.P | Segments.S | Segments.TYPE_CODE | Segments.TYPE_EXPAND_DOWN | Segments.TYPE_WRITABLE))
+            == (Segments.P | Segments.S | Segments.TYPE_WRITABLE);
+  }
+
+  /** Records an exception with no error code. @return {@link Status#FAULT} */
+  public int fault(int vector) {
+    return fault(vector, 0);
+  }
+
+  /** Records an exception. @return {@link Status#FAULT} */
+  public int fault(int vector, int errorCode) {
+    faultVector = vector;
+    faultErrorCode = errorCode;
+    return Status.FAULT;
+  }
+
+  /** Records a #PF. @return {@link Status#FAULT} */
+  public int pageFault(@Gva long gva, int errorCode) {
+    faultAddress = gva;
+    return fault(Vector.PF, errorCode);
+  }
+}

@@ -1,0 +1,5 @@
+package dev.gnomon.guest.cpu;
+
+/** CPUID leaves. */
+public final class Cpuid {
+}

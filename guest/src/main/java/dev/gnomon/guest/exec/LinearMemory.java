@@ -1,0 +1,194 @@
+package dev.gnomon.guest.exec;
+
+import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.mmu.Access;
+import dev.gnomon.guest.mmu.Mmu;
+import dev.gnomon.guest.mmu.Status;
+
+/**
+ * Slow loads and stores by linear address: everything that the soft TLB's one branch turned away, and all accesses of complex instructions.
+ * A page-crossing access translates both pages before it touches either. Devices are reached only by an instruction that is alone in its block
+ * ({@link #alone}), so that the clock is exact and nothing before it in the block can be lost; otherwise the answer is {@link Status#RESTART}.
+ */
+public final class LinearMemory {
+  private final Cpu cpu;
+  private final Mmu mmu;
+  private final HostMemory memory;
+  /** The instruction being executed is the only one of its block. */
+  public boolean alone;
+  /** Set by the code cache when a write hit bytes of the block being executed. */
+  public boolean codeChanged;
+
+  public LinearMemory(Cpu cpu) {
+    this.cpu = cpu;
+    this.mmu = cpu.mmu;
+    this.memory = cpu.memory;
+  }
+
+  /** Explicit data load in the current mode; the zero-extended value is in {@code cpu.value}. @return status */
+  public int load(@Gva long gva, int size) {
+    return read(gva, size, mmu.dataAccess);
+  }
+
+  /** Explicit data store in the current mode. @return status */
+  public int store(@Gva long gva, int size, long value) {
+    return write(gva, size, value, mmu.dataAccess);
+  }
+
+  /** Loads for a read-modify-write: checks write rights, and all that a following store of the same bytes could still refuse. */
+  public int loadForWrite(@Gva long gva, int size) {
+    int status = probe(gva, size, mmu.dataAccess | Access.WRITE);
+    return status < 0 ? status : read(gva, size, mmu.dataAccess | Access.WRITE);
+  }
+
+  /** @param access mode bits of {@link Access}; WRITE too if the read belongs to a read-modify-write. @return status; value in {@code cpu.value} */
+  public int read(@Gva long gva, int size, int access) {
+    if (((int) gva & HostMemory.FRAME_SIZE - 1) + size > HostMemory.FRAME_SIZE) {
+      return readCrossing(gva, size, access);
+    }
+    long hpa = mmu.translate(gva, access);
+    if (hpa < 0) {
+      return failed(hpa);
+    }
+    int offset = memory.offset(hpa);
+    if (offset >= 0) {
+      cpu.value = memory.load(offset, size);
+      return Status.OK;
+    }
+    if (!alone) {
+      return Status.RESTART;
+    }
+    cpu.value = cpu.bus.mmioRead(hpa, size);
+    return Status.OK;
+  }
+
+  public int write(@Gva long gva, int size, long value, int access) {
+    if (((int) gva & HostMemory.FRAME_SIZE - 1) + size > HostMemory.FRAME_SIZE) {
+      return writeCrossing(gva, size, value, access);
+    }
+    long hpa = mmu.translate(gva, access | Access.WRITE);
+    if (hpa < 0) {
+      return failed(hpa);
+    }
+    return writePhysical(hpa, size, value);
+  }
+
+  /** Checks that a write of {@code size} bytes would succeed, and does nothing else. */
+  public int probe(@Gva long gva, int size, int access) {
+    long hpa = mmu.translate(gva, access);
+    if (hpa < 0) {
+      return failed(hpa);
+    }
+    int status = (access & Access.WRITE) != 0 ? writeReady(hpa, size) : Status.OK;
+    int first = HostMemory.FRAME_SIZE - ((int) gva & HostMemory.FRAME_SIZE - 1);
+    if (status < 0 || first >= size) {
+      return status;
+    }
+    hpa = mmu.translate(next(gva, first), access);
+    return hpa < 0 ? failed(hpa) : (access & Access.WRITE) != 0 ? writeReady(hpa, size - first) : Status.OK;
+  }
+
+  private int writePhysical(long hpa, int size, long value) {
+    int status = writeReady(hpa, size);
+    if (status < 0) {
+      return status;
+    }
+    int offset = memory.offset(hpa);
+    if (offset >= 0) {
+      memory.store(offset, size, value);
+    } else {
+      cpu.bus.mmioWrite(hpa, size, value);
+    }
+    return Status.OK;
+  }
+
+  /** Whether the bytes can be written now; tells the write listener of flagged frames. */
+  private int writeReady(long hpa, int size) {
+    int offset = memory.offset(hpa);
+    if (offset < 0) {
+      return alone ? Status.OK : Status.RESTART;
+    }
+    if (memory.frameFlags(offset >>> HostMemory.FRAME_SHIFT) != 0) {
+      int inFrame = Math.min(size, HostMemory.FRAME_SIZE - (offset & HostMemory.FRAME_SIZE - 1));
+      memory.beforeWrite(offset, inFrame);
+      if (codeChanged && !alone) {
+        return Status.RESTART;
+      }
+    }
+    return Status.OK;
+  }
+
+  private int readCrossing(@Gva long gva, int size, int access) {
+    int first = HostMemory.FRAME_SIZE - ((int) gva & HostMemory.FRAME_SIZE - 1);
+    long low = mmu.translate(gva, access);
+    if (low < 0) {
+      return failed(low);
+    }
+    long high = mmu.translate(next(gva, first), access);
+    if (high < 0) {
+      return failed(high);
+    }
+    if (!alone && (memory.offset(low) < 0 || memory.offset(high) < 0)) {
+      return Status.RESTART;
+    }
+    long value = 0;
+    for (int i = 0; i < size; i++) {
+      long hpa = i < first ? low + i : high + i - first;
+      int offset = memory.offset(hpa);
+      long b = offset >= 0 ? memory.get8(offset) & 0xFF : cpu.bus.mmioRead(hpa, 1);
+      value |= b << 8 * i;
+    }
+    cpu.value = value;
+    return Status.OK;
+  }
+
+  private int writeCrossing(@Gva long gva, int size, long value, int access) {
+    int first = HostMemory.FRAME_SIZE - ((int) gva & HostMemory.FRAME_SIZE - 1);
+    long low = mmu.translate(gva, access | Access.WRITE);
+    if (low < 0) {
+      return failed(low);
+    }
+    long high = mmu.translate(next(gva, first), access | Access.WRITE);
+    if (high < 0) {
+      return failed(high);
+    }
+    int status = writeReady(low, first);
+    if (status == Status.OK) {
+      status = writeReady(high, size - first);
+    }
+    if (status < 0) {
+      return status;
+    }
+    for (int i = 0; i < size; i++) {
+      long hpa = i < first ? low + i : high + i - first;
+      int offset = memory.offset(hpa);
+      if (offset >= 0) {
+        memory.set8(offset, (byte) (value >>> 8 * i));
+      } else {
+        cpu.bus.mmioWrite(hpa, 1, value >>> 8 * i & 0xFF);
+      }
+    }
+    return Status.OK;
+  }
+
+  /** The address behind a page crossing; outside 64-bit mode it wraps at 4 GiB. */
+  private @Gva long next(@Gva long gva, int bytes) {
+    long g = gva + bytes;
+    return cpu.code64() ? g : g & 0xFFFF_FFFFL;
+  }
+
+  /** Turns a failed translation into the processor's fault or exit record. */
+  int failed(long status) {
+    if (status == Status.FAULT) {
+      return cpu.pageFault(mmu.walk.gva, mmu.walk.errorCode);
+    }
+    cpu.exit.clear();
+    cpu.exit.reason = mmu.walk.exitReason;
+    cpu.exit.qualification = mmu.walk.exitQualification;
+    cpu.exit.guestLinear = mmu.walk.gva;
+    cpu.exit.guestPhysical = mmu.walk.exitGpa;
+    return Status.EXIT;
+  }
+}

@@ -1,0 +1,13 @@
+package dev.gnomon.guest.memory;
+
+import java.lang.annotation.Documented;
+import java.lang.annotation.ElementType;
+import java.lang.annotation.Retention;
+import java.lang.annotation.RetentionPolicy;
+import java.lang.annotation.Target;
+
+/** Marks a {@code long} that is a host-physical address in the modelled host memory. */
+@Documented
+@Retention(RetentionPolicy.CLASS)
+@Target({ElementType.TYPE_USE, ElementType.TYPE_PARAMETER})
+public @interface Hpa {}

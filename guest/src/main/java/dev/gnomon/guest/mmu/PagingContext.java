@@ -1,0 +1,32 @@
+package dev.gnomon.guest.mmu;
+
+import dev.gnomon.guest.memory.Gpa;
+
+/**
+ * What the walker needs to know of the control registers in force on the hardware. Natively and under EPT they are the guest's own; under
+ * shadow paging the hypervisor sets them (root = shadow root, WP = 1, NXE = 1), apart from what the guest sees.
+ */
+public final class PagingContext {
+  /** CR0.PG = 0: linear = physical. */
+  public static final int NONE = 0;
+  /** 2 levels of 4-byte entries. */
+  public static final int LEGACY = 1;
+  /** 3 levels, the top one in four registers. */
+  public static final int PAE = 2;
+  /** 4 levels (IA-32e). */
+  public static final int LONG4 = 3;
+
+  public int mode = NONE;
+  /** Physical address of the top table (CR3 without its flags); under EPT a guest-physical, otherwise a host-physical address. */
+  public @Gpa long root;
+  /** PDPTE registers, PAE only. */
+  public final long[] pdpte = new long[4];
+  /** PCID of the current context, 0 unless CR4.PCIDE. */
+  public int pcid;
+  public boolean wp;
+  public boolean nxe;
+  public boolean smep;
+  public boolean smap;
+  public boolean pse;
+  public boolean pge;
+}

@@ -1,0 +1,33 @@
+package dev.gnomon.guest.mmu;
+
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.memory.Hpa;
+
+/**
+ * Guest-physical to host-physical translation under a guest walk: EPT for the hardware, memory slots for the hypervisor's own walks.
+ * Natively there is none.
+ */
+public interface SecondStage {
+  /** The access is to a guest paging-structure entry on behalf of a linear address. */
+  int TABLE = 1 << 12;
+  /** With {@link #TABLE}: the entry's A or D flag is about to be written (a read and write). */
+  int TABLE_UPDATE = 1 << 13;
+  /** No linear address stands behind the access (PDPTE load by MOV to CR). */
+  int NO_LINEAR = 1 << 14;
+
+  /**
+   * Translates one guest-physical address.
+   *
+   * @param gpa guest-physical address of the byte or entry
+   * @param gva linear address behind the access, for the exit qualification
+   * @param access WRITE and FETCH of {@link Access} and the bits above
+   * @param out on success: {@code pageShift}, {@code rights} (READABLE, STAGE_WRITABLE, EXECUTABLE, DIRTY), {@code memoryType} of the mapping; its
+   *     {@code references} grows by the entries read; on failure the exit group
+   * @return {@code hpa} or {@link Status#EXIT}
+   */
+  long translate(@Gpa long gpa, @Gva long gva, int access, Translation out);
+
+  /** Side-effect-free twin. */
+  long peek(@Gpa long gpa, @Gva long gva, int access, Translation out, WalkObserver steps);
+}

@@ -1,0 +1,83 @@
+package dev.gnomon.guest.mmu;
+
+import dev.gnomon.guest.memory.Gva;
+import java.util.Arrays;
+
+/**
+ * Host-speed cache from linear pages to offsets in host memory; never published and never more than the modelled TLB would allow. One packed
+ * entry a slot:
+ * <pre>
+ *  63             28   27         9   8:5      4            3           2:0
+ *  linear 63:28        frame offset   0        DENY_STORE   DENY_LOAD   0 (alignment is tested against these)
+ * </pre>
+ * Linear bits 27:12 are the index, xored with the ones above so that equal low bits do not clash. An entry is found, allowed and the access
+ * aligned exactly if {@code (entry ^ gva) & (TAG | size - 1) | entry & deny} is zero: one branch.
+ */
+public final class SoftTlb {
+  public static final int SIZE = 1 << 16;
+  public static final long TAG = -1L << 28;
+  public static final int DENY_LOAD = 1 << 3;
+  public static final int DENY_STORE = 1 << 4;
+  /** An entry that matches nothing: its tag is not the one of any address with that index, and it denies all. */
+  public static final long EMPTY = DENY_LOAD | DENY_STORE;
+  private static final int LOG_SIZE = 4096;
+
+  public final long[] entries = new long[SIZE];
+  private final int[] filled = new int[LOG_SIZE];
+  private int filledCount;
+
+  public SoftTlb() {
+    Arrays.fill(entries, EMPTY);
+  }
+
+  public static int index(@Gva long gva) {
+    return (int) (gva >>> 12 ^ gva >>> 28) & (SIZE - 1);
+  }
+
+  /** Offset in the store for an aligned access, or −1 on any miss. Static, on the array, so that the interpreter keeps it in a local. */
+  public static int probe(long[] entries, @Gva long gva, int sizeMask, int deny) {
+    long entry = entries[(int) (gva >>> 12 ^ gva >>> 28) & (SIZE - 1)];
+    return ((entry ^ gva) & (TAG | sizeMask) | entry & deny) == 0 ? (int) ((entry & 0x0FFF_FE00L) << 3) | (int) gva & 0xFFF : -1;
+  }
+
+  /** @param offset offset in the store of the page's frame, a multiple of 4096 */
+  public void fill(@Gva long gva, int offset, int deny) {
+    int index = index(gva);
+    entries[index] = gva & TAG | (long) offset >>> 3 | deny;
+    if (filledCount < LOG_SIZE) {
+      filled[filledCount] = index;
+    }
+    filledCount++;
+  }
+
+  /** Drops one 4-KiB page. */
+  public void drop(@Gva long gva) {
+    int index = index(gva);
+    if (((entries[index] ^ gva) & TAG) == 0) {
+      entries[index] = EMPTY;
+    }
+  }
+
+  public void flush() {
+    if (filledCount > LOG_SIZE) {
+      Arrays.fill(entries, EMPTY);
+    } else {
+      for (int i = 0; i < filledCount; i++) {
+        entries[filled[i]] = EMPTY;
+      }
+    }
+    filledCount = 0;
+  }
+
+  /** Denies stores to a frame that is no longer plain memory (code was decoded from it, or it is watched). */
+  public void denyStores(int offset) {
+    long frame = (long) offset >>> 3;
+    int n = filledCount > LOG_SIZE ? SIZE : filledCount;
+    for (int i = 0; i < n; i++) {
+      int index = filledCount > LOG_SIZE ? i : filled[i];
+      if ((entries[index] & 0x0FFF_FE00L) == frame && entries[index] != EMPTY) {
+        entries[index] |= DENY_STORE;
+      }
+    }
+  }
+}

@@ -1,0 +1,45 @@
+package dev.gnomon.guest.mmu;
+
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.memory.Hpa;
+
+/**
+ * Reused result of one translation. After success the first group is valid; after {@link Status#FAULT} the code and {@code gva}; after
+ * {@link Status#EXIT} the exit group.
+ */
+public final class Translation {
+  /** R/W over all levels of the guest's (or shadow) tables. Rights are combined over all levels. */
+  public static final int WRITABLE = 1;
+  public static final int USER = 2;
+  public static final int EXECUTABLE = 4;
+  public static final int GLOBAL = 8;
+  /** D is set wherever a write would set it, so that a write needs no further walk. */
+  public static final int DIRTY = 16;
+  /** Reads are allowed; clear only for execute-only EPT mappings. */
+  public static final int READABLE = 32;
+  /** The second stage allows writes (always so without one); {@link #WRITABLE} is the guest's R/W alone, which CR0.WP = 0 can overrule. */
+  public static final int STAGE_WRITABLE = 64;
+
+  public @Gva long gva;
+  /** Host-physical address of the byte. */
+  public @Hpa long hpa;
+  /** Guest-physical address of the byte (equal to {@code hpa} natively). */
+  public @Gpa long gpa;
+  /** log2 of the largest page for which the translation holds (smaller of guest and host page): 12, 21, 22 or 30. */
+  public int pageShift;
+  public int rights;
+  /** Memory type, PAT encoding (0 UC, 1 WC, 4 WT, 5 WP, 6 WB). */
+  public int memoryType;
+  /** Paging-structure references made by this walk, guest and EPT together. */
+  public int references;
+
+  /** Page-fault error code (see {@link PageFaultCode}). */
+  public int errorCode;
+
+  /** VMX basic exit reason: 48 EPT violation, 49 EPT misconfiguration. */
+  public int exitReason;
+  public long exitQualification;
+  /** Guest-physical address that the exit reports. */
+  public @Gpa long exitGpa;
+}
