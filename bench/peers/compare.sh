@@ -58,7 +58,7 @@ examples:
   bench/peers/compare.sh
   bench/peers/compare.sh --peers gnomon-native,qemu
   bench/peers/compare.sh --peers gnomon-native,gnomon-count --workloads alu --rounds 3
-  bench/peers/compare.sh --size qemu/alu=100000000:3000000000 --out json:/tmp/peers.json --out md:/tmp/peers.md
+  bench/peers/compare.sh --size qemu/alu=100000000:3000000000 --out json:peers.json --out md:peers.md
   JAVA=/opt/jdk-25/bin/java JAVA_OPTS=-XX:+UseSerialGC bench/peers/compare.sh --peers gnomon-native
   GNOMON_RUN='run --kernel {kernel} --append {append} --mode {mode} {count}' bench/peers/compare.sh
 
@@ -141,7 +141,7 @@ missing_for() {
       first=${GNOMON%% *}
       need_command "$first" openjdk-17-jre-headless
       case $GNOMON in
-        *"$GNOMON_JAR"*) need_file "$GNOMON_JAR" "(none: run mvn package)" ;;
+        *"$GNOMON_JAR"*) need_file "$GNOMON_JAR" "-" ;;
       esac ;;
     qemu) need_command "$QEMU" qemu-system-x86 ;;
     bochs)
@@ -160,8 +160,11 @@ check_available() {
   local missing packages
   missing=$(missing_for "$1")
   [ -z "$missing" ] && return 0
-  packages=$(cut -f2 <<<"$missing" | sort -u | tr '\n' ' ')
-  message "$1: missing $(cut -f1 <<<"$missing" | tr '\n' ' ')- Debian packages: ${packages% }"
+  packages=$(cut -f2 <<<"$missing" | grep -v '^-$' | sort -u | tr '\n' ' ')
+  message "$1: missing $(cut -f1 <<<"$missing" | paste -s -d ' ')${packages:+; Debian packages: ${packages% }}"
+  case $missing in
+    *$'\t-'*) message "mvn package builds $GNOMON_JAR" ;;
+  esac
   return 1
 }
 

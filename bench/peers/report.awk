@@ -13,7 +13,7 @@ BEGIN {
   # name; workload; peer whose time is divided; peer whose time divides; bound's direction; bound
   demand("ALU: instruction rate of native over Bochs", "alu", "bochs", "gnomon-native", ">=", 2.5)
   demand("chase: time of native over TCG", "chase", "gnomon-native", "qemu", "<=", 0.8)
-  demand("churn: time of native over TCG", "churn", "gnomon-native", "qemu", "<=", 0.3333)
+  demand("churn: time of native over TCG", "churn", "gnomon-native", "qemu", "<=", 1 / 3)
   demand("ALU: time of EPT over native", "alu", "gnomon-ept", "gnomon-native", "<=", 1.5)
   demand("chase: time of EPT over native", "chase", "gnomon-ept", "gnomon-native", "<=", 1.5)
   demand("churn: time of EPT over native", "churn", "gnomon-ept", "gnomon-native", "<=", 1.5)
@@ -110,11 +110,11 @@ END {
     ", \"qemu\": " quote(ENVIRON["version_qemu"]) ", \"bochs\": " quote(ENVIRON["version_bochs"]) "},\n")
   emit("  \"rounds\": " rounds ",\n  \"results\": [")
 
-  print "Host: " ENVIRON["host_cpu"] ", " ENVIRON["host_cpus"] " CPUs, " ENVIRON["host_os"] ".  "
-  print "Rounds: " rounds ", interleaved; CPU time of a long run minus that of a short one; median (min–max)."
-  if (ENVIRON["version_java"] != "") print "Java: " ENVIRON["version_java"] ".  "
-  if (ENVIRON["version_qemu"] != "") print "QEMU: " ENVIRON["version_qemu"] ".  "
-  if (ENVIRON["version_bochs"] != "") print "Bochs: " ENVIRON["version_bochs"] ".  "
+  print "- Host: " ENVIRON["host_cpu"] ", " ENVIRON["host_cpus"] " CPUs, " ENVIRON["host_os"] "."
+  print "- Rounds: " rounds ", interleaved; CPU time of a long run minus that of a short one; median (min–max)."
+  if (ENVIRON["version_java"] != "") print "- Java: " ENVIRON["version_java"] "."
+  if (ENVIRON["version_qemu"] != "") print "- QEMU: " ENVIRON["version_qemu"] "."
+  if (ENVIRON["version_bochs"] != "") print "- Bochs: " ENVIRON["version_bochs"] "."
   print ""
   header = "| peer |"
   rule = "|---|"
@@ -172,7 +172,7 @@ END {
     }
     bound = demand_direction[d] " " number(demand_bound[d])
     emit(separator "    {\"name\": " quote(demand_name[d]) ", \"direction\": " quote(demand_direction[d]) \
-      ", \"bound\": " demand_bound[d] ", \"samples\": " n)
+      ", \"bound\": " sprintf("%.6g", demand_bound[d]) ", \"samples\": " n)
     separator = ",\n"
     if (n == 0) {
       print "| " demand_name[d] " | " bound " | – | not measured |"
@@ -196,7 +196,12 @@ END {
       ", \"long_wall_s\": " f[9] "}")
     separator = ",\n"
   }
-  emit("\n  ],\n  \"failed\": " quote(failed) "\n}\n")
+  emit("\n  ],\n  \"failed\": [")
+  failures = split(failed, failure, " ")
+  for (i = 1; i <= failures; i++) {
+    emit((i > 1 ? ", " : "") quote(failure[i]))
+  }
+  emit("]\n}\n")
   close(json)
   if (failed != "") {
     print "compare.sh: failed runs: " failed > "/dev/stderr"

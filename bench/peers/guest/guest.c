@@ -260,7 +260,7 @@ void guest_main(unsigned magic, const struct boot_information *boot) {
     fail("not started by a multiboot loader");
   }
   if ((boot->flags & BOOT_HAS_MEMORY) == 0 || boot->upper_kib < (ARENA_BASE + ARENA_BYTES) / 1024 - 1024) {
-    fail("memory: expected 128 MiB");
+    fail("memory: expected at least 96 MiB");
   }
   unsigned count;
   const char *line = (boot->flags & BOOT_HAS_COMMAND_LINE) != 0 ? boot->command_line : "";

@@ -65,7 +65,7 @@ abstract sealed class Encoder extends CodeBuffer permits MoveInstructions {
     modrm(opcode, operandSize, digit, rm, Immediate.NONE);
   }
 
-  /** Any instruction with a ModRM byte, its reg field a number 0 to 7, and an immediate of {@code immediateSize} bytes. */
+  /** Any instruction with a ModRM byte, its reg field a number 0 to 7, and an immediate of so many bytes. */
   public final void encode(int opcode, int operandSize, int digit, Operand rm, int immediateSize, long immediate) {
     modrm(opcode, operandSize, digit, rm, Immediate.of(immediateSize, immediate));
   }
@@ -124,7 +124,8 @@ abstract sealed class Encoder extends CodeBuffer permits MoveInstructions {
         throw new IllegalArgumentException(reg + ": expected a general-purpose register");
       }
       if (operand.size() != 0 && size != 0 && operand.size() != size) {
-        throw new IllegalArgumentException("operands of " + size + " and " + operand.size() + " bytes: expected one size");
+        throw new IllegalArgumentException(
+            "operands of " + size + " and " + operand.size() + " bytes: expected one size");
       }
       size = Math.max(size, operand.size());
     }
@@ -183,7 +184,8 @@ abstract sealed class Encoder extends CodeBuffer permits MoveInstructions {
     int rex = rex(operandSize, reg, rm);
     if (rex != 0) {
       if (bits != 64) {
-        throw new IllegalArgumentException("64-bit operand or register 8 to 15 in " + bits + "-bit code: " + describe(reg, rm));
+        throw new IllegalArgumentException(
+            "64-bit operand or register 8 to 15 in " + bits + "-bit code: " + describe(reg, rm));
       }
       if (isHighByte(reg) || isHighByte(rm)) {
         throw new IllegalArgumentException("AH to BH cannot be encoded with a REX prefix: " + describe(reg, rm));

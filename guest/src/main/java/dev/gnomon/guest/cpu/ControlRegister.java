@@ -1,5 +1,7 @@
 package dev.gnomon.guest.cpu;
 
+import dev.gnomon.guest.memory.HostMemory;
+
 /**
  * Control-register and EFER bits (SDM vol. 3A, "Control Registers" and "Extended Feature Enable Register").
  * <pre>
@@ -25,6 +27,10 @@ public final class ControlRegister {
   /** MOV to CR3 with CR4.PCIDE: keep the PCID's translations. */
   public static final long CR3_NO_FLUSH = 1L << 63;
   public static final long CR3_PCID = 0xFFFL;
+  /** Address of the top table in CR3: 2-level, PAE (32-byte aligned), IA-32e. */
+  public static final long CR3_ROOT_LEGACY = 0xFFFF_F000L;
+  public static final long CR3_ROOT_PAE = 0xFFFF_FFE0L;
+  public static final long CR3_ROOT_LONG = (1L << HostMemory.MAXPHYADDR) - 1 & ~0xFFFL;
 
   public static final long CR4_VME = 1L;
   public static final long CR4_PVI = 1L << 1;

@@ -3,6 +3,7 @@ package dev.gnomon.guest.cpu;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.Mmu;
+import dev.gnomon.guest.mmu.PagingContext;
 import dev.gnomon.guest.mmu.Status;
 
 /**
@@ -27,6 +28,9 @@ public final class Cpu {
   public static final int T0 = 18;
   public static final int T1 = 19;
   public static final int T2 = 20;
+  public static final int T3 = 21;
+  /** RIP of the running block's first instruction. */
+  public static final int RIP_BASE = 22;
   public static final int REG_SLOTS = 32;
 
   // Bits of codeMode: what a decoded block depends on besides its bytes.
@@ -84,6 +88,11 @@ public final class Cpu {
   public long tscAux;
   /** Added to the virtual clock to give the TSC. */
   public long tscOffset;
+  public long miscEnable = 1;
+  /** x87 control, status and tag words; the values are those that FNINIT gives. */
+  public int fpuControl = 0x37F;
+  public int fpuStatus;
+  public int fpuTag = 0xFFFF;
 
   /** Current privilege level, 0 to 3 (3 in virtual-8086 mode). Change it by {@link #setCpl}. */
   public int cpl;
@@ -97,6 +106,12 @@ public final class Cpu {
   public boolean halted;
   /** An NMI was signalled and not yet taken. */
   public boolean nmiPending;
+  /** Debug traps recorded for the instruction that runs, as DR6 bits; delivered behind it, dropped by an event before that. */
+  public int pendingDebug;
+  /** The instruction just executed loaded RF (IRET), so that its completion must not clear it. */
+  public boolean rfLoaded;
+  /** The fault just returned came from an IRET, which unblocks NMIs even so. */
+  public boolean faultUnblocksNmi;
 
   // The event being delivered or injected; kept until its last stack write (SDM, "Event Injection" and "IDT-vectoring").
   public boolean eventPending;
@@ -118,6 +133,9 @@ public final class Cpu {
   /** Linear address computed by the last segmentation check. */
   public @Gva long linear;
 
+  /** Ask the run loop to return at the next instruction boundary (a device changed its next deadline, or the host wants in). */
+  public volatile boolean stopRequested;
+
   /** Instructions retired since reset; exact whenever a device, RDTSC or the hypervisor looks. */
   public long retired;
   /** Virtual nanoseconds per retired instruction. */
@@ -131,7 +149,7 @@ public final class Cpu {
   public final Mmu mmu;
   public Bus bus;
   public InterruptSource interrupts;
-  public Cpuid cpuid;
+  public Cpuid cpuid = new Cpuid();
   /** Null if nobody looks. */
   public Observer observer;
 
@@ -235,6 +253,55 @@ public final class Cpu {
     return base[segment] == 0 && limit[segment] == 0xFFFF_FFFFL
         && (r & (Segments.UNUSABLE | Segments.P | Segments.S | Segments.TYPE_CODE | Segments.TYPE_EXPAND_DOWN | Segments.TYPE_WRITABLE))
             == (Segments.P | Segments.S | Segments.TYPE_WRITABLE);
+  }
+
+  /** Bits of the stack pointer that addresses use: SP, ESP or RSP. */
+  public long stackMask() {
+    return (codeMode & MODE_64) != 0 ? -1L : (codeMode & MODE_STACK32) != 0 ? 0xFFFF_FFFFL : 0xFFFFL;
+  }
+
+  /**
+   * Brings {@link Mmu#paging} in step with the guest's control registers, unless a hypervisor has taken it over. The PDPTE registers are not
+   * touched: they are loaded by {@link Mmu#loadPdptes}.
+   */
+  public void syncPaging() {
+    if (!mmu.pagingFollowsGuest) {
+      return;
+    }
+    PagingContext paging = mmu.paging;
+    boolean pae = (cr4 & ControlRegister.CR4_PAE) != 0;
+    if ((cr0 & ControlRegister.CR0_PG) == 0) {
+      paging.mode = PagingContext.NONE;
+      paging.root = 0;
+    } else if (longMode()) {
+      paging.mode = PagingContext.LONG4;
+      paging.root = cr3 & ControlRegister.CR3_ROOT_LONG;
+    } else {
+      paging.mode = pae ? PagingContext.PAE : PagingContext.LEGACY;
+      paging.root = cr3 & (pae ? ControlRegister.CR3_ROOT_PAE : ControlRegister.CR3_ROOT_LEGACY);
+    }
+    paging.pcid = (cr4 & ControlRegister.CR4_PCIDE) != 0 ? (int) (cr3 & ControlRegister.CR3_PCID) : 0;
+    paging.wp = (cr0 & ControlRegister.CR0_WP) != 0;
+    paging.nxe = (efer & ControlRegister.EFER_NXE) != 0;
+    paging.smep = (cr4 & ControlRegister.CR4_SMEP) != 0;
+    paging.smap = (cr4 & ControlRegister.CR4_SMAP) != 0;
+    paging.pse = (cr4 & ControlRegister.CR4_PSE) != 0;
+    paging.pge = (cr4 & ControlRegister.CR4_PGE) != 0;
+  }
+
+  /**
+   * Records a VM exit caused by an instruction.
+   *
+   * @param reason constant of {@link ExitReason}
+   * @param instructionLength bytes, 0 if the reason defines none
+   * @return {@link Status#EXIT}
+   */
+  public int vmExit(int reason, long qualification, int instructionLength) {
+    exit.clear();
+    exit.reason = reason;
+    exit.qualification = qualification;
+    exit.instructionLength = instructionLength;
+    return Status.EXIT;
   }
 
   /** Records an exception with no error code. @return {@link Status#FAULT} */

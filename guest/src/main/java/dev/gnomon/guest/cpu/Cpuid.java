@@ -1,5 +1,178 @@
 package dev.gnomon.guest.cpu;
 
-/** CPUID leaves. */
+import dev.gnomon.guest.memory.HostMemory;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+
+/**
+ * CPUID leaves of the processor (SDM vol. 2A, "CPUID"): a GenuineIntel, family 6, model 15, stepping 11, that offers exactly what works here. It has no
+ * x87, SSE, local APIC, MTRRs or machine check, and no hypervisor bit. The same in every mode of the machine.
+ *
+ * <p>A leaf is four registers, EAX, EBX, ECX, EDX. Leaves above the highest basic one give that one's data, as on Intel processors.
+ */
 public final class Cpuid {
+  public static final int EAX = 0;
+  public static final int EBX = 1;
+  public static final int ECX = 2;
+  public static final int EDX = 3;
+
+  private static final int MAX_BASIC = 0xB;
+  private static final int EXTENDED = 0x8000_0000;
+  private static final int MAX_EXTENDED = 8;
+  private static final int MAX_SUBLEAVES = 8;
+  private static final int LINEAR_ADDRESS_BITS = 48;
+  private static final String BRAND = "Gnomon virtual processor";
+  private static final int BRAND_BYTES = 48;
+
+  /** Family 6, model 15, stepping 11. */
+  private static final int SIGNATURE = 0x6FB;
+  // Leaf 1.
+  private static final int CLFLUSH_LINE = 8 << 8;
+  private static final int ONE_LOGICAL_PROCESSOR = 1 << 16;
+  private static final int ECX_CX16 = 1 << 13;
+  private static final int ECX_PCID = 1 << 17;
+  private static final int EDX_DE = 1 << 2;
+  private static final int EDX_PSE = 1 << 3;
+  private static final int EDX_TSC = 1 << 4;
+  private static final int EDX_MSR = 1 << 5;
+  private static final int EDX_PAE = 1 << 6;
+  private static final int EDX_CX8 = 1 << 8;
+  private static final int EDX_SEP = 1 << 11;
+  private static final int EDX_PGE = 1 << 13;
+  private static final int EDX_CMOV = 1 << 15;
+  private static final int EDX_PAT = 1 << 16;
+  private static final int EDX_PSE36 = 1 << 17;
+  private static final int EDX_CLFSH = 1 << 19;
+  // Leaf 7.
+  private static final int EBX_SMEP = 1 << 7;
+  private static final int EBX_INVPCID = 1 << 10;
+  private static final int EBX_SMAP = 1 << 20;
+  // Leaf 80000001H.
+  private static final int ECX_LAHF64 = 1;
+  private static final int EDX_SYSCALL = 1 << 11;
+  private static final int EDX_NX = 1 << 20;
+  private static final int EDX_PAGE1G = 1 << 26;
+  private static final int EDX_RDTSCP = 1 << 27;
+  private static final int EDX_LM = 1 << 29;
+  // Leaf 80000007H.
+  private static final int EDX_INVARIANT_TSC = 1 << 8;
+
+  /** Leaf 2 descriptors: 32 entries for large data pages, 64 for small ones, caches in leaf 4, and the count 1 that the first byte is. */
+  private static final int TLB_DESCRIPTORS = 0x5A03_FF01;
+  /** Leaf 2 descriptors: second-level TLB of 512 entries, 64 entries for small code pages. */
+  private static final int MORE_TLB_DESCRIPTORS = 0xCAB2;
+  /** Leaf 80000006H: L2 of 256 KiB, 8 ways, 64-byte lines. */
+  private static final int L2_CACHE = 256 << 16 | 6 << 12 | 64;
+
+  private static final int DATA_CACHE = 1;
+  private static final int CODE_CACHE = 2;
+  private static final int UNIFIED_CACHE = 3;
+  private static final int CACHE_LINE = 64;
+
+  private final int[][][] basic = new int[MAX_BASIC + 1][MAX_SUBLEAVES][4];
+  private final int[][] extended = new int[MAX_EXTENDED + 1][4];
+
+  /** The default model. */
+  public Cpuid() {
+    byte[] vendor = "GenuineIntel".getBytes(StandardCharsets.US_ASCII);
+    all(0, MAX_BASIC, word(vendor, 0), word(vendor, 8), word(vendor, 4));
+    all(1, SIGNATURE, CLFLUSH_LINE | ONE_LOGICAL_PROCESSOR, ECX_CX16 | ECX_PCID,
+        EDX_DE | EDX_PSE | EDX_TSC | EDX_MSR | EDX_PAE | EDX_CX8 | EDX_SEP | EDX_PGE | EDX_CMOV | EDX_PAT | EDX_PSE36 | EDX_CLFSH);
+    all(2, TLB_DESCRIPTORS, 0, 0, MORE_TLB_DESCRIPTORS);
+    cache(0, DATA_CACHE, 1, 8, 64);
+    cache(1, CODE_CACHE, 1, 8, 64);
+    cache(2, UNIFIED_CACHE, 2, 8, 512);
+    cache(3, UNIFIED_CACHE, 3, 16, 8192);
+    set(7, 0, 0, EBX_SMEP | EBX_INVPCID | EBX_SMAP, 0, 0);
+    // One thread, one core: level types 1 and 2 in ECX[15:8], the level number below.
+    set(0xB, 0, 0, 1, 1 << 8, 0);
+    set(0xB, 1, 0, 1, 2 << 8 | 1, 0);
+    for (int sub = 2; sub < MAX_SUBLEAVES; sub++) {
+      set(0xB, sub, 0, 0, sub, 0);
+    }
+    set(EXTENDED, 0, EXTENDED + MAX_EXTENDED, 0, 0, 0);
+    set(EXTENDED + 1, 0, 0, 0, ECX_LAHF64, EDX_SYSCALL | EDX_NX | EDX_PAGE1G | EDX_RDTSCP | EDX_LM);
+    byte[] brand = Arrays.copyOf(BRAND.getBytes(StandardCharsets.US_ASCII), BRAND_BYTES);
+    for (int i = 0; i < 3; i++) {
+      set(EXTENDED + 2 + i, 0, word(brand, 16 * i), word(brand, 16 * i + 4), word(brand, 16 * i + 8), word(brand, 16 * i + 12));
+    }
+    set(EXTENDED + 6, 0, 0, 0, L2_CACHE, 0);
+    set(EXTENDED + 7, 0, 0, 0, 0, EDX_INVARIANT_TSC);
+    set(EXTENDED + 8, 0, LINEAR_ADDRESS_BITS << 8 | HostMemory.MAXPHYADDR, 0, 0, 0);
+  }
+
+  /**
+   * The four registers of a leaf: a shared array, not to be changed.
+   *
+   * @param leaf EAX
+   * @param subleaf ECX
+   */
+  public int[] query(int leaf, int subleaf) {
+    if (leaf < 0 && Integer.compareUnsigned(leaf, EXTENDED + MAX_EXTENDED) <= 0) {
+      return extended[leaf - EXTENDED];
+    }
+    int[][] subleaves = basic[leaf >= 0 && leaf <= MAX_BASIC ? leaf : MAX_BASIC];
+    return subleaves[Integer.compareUnsigned(subleaf, MAX_SUBLEAVES) < 0 ? subleaf : MAX_SUBLEAVES - 1];
+  }
+
+  /**
+   * Replaces one leaf of the model.
+   *
+   * @throws IllegalArgumentException if the model has no such leaf
+   */
+  public void set(int leaf, int subleaf, int eax, int ebx, int ecx, int edx) {
+    boolean high = leaf < 0 && Integer.compareUnsigned(leaf, EXTENDED + MAX_EXTENDED) <= 0;
+    if (!high && (leaf < 0 || leaf > MAX_BASIC) || subleaf < 0 || subleaf >= MAX_SUBLEAVES) {
+      throw new IllegalArgumentException("CPUID leaf " + Integer.toHexString(leaf) + "H." + subleaf + ": expected 0H to BH or 80000000H to 80000008H");
+    }
+    int[] registers = query(leaf, subleaf);
+    registers[EAX] = eax;
+    registers[EBX] = ebx;
+    registers[ECX] = ecx;
+    registers[EDX] = edx;
+  }
+
+  private void all(int leaf, int eax, int ebx, int ecx, int edx) {
+    for (int sub = 0; sub < MAX_SUBLEAVES; sub++) {
+      set(leaf, sub, eax, ebx, ecx, edx);
+    }
+  }
+
+  /** Leaf 4: one cache, in deterministic cache parameters. */
+  private void cache(int sub, int type, int level, int ways, int sets) {
+    int selfInitializing = 1 << 8;
+    set(4, sub, type | level << 5 | selfInitializing, CACHE_LINE - 1 | ways - 1 << 22, sets - 1, 0);
+  }
+
+  private static int word(byte[] text, int at) {
+    return text[at] & 0xFF | (text[at + 1] & 0xFF) << 8 | (text[at + 2] & 0xFF) << 16 | (text[at + 3] & 0xFF) << 24;
+  }
+
+  public boolean rdtscp() {
+    return (extended[1][EDX] & EDX_RDTSCP) != 0;
+  }
+
+  public boolean invpcid() {
+    return (basic[7][0][EBX] & EBX_INVPCID) != 0;
+  }
+
+  public boolean smap() {
+    return (basic[7][0][EBX] & EBX_SMAP) != 0;
+  }
+
+  /**
+   * CR4 bits that may be set. As under KVM, MCE, PCE, OSFXSR and OSXMMEXCPT may be set whether or not their feature is offered, because much
+   * start-up code does not ask; VME, PVI, UMIP, FSGSBASE and OSXSAVE do not exist.
+   */
+  public long cr4Bits() {
+    long bits = ControlRegister.CR4_TSD | ControlRegister.CR4_DE | ControlRegister.CR4_PSE | ControlRegister.CR4_PAE | ControlRegister.CR4_MCE
+        | ControlRegister.CR4_PGE | ControlRegister.CR4_PCE | ControlRegister.CR4_OSFXSR | ControlRegister.CR4_OSXMMEXCPT;
+    if ((basic[1][0][ECX] & ECX_PCID) != 0) {
+      bits |= ControlRegister.CR4_PCIDE;
+    }
+    if ((basic[7][0][EBX] & EBX_SMEP) != 0) {
+      bits |= ControlRegister.CR4_SMEP;
+    }
+    return smap() ? bits | ControlRegister.CR4_SMAP : bits;
+  }
 }

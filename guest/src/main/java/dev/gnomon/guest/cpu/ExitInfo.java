@@ -12,6 +12,8 @@ public final class ExitInfo {
   public @Gpa long guestPhysical;
   /** Bytes of the exiting instruction, where the SDM defines it. */
   public int instructionLength;
+  /** VM-exit instruction information, for INVPCID, in the SDM's format; see {@link ExitQualification}. */
+  public int instructionInfo;
   /** VM-exit interruption information and error code: vector 7:0, type 10:8, error code valid 11, valid 31. */
   public int interruptionInfo;
   public int interruptionErrorCode;
@@ -25,6 +27,7 @@ public final class ExitInfo {
     guestLinear = 0;
     guestPhysical = 0;
     instructionLength = 0;
+    instructionInfo = 0;
     interruptionInfo = 0;
     interruptionErrorCode = 0;
     idtVectoringInfo = 0;

@@ -3,7 +3,9 @@ package dev.gnomon.guest.cpu;
 /** MSR addresses (SDM vol. 4). */
 public final class Msr {
   public static final int TSC = 0x10;
+  public static final int PLATFORM_ID = 0x17;
   public static final int APIC_BASE = 0x1B;
+  public static final int BIOS_SIGN_ID = 0x8B;
   public static final int SYSENTER_CS = 0x174;
   public static final int SYSENTER_ESP = 0x175;
   public static final int SYSENTER_EIP = 0x176;

@@ -55,4 +55,31 @@ public final class Instruction {
   public int group() {
     return reg & 7;
   }
+
+  Instruction copy() {
+    Instruction other = new Instruction();
+    other.opcode = opcode;
+    other.length = length;
+    other.operandSize = operandSize;
+    other.addressSize = addressSize;
+    other.operandPrefix = operandPrefix;
+    other.rep = rep;
+    other.lock = lock;
+    other.rex = rex;
+    other.hasModrm = hasModrm;
+    other.mod = mod;
+    other.reg = reg;
+    other.rm = rm;
+    other.segment = segment;
+    other.segmentOverride = segmentOverride;
+    other.base = base;
+    other.index = index;
+    other.scale = scale;
+    other.displacement = displacement;
+    other.ripRelative = ripRelative;
+    other.immediate = immediate;
+    other.immediate2 = immediate2;
+    other.mode64 = mode64;
+    return other;
+  }
 }

@@ -6,6 +6,7 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Mmu;
 import dev.gnomon.guest.mmu.Status;
+import java.lang.invoke.VarHandle;
 
 /**
  * Slow loads and stores by linear address: everything that the soft TLB's one branch turned away, and all accesses of complex instructions.
@@ -20,6 +21,9 @@ public final class LinearMemory {
   public boolean alone;
   /** Set by the code cache when a write hit bytes of the block being executed. */
   public boolean codeChanged;
+  private boolean deviceTouched;
+  /** Matches data accesses against the debug registers; null while DR7 has no data breakpoint. */
+  Debug watch;
 
   public LinearMemory(Cpu cpu) {
     this.cpu = cpu;
@@ -45,6 +49,14 @@ public final class LinearMemory {
 
   /** @param access mode bits of {@link Access}; WRITE too if the read belongs to a read-modify-write. @return status; value in {@code cpu.value} */
   public int read(@Gva long gva, int size, int access) {
+    int status = readUnwatched(gva, size, access);
+    if (watch != null && status == Status.OK) {
+      watch.data(gva, size, false, access);
+    }
+    return status;
+  }
+
+  private int readUnwatched(@Gva long gva, int size, int access) {
     if (((int) gva & HostMemory.FRAME_SIZE - 1) + size > HostMemory.FRAME_SIZE) {
       return readCrossing(gva, size, access);
     }
@@ -60,11 +72,20 @@ public final class LinearMemory {
     if (!alone) {
       return Status.RESTART;
     }
+    deviceTouched = true;
     cpu.value = cpu.bus.mmioRead(hpa, size);
     return Status.OK;
   }
 
   public int write(@Gva long gva, int size, long value, int access) {
+    int status = writeUnwatched(gva, size, value, access);
+    if (watch != null && status == Status.OK) {
+      watch.data(gva, size, true, access);
+    }
+    return status;
+  }
+
+  private int writeUnwatched(@Gva long gva, int size, long value, int access) {
     if (((int) gva & HostMemory.FRAME_SIZE - 1) + size > HostMemory.FRAME_SIZE) {
       return writeCrossing(gva, size, value, access);
     }
@@ -73,6 +94,33 @@ public final class LinearMemory {
       return failed(hpa);
     }
     return writePhysical(hpa, size, value);
+  }
+
+  /** Whether a device was read or written since the last call. */
+  boolean touchedDevice() {
+    boolean touched = deviceTouched;
+    deviceTouched = false;
+    return touched;
+  }
+
+  /**
+   * Stores for a locked read-modify-write that loaded {@code expected}: by compare-and-swap, because a device may write from another thread.
+   * Only misaligned locked stores are not atomic (the processor would lock the bus for them).
+   *
+   * @return OK, or {@link Status#RESTART} if the bytes changed since they were loaded
+   */
+  int storeExclusive(@Gva long gva, int size, long expected, long value) {
+    if ((gva & size - 1) == 0) {
+      long hpa = mmu.translate(gva, mmu.dataAccess | Access.WRITE);
+      int offset = hpa < 0 ? -1 : memory.offset(hpa);
+      if (offset >= 0 && watch == null) {
+        return memory.exchange(offset, size, expected, value) ? Status.OK : Status.RESTART;
+      }
+    }
+    VarHandle.fullFence();
+    int status = store(gva, size, value);
+    VarHandle.fullFence();
+    return status;
   }
 
   /** Checks that a write of {@code size} bytes would succeed, and does nothing else. */
@@ -99,6 +147,7 @@ public final class LinearMemory {
     if (offset >= 0) {
       memory.store(offset, size, value);
     } else {
+      deviceTouched = true;
       cpu.bus.mmioWrite(hpa, size, value);
     }
     return Status.OK;
@@ -133,6 +182,7 @@ public final class LinearMemory {
     if (!alone && (memory.offset(low) < 0 || memory.offset(high) < 0)) {
       return Status.RESTART;
     }
+    deviceTouched |= memory.offset(low) < 0 || memory.offset(high) < 0;
     long value = 0;
     for (int i = 0; i < size; i++) {
       long hpa = i < first ? low + i : high + i - first;
@@ -161,6 +211,7 @@ public final class LinearMemory {
     if (status < 0) {
       return status;
     }
+    deviceTouched |= memory.offset(low) < 0 || memory.offset(high) < 0;
     for (int i = 0; i < size; i++) {
       long hpa = i < first ? low + i : high + i - first;
       int offset = memory.offset(hpa);
@@ -173,10 +224,10 @@ public final class LinearMemory {
     return Status.OK;
   }
 
-  /** The address behind a page crossing; outside 64-bit mode it wraps at 4 GiB. */
+  /** The address behind a page crossing; outside 64-bit mode it wraps at 4 GiB, but for system tables of IA-32e mode that lie above. */
   private @Gva long next(@Gva long gva, int bytes) {
     long g = gva + bytes;
-    return cpu.code64() ? g : g & 0xFFFF_FFFFL;
+    return cpu.code64() || gva >>> 32 != 0 ? g : g & 0xFFFF_FFFFL;
   }
 
   /** Turns a failed translation into the processor's fault or exit record. */

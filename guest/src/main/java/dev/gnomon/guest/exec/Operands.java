@@ -44,6 +44,12 @@ public final class Operands {
     }
   }
 
+  /** Sets RSP, ESP or SP, as wide as the current stack segment wants; the bits above SP are kept. */
+  public void setStackPointer(long value) {
+    long mask = cpu.stackMask();
+    cpu.regs[Cpu.RSP] = mask == 0xFFFFL ? cpu.regs[Cpu.RSP] & ~mask | value & mask : value & mask;
+  }
+
   public static long zeroExtend(long value, int size) {
     return size == 8 ? value : value & (1L << 8 * size) - 1;
   }

@@ -178,6 +178,26 @@ public final class HostMemory {
     return INT.compareAndSet(store, offset, expected, value);
   }
 
+  /**
+   * Compare-and-swap of 1, 2, 4 or 8 aligned bytes; bytes and words go by the 32-bit word around them, as Java has no smaller CAS.
+   *
+   * @return false if the bytes were not {@code expected}
+   */
+  public boolean exchange(int offset, int size, long expected, long value) {
+    switch (size) {
+      case 8:
+        return cas64(offset, expected, value);
+      case 4:
+        return cas32(offset, (int) expected, (int) value);
+      default:
+        int shift = 8 * (offset & 3);
+        int mask = (1 << 8 * size) - 1 << shift;
+        int old = get32(offset & ~3);
+        return (old & mask) == ((int) expected << shift & mask)
+            && cas32(offset & ~3, old, old & ~mask | (int) value << shift & mask);
+    }
+  }
+
   /** Zero-extended load of 1, 2, 4 or 8 bytes at any alignment; the bytes lie within the store. */
   public long load(int offset, int size) {
     if ((offset & (size - 1)) == 0) {

@@ -10,6 +10,10 @@ public final class Mmu {
   public final HostMemory memory;
   /** Control registers in force on the hardware. */
   public final PagingContext paging = new PagingContext();
+  /** {@link #paging} mirrors the guest's control registers; off once a hypervisor sets it instead (shadow paging). */
+  public boolean pagingFollowsGuest = true;
+  /** Data accesses are not cached in the soft TLBs, because each must be seen (debug registers). */
+  public boolean bypassSoftData;
   /** Details of the last translation. */
   public final Translation walk = new Translation();
   /** Grows when a fetch translation may have changed; whoever remembers one checks it. */
@@ -25,7 +29,11 @@ public final class Mmu {
   private final SoftTlb userData = new SoftTlb();
   private final SoftTlb supervisorFetch = new SoftTlb();
   private final SoftTlb userFetch = new SoftTlb();
+  private final SoftTlb never = new SoftTlb();
   private Translator translator;
+  private Translator port;
+  private boolean user;
+  private boolean ac;
 
   public Mmu(HostMemory memory) {
     this.memory = memory;
@@ -43,8 +51,10 @@ public final class Mmu {
 
   /** Chooses the soft TLBs for a privilege level and EFLAGS.AC. */
   public void select(boolean user, boolean ac) {
-    data = user ? userData : ac ? supervisorAcData : supervisorData;
-    fetch = user ? userFetch : supervisorFetch;
+    this.user = user;
+    this.ac = ac;
+    data = port != null ? never : user ? userData : ac ? supervisorAcData : supervisorData;
+    fetch = port != null ? never : user ? userFetch : supervisorFetch;
     dataAccess = user ? Access.USER : ac ? Access.SMAP_OVERRIDE : 0;
   }
 
@@ -55,6 +65,9 @@ public final class Mmu {
    */
   public long translate(@Gva long gva, int access) {
     walk.gva = gva;
+    if (port != null) {
+      return port.translate(gva, access, walk);
+    }
     long hpa = translator.translate(gva, access, walk);
     if (hpa < 0) {
       invlpg(gva);
@@ -62,6 +75,16 @@ public final class Mmu {
     }
     fillSoft(gva, access, hpa);
     return hpa;
+  }
+
+  /**
+   * Lets all accesses go through another translator, past every TLB and uncounted, until called with null: the hypervisor's port for emulating one
+   * instruction.
+   */
+  public void usePort(Translator port) {
+    this.port = port;
+    fetchGeneration++;
+    select(user, ac);
   }
 
   private void fillSoft(@Gva long gva, int access, long hpa) {
@@ -74,12 +97,25 @@ public final class Mmu {
       (user ? userFetch : supervisorFetch).fill(gva, offset, 0);
       return;
     }
+    if (bypassSoftData) {
+      return;
+    }
     int rights = walk.rights;
     boolean writable = (rights & Translation.STAGE_WRITABLE) != 0 && (rights & Translation.DIRTY) != 0
         && ((rights & Translation.WRITABLE) != 0 || !user && !paging.wp)
         && memory.frameFlags(offset >>> HostMemory.FRAME_SHIFT) == 0;
     int deny = (writable ? 0 : SoftTlb.DENY_STORE) | ((rights & Translation.READABLE) != 0 ? 0 : SoftTlb.DENY_LOAD);
     (user ? userData : (access & Access.SMAP_OVERRIDE) != 0 ? supervisorAcData : supervisorData).fill(gva, offset, deny);
+  }
+
+  /**
+   * Loads the PDPTE registers of PAE paging from the table that CR3 names (SDM vol. 3A, "PDPTE Registers").
+   *
+   * @return OK; {@link Status#FAULT} if a present entry has a reserved bit, #GP(0) for the instruction; {@link Status#EXIT} with details in {@link #walk}
+   */
+  public int loadPdptes(long cr3) {
+    walk.gva = 0;
+    return translator.loadPdptes(cr3, paging.pdpte, walk);
   }
 
   /** INVLPG: the current PCID's and all global translations of the page. */

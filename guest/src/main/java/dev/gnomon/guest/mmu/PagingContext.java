@@ -15,6 +15,8 @@ public final class PagingContext {
   public static final int PAE = 2;
   /** 4 levels (IA-32e). */
   public static final int LONG4 = 3;
+  /** IA32_PAT after reset: WB, WT, UC−, UC, twice. */
+  public static final long PAT_RESET = 0x0007_0406_0007_0406L;
 
   public int mode = NONE;
   /** Physical address of the top table (CR3 without its flags); under EPT a guest-physical, otherwise a host-physical address. */
@@ -29,4 +31,12 @@ public final class PagingContext {
   public boolean smap;
   public boolean pse;
   public boolean pge;
+  /** The processor has 1-GiB pages (CPUID 80000001H:EDX.Page1GB). */
+  public boolean pages1g = true;
+  /** IA32_PAT: eight memory types of one byte. */
+  public long pat = PAT_RESET;
+  /** Virtual-processor identifier that tags cached translations, 0 to 65535; 0 natively and without VPIDs. Change it by {@link Mmu#setTags}. */
+  public int vpid;
+  /** EP4TA that tags cached translations: bits 51:12 of the EPT pointer, in place; 0 without EPT. Change it by {@link Mmu#setTags}. */
+  public long ep4ta;
 }

@@ -22,7 +22,8 @@ public interface SecondStage {
    * @param gpa guest-physical address of the byte or entry
    * @param gva linear address behind the access, for the exit qualification
    * @param access WRITE and FETCH of {@link Access} and the bits above
-   * @param out on success: {@code pageShift}, {@code rights} (READABLE, STAGE_WRITABLE, EXECUTABLE, DIRTY), {@code memoryType} of the mapping; its
+   * @param out on entry, for the final address (neither TABLE nor NO_LINEAR), {@code rights} holds USER, WRITABLE and EXECUTABLE as the guest's
+   *     tables combine them, for the exit qualification; on success: {@code pageShift}, {@code rights} (READABLE, STAGE_WRITABLE, EXECUTABLE, DIRTY), {@code memoryType} of the mapping; its
    *     {@code references} grows by the entries read; on failure the exit group
    * @return {@code hpa} or {@link Status#EXIT}
    */
@@ -30,4 +31,7 @@ public interface SecondStage {
 
   /** Side-effect-free twin. */
   long peek(@Gpa long gpa, @Gva long gva, int access, Translation out, WalkObserver steps);
+
+  /** Drops all that is cached of guest-physical mappings. */
+  default void flush() {}
 }

@@ -18,12 +18,13 @@ public final class SoftTlb {
   public static final long TAG = -1L << 28;
   public static final int DENY_LOAD = 1 << 3;
   public static final int DENY_STORE = 1 << 4;
-  /** An entry that matches nothing: its tag is not the one of any address with that index, and it denies all. */
-  public static final long EMPTY = DENY_LOAD | DENY_STORE;
+  /** An entry that matches nothing: no canonical address has its tag, and it denies all. */
+  public static final long EMPTY = 1L << 62 | DENY_LOAD | DENY_STORE;
   private static final int LOG_SIZE = 4096;
 
   public final long[] entries = new long[SIZE];
   private final int[] filled = new int[LOG_SIZE];
+  /** Fills since the last flush, and their indices while the log has room; more than its size means any entry may be in use. */
   private int filledCount;
 
   public SoftTlb() {
@@ -40,22 +41,36 @@ public final class SoftTlb {
     return ((entry ^ gva) & (TAG | sizeMask) | entry & deny) == 0 ? (int) ((entry & 0x0FFF_FE00L) << 3) | (int) gva & 0xFFF : -1;
   }
 
-  /** @param offset offset in the store of the page's frame, a multiple of 4096 */
-  public void fill(@Gva long gva, int offset, int deny) {
+  /**
+   * Adds a page.
+   *
+   * @param offset offset in the store of the page's frame, a multiple of 4096
+   * @return whether another page had to go
+   */
+  public boolean fill(@Gva long gva, int offset, int deny) {
     int index = index(gva);
+    long old = entries[index];
     entries[index] = gva & TAG | (long) offset >>> 3 | deny;
     if (filledCount < LOG_SIZE) {
       filled[filledCount] = index;
     }
-    filledCount++;
+    if (filledCount <= LOG_SIZE) {
+      filledCount++;
+    }
+    return old != EMPTY && ((old ^ gva) & TAG) != 0;
   }
 
-  /** Drops one 4-KiB page. */
-  public void drop(@Gva long gva) {
-    int index = index(gva);
-    if (((entries[index] ^ gva) & TAG) == 0) {
-      entries[index] = EMPTY;
+  /** Drops one 4-KiB page. @return whether it was there */
+  public boolean drop(@Gva long gva) {
+    if (filledCount == 0) {
+      return false;
     }
+    int index = index(gva);
+    if (((entries[index] ^ gva) & TAG) != 0) {
+      return false;
+    }
+    entries[index] = EMPTY;
+    return true;
   }
 
   public void flush() {

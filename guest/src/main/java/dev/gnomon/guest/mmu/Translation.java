@@ -24,15 +24,19 @@ public final class Translation {
   public @Gva long gva;
   /** Host-physical address of the byte. */
   public @Hpa long hpa;
-  /** Guest-physical address of the byte (equal to {@code hpa} natively). */
+  /** Guest-physical address of the byte (equal to {@code hpa} natively); −1 if a modelled TLB answered, which does not hold it. */
   public @Gpa long gpa;
   /** log2 of the largest page for which the translation holds (smaller of guest and host page): 12, 21, 22 or 30. */
   public int pageShift;
   public int rights;
-  /** Memory type, PAT encoding (0 UC, 1 WC, 4 WT, 5 WP, 6 WB). */
+  /** log2 of the guest's own page, larger than {@code pageShift} if a second stage splinters it: 12, 21, 22 or 30; 12 without paging. */
+  public int guestPageShift;
+  /** Memory type, PAT encoding (0 UC, 1 WC, 4 WT, 5 WP, 6 WB, 7 UC−); under a second stage the type of its mapping. */
   public int memoryType;
-  /** Paging-structure references made by this walk, guest and EPT together. */
+  /** Paging-structure references made by this walk, guest and EPT together; 0 if a TLB answered. Valid after a fault or exit too. */
   public int references;
+  /** Of {@code references} those to the guest's (or shadow) tables. */
+  public int guestReferences;
 
   /** Page-fault error code (see {@link PageFaultCode}). */
   public int errorCode;

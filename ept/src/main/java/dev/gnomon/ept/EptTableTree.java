@@ -1,0 +1,244 @@
+package dev.gnomon.ept;
+
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.memory.Hpa;
+import dev.gnomon.guest.memory.TableFrames;
+
+/**
+ * The tables under one EPT root as a data structure that the hypervisor edits: finding, splitting, merging and range edits. It knows frames and
+ * entries but no slots. All writes pass the physical-write seam of {@link HostMemory}.
+ */
+final class EptTableTree {
+  /** What a range edit does to each leaf. */
+  enum Edit {
+    UNMAP, WRITE_PROTECT, CLEAR_ACCESSED, CLEAR_DIRTY
+  }
+
+  /** Bits in which merged leaves may differ. */
+  private static final long FLAGS = EptEntry.ACCESSED | EptEntry.DIRTY;
+
+  private final HostMemory memory;
+  private final TableFrames frames;
+  final @Hpa long root;
+  /** Leaves by level, 1 to 3. */
+  private final long[] pages = new long[EptEntry.LEVELS];
+  private long tables = 1;
+  /** Level at which the last {@link #find} or {@link #descend} stopped. */
+  int level;
+
+  EptTableTree(HostMemory memory, TableFrames frames) {
+    this.memory = memory;
+    this.frames = frames;
+    this.root = frames.allocate();
+    if (root < 0) {
+      throw new IllegalArgumentException("no frame left for an EPT root: expected a tables region of at least one free frame");
+    }
+  }
+
+  long pages(int level) {
+    return pages[level];
+  }
+
+  /** Frames in use, the root included. */
+  long tables() {
+    return tables;
+  }
+
+  long read(@Hpa long at) {
+    return memory.read64(at);
+  }
+
+  private static boolean isTable(long entry, int level) {
+    return EptEntry.isPresent(entry) && !EptEntry.isLeaf(entry, level);
+  }
+
+  private static boolean isPage(long entry, int level) {
+    return EptEntry.isPresent(entry) && EptEntry.isLeaf(entry, level) && !MmioMarker.isMarker(entry);
+  }
+
+  /** Replaces an entry and keeps the page counts. */
+  void set(@Hpa long at, int level, long entry) {
+    pages[level & 3] += (isPage(entry, level) ? 1 : 0) - (isPage(read(at), level) ? 1 : 0);
+    memory.write64(at, entry);
+  }
+
+  /** Address of the entry at which a walk of the address ends: a page, an MMIO marker or nothing. */
+  @Hpa long find(@Gpa long gpa) {
+    return descend(gpa, EptEntry.LEVELS);
+  }
+
+  /**
+   * Like {@link #find}, but makes tables down to a level where there is nothing yet.
+   *
+   * @return −1 if no frame is left; tables made until then stay
+   */
+  @Hpa long descend(@Gpa long gpa, int goal) {
+    @Hpa long table = root;
+    for (level = EptEntry.LEVELS; ; level--) {
+      @Hpa long at = table + 8L * EptEntry.index(gpa, level);
+      long entry = read(at);
+      if (isTable(entry, level)) {
+        table = EptEntry.address(entry);
+      } else if (level <= goal || EptEntry.isPresent(entry)) {
+        return at;
+      } else {
+        table = frames.allocate();
+        if (table < 0) {
+          return -1;
+        }
+        tables++;
+        set(at, level, EptEntry.table(table));
+      }
+    }
+  }
+
+  /** Replaces a page of level 2 or 3 by a table of the next smaller ones with the same rights, type and flags; false if no frame is left. */
+  boolean split(@Hpa long at, int level) {
+    long leaf = read(at);
+    @Hpa long table = frames.allocate();
+    if (table < 0) {
+      return false;
+    }
+    tables++;
+    long first = level == 2 ? leaf & ~EptEntry.PAGE_SIZE : leaf;
+    for (int i = 0; i < EptEntry.ENTRIES; i++) {
+      set(table + 8L * i, level - 1, first + ((long) i << EptEntry.shift(level - 1)));
+    }
+    set(at, level, EptEntry.table(table) | leaf & EptEntry.ACCESSED);
+    return true;
+  }
+
+  /**
+   * Merges a table of 512 equal, contiguous and aligned pages into one page, A and D being those of any.
+   *
+   * @param at entry of level 2 or 3 that refers to the table
+   * @return whether it was done
+   */
+  boolean collapse(@Hpa long at, int level) {
+    long entry = read(at);
+    if (!isTable(entry, level)) {
+      return false;
+    }
+    @Hpa long table = EptEntry.address(entry);
+    long first = read(table);
+    long flags = 0;
+    for (int i = 0; i < EptEntry.ENTRIES; i++) {
+      long leaf = read(table + 8L * i);
+      if (!isPage(leaf, level - 1) || ((leaf ^ first + ((long) i << EptEntry.shift(level - 1))) & ~FLAGS) != 0) {
+        return false;
+      }
+      flags |= leaf & FLAGS;
+    }
+    if ((EptEntry.address(first) & (1L << EptEntry.shift(level)) - 1) != 0) {
+      return false;
+    }
+    free(table, level - 1);
+    set(at, level, first | flags | EptEntry.PAGE_SIZE);
+    return true;
+  }
+
+  /** Entry of a level for an address, or −1 if the walk ends above it. */
+  @Hpa long entryAt(@Gpa long gpa, int goal) {
+    @Hpa long table = root;
+    for (int at = EptEntry.LEVELS; ; at--) {
+      @Hpa long address = table + 8L * EptEntry.index(gpa, at);
+      if (at == goal) {
+        return address;
+      }
+      long entry = read(address);
+      if (!isTable(entry, at)) {
+        return -1;
+      }
+      table = EptEntry.address(entry);
+    }
+  }
+
+  /** Frees all tables but the root, which it empties. */
+  void clear() {
+    for (int i = 0; i < EptEntry.ENTRIES; i++) {
+      discard(root + 8L * i, EptEntry.LEVELS);
+    }
+  }
+
+  /** Frees everything; the tree must not be used again. */
+  void dispose() {
+    clear();
+    frames.free(root);
+    tables--;
+  }
+
+  private void discard(@Hpa long at, int level) {
+    long entry = read(at);
+    if (entry != 0) {
+      set(at, level, 0);
+      if (isTable(entry, level)) {
+        free(EptEntry.address(entry), level - 1);
+      }
+    }
+  }
+
+  /** Frees a table of a level with all below it. */
+  private void free(@Hpa long table, int level) {
+    for (int i = 0; i < EptEntry.ENTRIES; i++) {
+      discard(table + 8L * i, level);
+    }
+    frames.free(table);
+    tables--;
+  }
+
+  /**
+   * Edits all pages of a range. A larger page that is only partly in it is split first; if no frame is left for that, it is unmapped whole,
+   * which is always safe: the next access faults it in again.
+   *
+   * @param last last address of the range, inclusive
+   * @return whether cached translations must be invalidated
+   */
+  boolean edit(@Gpa long first, @Gpa long last, Edit edit) {
+    return edit(root, EptEntry.LEVELS, 0, first, last, edit);
+  }
+
+  private boolean edit(@Hpa long table, int level, @Gpa long base, @Gpa long first, @Gpa long last, Edit edit) {
+    boolean invalidate = false;
+    int shift = EptEntry.shift(level);
+    int from = (int) (Math.max(first - base, 0) >>> shift);
+    int to = (int) Math.min(last - base >>> shift, EptEntry.ENTRIES - 1);
+    for (int i = from; i <= to; i++) {
+      @Hpa long at = table + 8L * i;
+      long entry = read(at);
+      @Gpa long start = base + ((long) i << shift);
+      boolean whole = first <= start && start + (1L << shift) - 1 <= last;
+      if (whole && edit == Edit.UNMAP) {
+        // A marker was never cached, but a table may be: paging-structure caches hold the way to it.
+        invalidate |= EptEntry.isPresent(entry) && !MmioMarker.isMarker(entry);
+        discard(at, level);
+      } else if (isTable(entry, level)) {
+        invalidate |= edit(EptEntry.address(entry), level - 1, start, first, last, edit);
+      } else if (isPage(entry, level)) {
+        invalidate |= editPage(at, level, start, whole, first, last, edit);
+      }
+    }
+    return invalidate;
+  }
+
+  private boolean editPage(@Hpa long at, int level, @Gpa long start, boolean whole, @Gpa long first, @Gpa long last, Edit edit) {
+    long entry = read(at);
+    long edited = switch (edit) {
+      case UNMAP -> 0;
+      case WRITE_PROTECT -> entry & ~EptEntry.WRITE;
+      case CLEAR_ACCESSED -> entry & ~EptEntry.ACCESSED;
+      case CLEAR_DIRTY -> entry & ~EptEntry.DIRTY;
+    };
+    if (edited == entry) {
+      return false;
+    }
+    if (whole) {
+      set(at, level, edited);
+    } else if (split(at, level)) {
+      edit(EptEntry.address(read(at)), level - 1, start, first, last, edit);
+    } else {
+      set(at, level, 0);
+    }
+    return true;
+  }
+}

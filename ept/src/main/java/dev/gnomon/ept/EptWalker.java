@@ -1,0 +1,381 @@
+package dev.gnomon.ept;
+
+import dev.gnomon.guest.cpu.ExitReason;
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.memory.Hpa;
+import dev.gnomon.guest.mmu.Access;
+import dev.gnomon.guest.mmu.SecondStage;
+import dev.gnomon.guest.mmu.Status;
+import dev.gnomon.guest.mmu.Translation;
+import dev.gnomon.guest.mmu.WalkObserver;
+
+/**
+ * The processor's EPT walk: the second stage of a two-dimensional page walk (SDM vol. 3C, "EPT Translation Mechanism", "EPT-Induced VM Exits",
+ * "Accessed and Dirty Flags for EPT", "Caching Translation Information"). One belongs to each vCPU.
+ *
+ * <p>What the SDM fixes and where it leaves a choice:
+ * <ul>
+ * <li>At each level, from the top: a not-present entry is a violation whatever else it holds; then the entry is checked for misconfiguration;
+ *   rights are the AND over all levels and are checked once the leaf is reached. A guest-physical address above bit 47 is a violation
+ *   that reads no entry.</li>
+ * <li>With A and D flags enabled, an access to a guest paging-structure entry ({@link #TABLE}) is a write, for rights and for D; the load of the
+ *   PDPTE registers ({@link #NO_LINEAR}) stays a read.</li>
+ * <li>A is set in each entry used and D in the leaf, only when the walk has succeeded, by compare-and-set; if an entry changed meanwhile, the
+ *   walk starts again. The flags are never cleared.</li>
+ * <li>An update of a guest entry ({@link #TABLE_UPDATE}) uses the translation that the walk has in hand: it checks rights and may exit, but
+ *   counts no references and no cache hit.</li>
+ * <li>Nothing is cached from a walk that fails. A violation drops what is cached for its address.</li>
+ * </ul>
+ *
+ * <p>Exit-qualification bits 11:9 describe the guest's own translation. For the final access (neither {@link #TABLE} nor
+ * {@link #NO_LINEAR}) the guest's walker passes it in {@code out.rights}: USER, WRITABLE and EXECUTABLE as combined over the guest's tables,
+ * all three set if the guest does not page. Bit 12 is the run loop's.
+ *
+ * <p>{@code out.memoryType} is the leaf's type and IPAT in the encoding of {@link EptMemoryType}. {@code out.rights} holds READABLE,
+ * STAGE_WRITABLE, EXECUTABLE, and DIRTY if a write needs no further walk: D is set or the flags are off.
+ */
+public final class EptWalker implements SecondStage {
+  private static final int WRITE_NEEDS = Translation.STAGE_WRITABLE | Translation.DIRTY;
+  private static final int ALL_RIGHTS = (int) EptEntry.RIGHTS;
+  /** Place of the combined rights in a trail; entry addresses and values of level n are at 2n and 2n + 1. */
+  private static final int TRAIL_RIGHTS = 0;
+  /** Place of the number of entries read. */
+  private static final int TRAIL_REFERENCES = 1;
+  private static final int TRAIL_SIZE = 2 * EptEntry.LEVELS + 2;
+
+  private final HostMemory memory;
+  private final EptCapabilities capabilities;
+  private final int allowedRights;
+  /** By 2 × level + (leaf ? 1 : 0). */
+  private final long[] reserved = new long[TRAIL_SIZE];
+  private final long[] trail = new long[TRAIL_SIZE];
+  private final NestedTlb nested;
+  private final NestedSoftTlb soft;
+  private long eptp;
+  private @Hpa long root;
+  private long ep4ta;
+  private boolean accessedDirty;
+
+  /** A walker that models no nested TLB, with the soft one on. */
+  public EptWalker(HostMemory memory, EptCapabilities capabilities) {
+    this(memory, capabilities, null, true);
+  }
+
+  /**
+   * A walker without a root: {@link #setEptPointer} comes first.
+   *
+   * @param nested the counted nested TLB, or null for none
+   * @param soft whether walks may be remembered for host speed; has no effect on any result, and none at all beside a counted nested TLB
+   */
+  public EptWalker(HostMemory memory, EptCapabilities capabilities, NestedTlb nested, boolean soft) {
+    this.memory = memory;
+    this.capabilities = capabilities;
+    this.allowedRights = EptEntry.allowedRights(capabilities);
+    this.nested = nested;
+    this.soft = soft && nested == null ? new NestedSoftTlb() : null;
+    for (int level = 1; level <= EptEntry.LEVELS; level++) {
+      reserved[2 * level] = EptEntry.reserved(level, false, capabilities);
+      reserved[2 * level + 1] = EptEntry.reserved(level, true, capabilities);
+    }
+  }
+
+  /**
+   * Loads the EPT pointer, as VM entry does. Guest-physical mappings of other EP4TAs stay cached.
+   *
+   * @throws IllegalArgumentException if VM entry would fail, see {@link EptPointer#invalidReason}
+   */
+  public void setEptPointer(long eptp) {
+    String reason = EptPointer.invalidReason(eptp, capabilities);
+    if (reason != null) {
+      throw new IllegalArgumentException("EPT pointer 0x" + Long.toHexString(eptp) + ": " + reason);
+    }
+    if (soft != null && eptp != this.eptp) {
+      soft.flush();
+    }
+    this.eptp = eptp;
+    this.root = EptPointer.root(eptp);
+    this.ep4ta = EptPointer.ep4ta(eptp);
+    this.accessedDirty = (eptp & EptPointer.ENABLE_AD) != 0;
+  }
+
+  public long eptPointer() {
+    return eptp;
+  }
+
+  public EptCapabilities capabilities() {
+    return capabilities;
+  }
+
+  /** The counted nested TLB, or null. */
+  public NestedTlb nestedTlb() {
+    return nested;
+  }
+
+  /**
+   * INVEPT of one context: drops the guest-physical mappings of the pointer's EP4TA. The combined mappings of linear addresses are in the
+   * vCPU's TLB; the caller drops those too.
+   */
+  public void inveptSingle(long eptp) {
+    if (nested != null) {
+      nested.flush(EptPointer.ep4ta(eptp));
+    }
+    if (soft != null && EptPointer.ep4ta(eptp) == ep4ta) {
+      soft.flush();
+    }
+  }
+
+  /** INVEPT of all contexts. */
+  public void inveptGlobal() {
+    if (nested != null) {
+      nested.flushAll();
+    }
+    if (soft != null) {
+      soft.flush();
+    }
+  }
+
+  /** The same as {@link #inveptGlobal}: all that this walker caches is guest-physical. */
+  @Override
+  public void flush() {
+    inveptGlobal();
+  }
+
+  @Override
+  public long translate(@Gpa long gpa, @Gva long gva, int access, Translation out) {
+    int needs = needs(access);
+    if (soft != null) {
+      long mapping = soft.lookup(gpa);
+      if ((mapping & needs) == needs) {
+        int shift = EptMapping.shift(mapping);
+        if ((access & TABLE_UPDATE) == 0) {
+          out.references += EptMapping.references(mapping);
+        }
+        EptMapping.describe(mapping, out);
+        return EptMapping.page(mapping) | gpa & (shift == EptEntry.SHIFT_4K ? (1L << EptEntry.SHIFT_4K) - 1 : (1L << EptEntry.SHIFT_2M) - 1);
+      }
+    } else if (nested != null && caches(access)) {
+      return translateNested(gpa, gva, access, needs, out);
+    }
+    long mapping = walk(gpa, gva, access, needs, out);
+    if (mapping < 0) {
+      return mapping;
+    }
+    if (soft != null) {
+      soft.fill(gpa, mapping);
+    }
+    return deliver(mapping, gpa, out);
+  }
+
+  private long translateNested(@Gpa long gpa, @Gva long gva, int access, int needs, Translation out) {
+    boolean update = (access & TABLE_UPDATE) != 0;
+    long mapping = nested.lookup(ep4ta, gpa);
+    if ((mapping & needs) == needs) {
+      if (!update) {
+        nested.countHit();
+        out.references += nested.countHitReferences ? EptMapping.references(mapping) : 0;
+      }
+      return deliver(mapping, gpa, out);
+    }
+    int missing = needs & ~Translation.DIRTY;
+    if (mapping != EptMapping.NONE && (mapping & missing) != missing && nested.reportCachedRights) {
+      return violation(gpa, gva, access, entryRights(EptMapping.rights(mapping)), out);
+    }
+    if (!update) {
+      nested.countMiss();
+    }
+    mapping = walk(gpa, gva, access, needs, out);
+    if (mapping < 0) {
+      return mapping;
+    }
+    nested.fill(ep4ta, gpa, mapping);
+    return deliver(mapping, gpa, out);
+  }
+
+  @Override
+  public long peek(@Gpa long gpa, @Gva long gva, int access, Translation out, WalkObserver steps) {
+    long[] ownTrail = new long[TRAIL_SIZE];
+    int level = resolve(gpa, ownTrail, steps);
+    out.references += (access & TABLE_UPDATE) == 0 ? (int) ownTrail[TRAIL_REFERENCES] : 0;
+    int rights = (int) ownTrail[TRAIL_RIGHTS];
+    if (level <= 0) {
+      return level == 0 ? describeViolation(gpa, gva, access, rights, out) : misconfiguration(gpa, gva, out);
+    }
+    if (!allows(rights, needs(access))) {
+      return describeViolation(gpa, gva, access, rights, out);
+    }
+    return deliver(mapping(ownTrail, level), gpa, out);
+  }
+
+  private boolean caches(int access) {
+    return !nested.tablesOnly || (access & TABLE) != 0;
+  }
+
+  private boolean isWrite(int access) {
+    return (access & Access.WRITE) != 0 || accessedDirty && (access & (TABLE | NO_LINEAR)) == TABLE;
+  }
+
+  /** The rights, as bits of {@link Translation}, that a cached mapping must have to serve an access. */
+  private int needs(int access) {
+    return (access & Access.FETCH) != 0 ? Translation.EXECUTABLE : isWrite(access) ? WRITE_NEEDS : Translation.READABLE;
+  }
+
+  private static boolean allows(int entryRights, int needs) {
+    long right = needs == Translation.READABLE ? EptEntry.READ : needs == Translation.EXECUTABLE ? EptEntry.EXECUTE : EptEntry.WRITE;
+    return (entryRights & right) != 0;
+  }
+
+  /**
+   * Walks the tables and sets A and D.
+   *
+   * @return an {@link EptMapping}, or {@link Status#EXIT} with the exit in {@code out}
+   */
+  private long walk(@Gpa long gpa, @Gva long gva, int access, int needs, Translation out) {
+    int level;
+    do {
+      level = resolve(gpa, trail, null);
+      if (level <= 0 || !allows((int) trail[TRAIL_RIGHTS], needs)) {
+        break;
+      }
+    } while (accessedDirty && !setAccessedDirty(level, needs == WRITE_NEEDS));
+    if ((access & TABLE_UPDATE) == 0) {
+      out.references += (int) trail[TRAIL_REFERENCES];
+    }
+    int rights = (int) trail[TRAIL_RIGHTS];
+    if (level < 0) {
+      return misconfiguration(gpa, gva, out);
+    }
+    if (level == 0 || !allows(rights, needs)) {
+      return violation(gpa, gva, access, rights, out);
+    }
+    return mapping(trail, level);
+  }
+
+  /**
+   * Reads the entries from the root down, into {@code trail}.
+   *
+   * @return level of the leaf; 0 if an entry is not present (combined rights 0); −1 if one is misconfigured
+   */
+  private int resolve(@Gpa long gpa, long[] trail, WalkObserver steps) {
+    trail[TRAIL_RIGHTS] = 0;
+    trail[TRAIL_REFERENCES] = 0;
+    if (gpa >>> EptEntry.GPA_BITS != 0) {
+      return 0;
+    }
+    int rights = ALL_RIGHTS;
+    @Hpa long table = root;
+    for (int level = EptEntry.LEVELS; ; level--) {
+      @Hpa long at = table + 8L * EptEntry.index(gpa, level);
+      long entry = memory.read64(at);
+      trail[TRAIL_REFERENCES]++;
+      if (steps != null) {
+        steps.step(WalkObserver.Dimension.EPT, level, gpa, at, entry);
+      }
+      int entryRights = (int) entry & ALL_RIGHTS;
+      if (entryRights == 0) {
+        return 0;
+      }
+      boolean leaf = EptEntry.isLeaf(entry, level);
+      if ((allowedRights >>> entryRights & 1) == 0 || (entry & reserved[2 * level + (leaf ? 1 : 0)]) != 0
+          || leaf && !EptMemoryType.isAllowed(EptEntry.memoryType(entry))) {
+        return -1;
+      }
+      rights &= entryRights;
+      trail[2 * level] = at;
+      trail[2 * level + 1] = entry;
+      if (leaf) {
+        trail[TRAIL_RIGHTS] = rights;
+        return level;
+      }
+      table = EptEntry.address(entry);
+    }
+  }
+
+  /** @return false if an entry was changed by someone else: walk again */
+  private boolean setAccessedDirty(int leafLevel, boolean write) {
+    for (int level = EptEntry.LEVELS; level >= leafLevel; level--) {
+      long entry = trail[2 * level + 1];
+      long flags = level == leafLevel && write ? EptEntry.ACCESSED | EptEntry.DIRTY : EptEntry.ACCESSED;
+      if ((entry & flags) != flags) {
+        if (!memory.compareAndSet(trail[2 * level], 8, entry, entry | flags)) {
+          return false;
+        }
+        trail[2 * level + 1] = entry | flags;
+        if (level == 3 && (flags & ~entry & EptEntry.DIRTY) != 0 && soft != null) {
+          // The soft TLB holds a 1-GiB page in pieces, and all of them are dirty now.
+          soft.flush();
+        }
+      }
+    }
+    return true;
+  }
+
+  private long mapping(long[] trail, int level) {
+    long leaf = trail[2 * level + 1];
+    int entryRights = (int) trail[TRAIL_RIGHTS];
+    int rights = ((entryRights & EptEntry.READ) != 0 ? Translation.READABLE : 0)
+        | ((entryRights & EptEntry.WRITE) != 0 ? Translation.STAGE_WRITABLE : 0)
+        | ((entryRights & EptEntry.EXECUTE) != 0 ? Translation.EXECUTABLE : 0)
+        | (!accessedDirty || (leaf & EptEntry.DIRTY) != 0 ? Translation.DIRTY : 0);
+    int type = EptEntry.memoryType(leaf) | ((leaf & EptEntry.IPAT) != 0 ? EptMemoryType.IPAT : 0);
+    return EptMapping.pack(EptEntry.address(leaf), EptEntry.shift(level), rights, type, (int) trail[TRAIL_REFERENCES]);
+  }
+
+  private static long deliver(long mapping, @Gpa long gpa, Translation out) {
+    EptMapping.describe(mapping, out);
+    return EptMapping.page(mapping) | gpa & (1L << out.pageShift) - 1;
+  }
+
+  private static int entryRights(int rights) {
+    return (int) (((rights & Translation.READABLE) != 0 ? EptEntry.READ : 0) | ((rights & Translation.STAGE_WRITABLE) != 0 ? EptEntry.WRITE : 0)
+        | ((rights & Translation.EXECUTABLE) != 0 ? EptEntry.EXECUTE : 0));
+  }
+
+  private long misconfiguration(@Gpa long gpa, @Gva long gva, Translation out) {
+    out.gva = gva;
+    out.exitReason = ExitReason.EPT_MISCONFIG;
+    out.exitQualification = 0;
+    out.exitGpa = gpa;
+    return Status.EXIT;
+  }
+
+  /** Reports a violation and drops what is cached for its address. */
+  private long violation(@Gpa long gpa, @Gva long gva, int access, int entryRights, Translation out) {
+    if (nested != null) {
+      nested.drop(ep4ta, gpa);
+    }
+    if (soft != null) {
+      soft.drop(gpa);
+    }
+    return describeViolation(gpa, gva, access, entryRights, out);
+  }
+
+  private long describeViolation(@Gpa long gpa, @Gva long gva, int access, int entryRights, Translation out) {
+    long qualification = (long) entryRights << EptViolation.PROT_SHIFT;
+    if ((access & Access.FETCH) != 0) {
+      qualification |= EptViolation.ACC_INSTR;
+    } else if (isWrite(access)) {
+      qualification |= (access & TABLE) != 0 ? EptViolation.ACC_READ | EptViolation.ACC_WRITE : EptViolation.ACC_WRITE;
+    } else {
+      qualification |= EptViolation.ACC_READ;
+    }
+    if ((access & NO_LINEAR) == 0) {
+      qualification |= EptViolation.GVA_IS_VALID;
+      if ((access & TABLE) == 0) {
+        qualification |= EptViolation.GVA_TRANSLATED | (capabilities.advancedExitInfo() ? advancedInfo(out.rights) : 0);
+      }
+    }
+    out.gva = gva;
+    out.exitReason = ExitReason.EPT_VIOLATION;
+    out.exitQualification = qualification;
+    out.exitGpa = gpa;
+    return Status.EXIT;
+  }
+
+  private static long advancedInfo(int guestRights) {
+    return ((guestRights & Translation.USER) != 0 ? EptViolation.GVA_USER : 0)
+        | ((guestRights & Translation.WRITABLE) != 0 ? EptViolation.GVA_WRITABLE : 0)
+        | ((guestRights & Translation.EXECUTABLE) != 0 ? 0 : EptViolation.GVA_NX);
+  }
+}

@@ -1,0 +1,129 @@
+package dev.gnomon.guest.exec;
+
+import dev.gnomon.guest.cpu.ControlRegister;
+import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.Rflags;
+import dev.gnomon.guest.cpu.Vector;
+import dev.gnomon.guest.decode.CodeCache;
+import dev.gnomon.guest.decode.MicroOp;
+import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.mmu.Status;
+
+/** Memory micro-ops that the soft TLB turned away: misaligned, crossing a page, not cached, not plain memory, or faulting. */
+final class MemoryPath {
+  private static final int STACK = 4;
+
+  private final Cpu cpu;
+  private final LinearMemory linear;
+  private final CodeCache cache;
+  /** A device was touched: interrupts must be looked at before the next instruction. */
+  boolean lookAround;
+
+  MemoryPath(Cpu cpu, CodeCache cache, LinearMemory linear) {
+    this.cpu = cpu;
+    this.cache = cache;
+    this.linear = linear;
+  }
+
+  /**
+   * Does the memory micro-op at {@code pc}; for RET the target is left in T0.
+   *
+   * @param alone the instruction is the only one of its block
+   */
+  int run(int pc, boolean alone) {
+    linear.alone = alone;
+    int[] code = cache.code;
+    long[] r = cpu.regs;
+    int w = code[pc];
+    int op = w & 0xFF;
+    int d = w >>> 8 & 31;
+    int immediate = code[pc + 1];
+    switch (op) {
+      case MicroOp.LD8, MicroOp.LD16, MicroOp.LD32, MicroOp.LD64: {
+        int status = load(address(w, immediate), 1 << op - MicroOp.LD8, stack(w));
+        if (status == Status.OK) {
+          r[d] = cpu.value;
+        }
+        return status;
+      }
+      case MicroOp.ST8, MicroOp.ST16, MicroOp.ST32, MicroOp.ST64:
+        return store(address(w, immediate), 1 << op - MicroOp.ST8, r[d], stack(w));
+      case MicroOp.PUSH64, MicroOp.PUSH32: {
+        int size = op == MicroOp.PUSH64 ? 8 : 4;
+        long sp = truncate(r[Cpu.RSP] - size);
+        int status = store(sp, size, r[w >>> 13 & 31] + immediate, true);
+        if (status == Status.OK) {
+          r[Cpu.RSP] = sp;
+        }
+        return status;
+      }
+      case MicroOp.POP64, MicroOp.POP32: {
+        int size = op == MicroOp.POP64 ? 8 : 4;
+        int status = load(r[Cpu.RSP], size, true);
+        if (status == Status.OK) {
+          r[Cpu.RSP] = truncate(r[Cpu.RSP] + size);
+          r[d] = cpu.value;
+        }
+        return status;
+      }
+      case MicroOp.RET64, MicroOp.RET32: {
+        int status = load(r[Cpu.RSP], op == MicroOp.RET64 ? 8 : 4, true);
+        if (status < 0) {
+          return status;
+        }
+        if (!Operands.canonical(cpu.value)) {
+          return cpu.fault(Vector.GP);
+        }
+        r[Cpu.T0] = cpu.value;
+        r[Cpu.RSP] = truncate(r[Cpu.RSP] + immediate);
+        return Status.OK;
+      }
+      default:
+        // JMPR to an address that is not canonical.
+        return cpu.fault(Vector.GP);
+    }
+  }
+
+  /** Linear address of a micro-op's memory operand. */
+  @Gva long address(int w, int displacement) {
+    return truncate(cpu.regs[w >>> 13 & 31] + (cpu.regs[w >>> 18 & 31] << (w >>> 23 & 3)) + displacement);
+  }
+
+  static boolean stack(int w) {
+    return (w >>> 23 & STACK) != 0;
+  }
+
+  private long truncate(long address) {
+    return cpu.code64() ? address : address & 0xFFFF_FFFFL;
+  }
+
+  int load(@Gva long gva, int size, boolean stack) {
+    int status = check(gva, size, stack);
+    if (status == Status.OK) {
+      status = linear.load(gva, size);
+      lookAround |= linear.touchedDevice();
+    }
+    return status;
+  }
+
+  int store(@Gva long gva, int size, long value, boolean stack) {
+    int status = check(gva, size, stack);
+    if (status == Status.OK) {
+      status = linear.store(gva, size, value);
+      lookAround |= linear.touchedDevice();
+    }
+    return status;
+  }
+
+  /** Canonical form, the 4-GiB end of flat segments, and alignment at CPL 3 (SDM vol. 3A, "Alignment Check Exception"). */
+  int check(@Gva long gva, int size, boolean stack) {
+    boolean valid = cpu.code64() ? Operands.canonical(gva) && Operands.canonical(gva + size - 1) : gva + size - 1 <= 0xFFFF_FFFFL;
+    if (!valid) {
+      return cpu.fault(stack ? Vector.SS : Vector.GP);
+    }
+    if ((gva & size - 1) != 0 && cpu.cpl == 3 && (cpu.cr0 & ControlRegister.CR0_AM) != 0 && (cpu.systemFlags & Rflags.AC) != 0) {
+      return cpu.fault(Vector.AC);
+    }
+    return Status.OK;
+  }
+}

@@ -1,0 +1,139 @@
+package dev.gnomon.guest.exec;
+
+import dev.gnomon.guest.cpu.ControlRegister;
+import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.Msr;
+import dev.gnomon.guest.cpu.Segments;
+import dev.gnomon.guest.cpu.Vector;
+import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.mmu.Status;
+
+/**
+ * Model-specific registers (SDM vol. 4). Unknown ones are #GP(0). Public because a hypervisor that intercepts RDMSR and WRMSR emulates them by the
+ * same rules.
+ */
+public final class ModelRegisters {
+  private static final long EFER_WRITABLE = ControlRegister.EFER_SCE | ControlRegister.EFER_LME | ControlRegister.EFER_NXE;
+  private static final long APIC_BASE_BSP = 1L << 8;
+  private static final long APIC_BASE_ENABLE = 1L << 11;
+  private static final long APIC_BASE_VALID =
+      APIC_BASE_BSP | APIC_BASE_ENABLE | (1L << HostMemory.MAXPHYADDR) - 1 & -HostMemory.FRAME_SIZE;
+  private static final long MICROCODE_REVISION = 1L << 32;
+
+  private final Cpu cpu;
+
+  public ModelRegisters(Cpu cpu) {
+    this.cpu = cpu;
+  }
+
+  /** Reads one into {@code cpu.value}. @return OK, or FAULT (#GP(0)) */
+  public int read(int msr) {
+    switch (msr) {
+      case Msr.TSC -> cpu.value = cpu.tsc();
+      case Msr.PLATFORM_ID -> cpu.value = 0;
+      case Msr.APIC_BASE -> cpu.value = cpu.apicBase;
+      case Msr.BIOS_SIGN_ID -> cpu.value = MICROCODE_REVISION;
+      case Msr.SYSENTER_CS -> cpu.value = cpu.sysenterCs;
+      case Msr.SYSENTER_ESP -> cpu.value = cpu.sysenterEsp;
+      case Msr.SYSENTER_EIP -> cpu.value = cpu.sysenterEip;
+      case Msr.MISC_ENABLE -> cpu.value = cpu.miscEnable;
+      case Msr.PAT -> cpu.value = cpu.pat;
+      case Msr.EFER -> cpu.value = cpu.efer;
+      case Msr.STAR -> cpu.value = cpu.star;
+      case Msr.LSTAR -> cpu.value = cpu.lstar;
+      case Msr.CSTAR -> cpu.value = cpu.cstar;
+      case Msr.FMASK -> cpu.value = cpu.fmask;
+      case Msr.FS_BASE -> cpu.value = cpu.base[Segments.FS];
+      case Msr.GS_BASE -> cpu.value = cpu.base[Segments.GS];
+      case Msr.KERNEL_GS_BASE -> cpu.value = cpu.kernelGsBase;
+      case Msr.TSC_AUX -> cpu.value = cpu.tscAux;
+      default -> {
+        return cpu.fault(Vector.GP);
+      }
+    }
+    return Status.OK;
+  }
+
+  /** Writes one. @return OK, or FAULT (#GP(0)) for an unknown register or a value that it does not take */
+  public int write(int msr, long value) {
+    if (mustBeCanonical(msr) && !Operands.canonical(value)) {
+      return cpu.fault(Vector.GP);
+    }
+    switch (msr) {
+      case Msr.TSC -> cpu.tscOffset = value - cpu.now();
+      case Msr.APIC_BASE -> {
+        if ((value & ~APIC_BASE_VALID) != 0) {
+          return cpu.fault(Vector.GP);
+        }
+        cpu.apicBase = value;
+      }
+      // Writing 0 and then executing CPUID is how the revision is asked for.
+      case Msr.BIOS_SIGN_ID -> { }
+      case Msr.SYSENTER_CS -> cpu.sysenterCs = value & 0xFFFF_FFFFL;
+      case Msr.SYSENTER_ESP -> cpu.sysenterEsp = value;
+      case Msr.SYSENTER_EIP -> cpu.sysenterEip = value;
+      case Msr.MISC_ENABLE -> cpu.miscEnable = value;
+      case Msr.PAT -> {
+        if (!validPat(value)) {
+          return cpu.fault(Vector.GP);
+        }
+        cpu.pat = value;
+      }
+      case Msr.EFER -> {
+        return writeEfer(value);
+      }
+      case Msr.STAR -> cpu.star = value;
+      case Msr.LSTAR -> cpu.lstar = value;
+      case Msr.CSTAR -> cpu.cstar = value;
+      case Msr.FMASK -> cpu.fmask = value & 0xFFFF_FFFFL;
+      case Msr.FS_BASE -> cpu.base[Segments.FS] = value;
+      case Msr.GS_BASE -> cpu.base[Segments.GS] = value;
+      case Msr.KERNEL_GS_BASE -> cpu.kernelGsBase = value;
+      case Msr.TSC_AUX -> {
+        if (value >>> 32 != 0) {
+          return cpu.fault(Vector.GP);
+        }
+        cpu.tscAux = value;
+      }
+      default -> {
+        return cpu.fault(Vector.GP);
+      }
+    }
+    return Status.OK;
+  }
+
+  private static boolean mustBeCanonical(int msr) {
+    return switch (msr) {
+      case Msr.SYSENTER_ESP, Msr.SYSENTER_EIP, Msr.LSTAR, Msr.CSTAR, Msr.FS_BASE, Msr.GS_BASE, Msr.KERNEL_GS_BASE -> true;
+      default -> false;
+    };
+  }
+
+  /** LMA is read-only, and LME cannot change while paging is on. */
+  private int writeEfer(long value) {
+    long writable = value & EFER_WRITABLE;
+    boolean lmeChanges = ((writable ^ cpu.efer) & ControlRegister.EFER_LME) != 0;
+    if ((value & ~(EFER_WRITABLE | ControlRegister.EFER_LMA)) != 0
+        || lmeChanges && (cpu.cr0 & ControlRegister.CR0_PG) != 0) {
+      return cpu.fault(Vector.GP);
+    }
+    boolean nxeChanges = ((writable ^ cpu.efer) & ControlRegister.EFER_NXE) != 0;
+    cpu.efer = writable | cpu.efer & ControlRegister.EFER_LMA;
+    cpu.syncPaging();
+    if (nxeChanges) {
+      cpu.mmu.softFlush();
+    }
+    return Status.OK;
+  }
+
+  /** Every byte is a memory type: 0 UC, 1 WC, 4 WT, 5 WP, 6 WB, 7 UC-. */
+  public static boolean validPat(long pat) {
+    for (int i = 0; i < 64; i += 8) {
+      int type = (int) (pat >>> i) & 0xFF;
+      if (type > 7 || type == 2 || type == 3) {
+        return false;
+      }
+    }
+    return true;
+  }
+}

@@ -1,0 +1,192 @@
+package dev.gnomon.guest.exec;
+
+import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.ExitReason;
+import dev.gnomon.guest.cpu.Rflags;
+import dev.gnomon.guest.cpu.Vector;
+import dev.gnomon.guest.decode.CodeCache;
+import dev.gnomon.guest.mmu.Status;
+import dev.gnomon.guest.mmu.Translator;
+
+/**
+ * One virtual processor at work: the loop around the interpreter that takes interrupts, delivers events and stops at exact instruction counts.
+ * Natively devices are reached from here; under a hypervisor it is VMX non-root operation, and whatever the intercepts name returns to the caller
+ * with the exit record filled.
+ */
+public final class Processor {
+  private final Cpu cpu;
+  private final CodeCache cache;
+  private final LinearMemory linear;
+  private final EventDelivery events;
+  private final Debug debug;
+  private final Interpreter interpreter;
+
+  /** @param blockLimit most instructions in a decoded block, 1 to {@link CodeCache#MAX_BLOCK}; results do not depend on it */
+  public Processor(Cpu cpu, int blockLimit) {
+    this.cpu = cpu;
+    this.cache = new CodeCache(cpu.memory, cpu.mmu, blockLimit);
+    this.linear = new LinearMemory(cpu);
+    Operands operands = new Operands(cpu, linear);
+    this.events = new EventDelivery(cpu, linear);
+    this.debug = new Debug(cpu, linear);
+    ComplexInstructions complex = new ComplexInstructions(cpu, linear, operands, events, debug);
+    BlockFinder finder = new BlockFinder(cpu, cache, linear);
+    MemoryPath memoryPath = new MemoryPath(cpu, cache, linear);
+    WarmOps warm = new WarmOps(cpu, cache, linear, operands, memoryPath);
+    ComplexPath complexPath = new ComplexPath(cpu, cache, linear, new StringOps(cpu, linear, operands),
+        new ExclusiveOps(cpu, linear, operands), complex);
+    this.interpreter = new Interpreter(cpu, cache, finder, memoryPath, warm, complexPath);
+    cpu.memory.setWriteListener((offset, size) -> {
+      cache.beforeWrite(offset, size);
+      linear.codeChanged |= cache.currentChanged;
+    });
+  }
+
+  public Cpu cpu() {
+    return cpu;
+  }
+
+  /** Decoded code, for whoever changes what it depends on. */
+  public CodeCache codeCache() {
+    return cache;
+  }
+
+  /** Event injection for the hypervisor: see {@link EventDelivery#queue}. */
+  public EventDelivery events() {
+    return events;
+  }
+
+  /**
+   * Runs until the processor has retired {@code limit} instructions in all, or something else stops it.
+   *
+   * @param limit value of {@code cpu.retired} to stop at, exactly
+   * @return {@link ExitReason#BUDGET} (also if {@code cpu.stopRequested} was set), {@link ExitReason#HLT} natively when the processor sleeps,
+   *     {@link ExitReason#TRIPLE_FAULT}, or under a hypervisor the exit's reason, details in {@code cpu.exit}
+   */
+  public int run(long limit) {
+    boolean once = false;
+    while (true) {
+      if (cpu.eventPending) {
+        int status = events.dispatch();
+        if (status == Status.EXIT) {
+          return exited();
+        }
+        continue;
+      }
+      if (!once) {
+        int reason = betweenInstructions(limit);
+        if (reason >= 0) {
+          return reason;
+        }
+        if (cpu.eventPending) {
+          continue;
+        }
+      }
+      int status = step(once ? 1 : limit - cpu.retired);
+      once = false;
+      switch (status) {
+        case Status.FAULT -> {
+          if (events.raiseAndDispatch() == Status.EXIT) {
+            return exited();
+          }
+        }
+        case Status.EXIT -> {
+          return exited();
+        }
+        case Status.RESTART -> once = true;
+        default -> { }
+      }
+    }
+  }
+
+  /** Looks at everything that can happen at an instruction boundary. @return an exit reason, or −1 to go on */
+  private int betweenInstructions(long limit) {
+    boolean open = (cpu.systemFlags & Rflags.IF) != 0 && !cpu.blockedBySti && !cpu.blockedByMovSs;
+    if (cpu.nmiPending && !cpu.blockedByNmi && !cpu.blockedByMovSs) {
+      cpu.nmiPending = false;
+      cpu.halted = false;
+      cpu.blockedByNmi = true;
+      events.queue(Vector.NMI, Vector.TYPE_NMI, false, 0, 0);
+      return -1;
+    }
+    if (cpu.intercepts.enabled) {
+      if (cpu.intercepts.interruptWindow && open) {
+        cpu.vmExit(ExitReason.INTERRUPT_WINDOW, 0, 0);
+        return exited();
+      }
+    } else if (open && cpu.interrupts != null && cpu.interrupts.pending()) {
+      cpu.halted = false;
+      events.queue(cpu.interrupts.acknowledge(), Vector.TYPE_EXTERNAL, false, 0, 0);
+      return -1;
+    }
+    if (cpu.halted) {
+      return ExitReason.HLT;
+    }
+    if (cpu.retired >= limit) {
+      return ExitReason.BUDGET;
+    }
+    if (cpu.stopRequested) {
+      cpu.stopRequested = false;
+      return ExitReason.BUDGET;
+    }
+    return -1;
+  }
+
+  /** Runs code up to the budget, one instruction at a time where something must be looked at around each. */
+  private int step(long budget) {
+    boolean shadow = cpu.blockedBySti || cpu.blockedByMovSs;
+    if (!shadow && !debug.stepping()) {
+      int status = interpreter.execute(budget);
+      cache.leave();
+      return status;
+    }
+    if (debug.stepping() && debug.instructionBreakpoint()) {
+      return Status.FAULT;
+    }
+    boolean sti = cpu.blockedBySti;
+    boolean movSs = cpu.blockedByMovSs;
+    long rip = cpu.rip;
+    long before = cpu.retired;
+    int status = interpreter.execute(1);
+    cache.leave();
+    if (cpu.retired == before) {
+      return status;
+    }
+    if (debug.stepping()) {
+      status = debug.afterInstruction(cpu.rip == rip && cpu.regs[Cpu.RCX] != 0);
+    }
+    // The shadow lasts one instruction; that instruction may have cast the next one.
+    if (shadow) {
+      cpu.blockedBySti &= !sti;
+      cpu.blockedByMovSs &= !movSs;
+    }
+    return status;
+  }
+
+  private int exited() {
+    if (cpu.observer != null) {
+      cpu.observer.exit(cpu.exit, cpu.retired);
+    }
+    return cpu.exit.reason;
+  }
+
+  /**
+   * Executes the instruction at RIP on behalf of the guest after an exit, through another memory port: no TLB, no intercepts. A guest exception that
+   * it raises becomes the pending event, delivered when the guest is entered again.
+   *
+   * @param port translates the guest's addresses for the hypervisor
+   * @return OK, FAULT (an event is pending), or EXIT if the instruction triple-faulted or the port has no answer
+   */
+  public int emulateOne(Translator port) {
+    boolean intercepting = cpu.intercepts.enabled;
+    cpu.intercepts.enabled = false;
+    cpu.mmu.usePort(port);
+    int status = step(1);
+    cpu.mmu.usePort(null);
+    if (status == Status.FAULT && events.raise() == Status.EXIT) {
+      status = Status.EXIT;
+    }
+    cpu.intercepts.enabled = intercepting;
+    return status;
+  }
+}

@@ -1,0 +1,378 @@
+package dev.gnomon.guest.mmu;
+
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.memory.Hpa;
+
+/**
+ * The processor's page walk: no paging, 2-level, PAE and 4-level (SDM vol. 3A, "Paging"), in one dimension or, with a {@link SecondStage}, in two (vol. 3C,
+ * "EPT Translation Mechanism").
+ *
+ * <p>Order of events, where more than one thing is wrong:
+ * <ol>
+ * <li>Level by level from the top: the second stage's exit on reading the entry; then P = 0; then reserved bits (#PF with P and RSVD).</li>
+ * <li>Rights, combined over all levels, once the leaf is known.</li>
+ * <li>A in each entry used and D in the leaf, top down, by compare-and-set; each update passes the second stage as a write and may exit. If an entry
+ *   changed since it was read, the walk starts again. A walk that raises #PF sets no flag.</li>
+ * <li>The second stage's exit on the final address. A and D are set by then, as on the processor.</li>
+ * </ol>
+ * Entries in memory that is not backed read as all ones, as everywhere on the bus.
+ *
+ * <p>A walk that began at a paging-structure cache entry and would fault is repeated from the root, so that a stale entry costs references and no fault; the SDM
+ * allows either.
+ *
+ * <p>References with empty caches: 4, 3, 2 for 4K, 2M, 1G pages of 4-level paging; 2 and 1 under PAE, whose PDPTEs are registers, and in 2-level paging; with a
+ * second stage of m levels and n guest levels (n + 1)(m + 1) − 1.
+ */
+public final class PageWalker implements Translator {
+  private static final int TOP_LEVEL = 4;
+  /** Internal result: an entry changed under the walk. */
+  private static final long RETRY = -5;
+  private static final int ALL_RIGHTS = Translation.WRITABLE | Translation.USER | Translation.EXECUTABLE;
+  private static final int ONE_STAGE = Translation.READABLE | Translation.STAGE_WRITABLE;
+  private static final int STAGE_RIGHTS = Translation.READABLE | Translation.STAGE_WRITABLE;
+  private static final int IDENTITY_SHIFT = 30;
+  private static final int LEGACY_LARGE_SHIFT = 22;
+  private static final long LEGACY_INDEX = 0xFFC;
+
+  private final HostMemory memory;
+  private final PagingContext paging;
+  private final SecondStage stage;
+  private PagingStructureCache structures;
+
+  // The walk in hand, by level: what was read and where. Only walks with effects use it, so that a peek from inside one does no harm.
+  private final @Gpa long[] entryGpas = new long[TOP_LEVEL + 1];
+  private final @Hpa long[] entryHpas = new long[TOP_LEVEL + 1];
+  private final long[] entries = new long[TOP_LEVEL + 1];
+  private final int[] rightsAbove = new int[TOP_LEVEL + 1];
+
+  /**
+   * @param paging control registers in force, read at each walk
+   * @param stage second stage under the guest's tables; null natively and for shadow tables
+   */
+  public PageWalker(HostMemory memory, PagingContext paging, SecondStage stage) {
+    this.memory = memory;
+    this.paging = paging;
+    this.stage = stage;
+  }
+
+  @Override
+  public void setStructureCache(PagingStructureCache cache) {
+    structures = cache;
+  }
+
+  @Override
+  public long translate(@Gva long gva, int access, Translation out) {
+    out.references = 0;
+    out.guestReferences = 0;
+    PagingStructureCache cache = structures;
+    while (true) {
+      long result = walk(gva, access, out, cache, true, null);
+      if (result == Status.FAULT && cache != null && !cache.faultsAreFinal) {
+        cache = null;
+      } else if (result != RETRY) {
+        return result;
+      }
+    }
+  }
+
+  @Override
+  public long peek(@Gva long gva, int access, Translation out, WalkObserver steps) {
+    out.references = 0;
+    out.guestReferences = 0;
+    return walk(gva, access, out, null, false, steps);
+  }
+
+  private long walk(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects, WalkObserver steps) {
+    return switch (paging.mode) {
+      case PagingContext.NONE -> deliver(gva, gva, access, stage == null ? HostMemory.FRAME_SHIFT : IDENTITY_SHIFT, ALL_RIGHTS | Translation.DIRTY, memoryType(0, 0), out, effects, steps);
+      case PagingContext.LEGACY -> walkLegacy(gva, access, out, cache, effects, steps);
+      default -> walkWide(gva, access, out, cache, effects, steps);
+    };
+  }
+
+  /** PAE and 4-level paging. */
+  private long walkWide(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects, WalkObserver steps) {
+    int mode = paging.mode;
+    int level;
+    @Gpa long table;
+    if (mode == PagingContext.LONG4) {
+      level = TOP_LEVEL;
+      table = paging.root;
+    } else {
+      long pdpte = paging.pdpte[(int) (gva >>> IDENTITY_SHIFT) & 3];
+      if ((pdpte & PageTableEntry.P) == 0) {
+        return fault(gva, access, 0, out);
+      }
+      level = 2;
+      table = pdpte & PageTableEntry.ADDRESS;
+    }
+    int rights = ALL_RIGHTS;
+    @Hpa long tableHpa = stage == null ? table : -1;
+    if (cache != null) {
+      int start = cache.lookup(gva, paging);
+      if (start != 0) {
+        level = start;
+        table = cache.tableGpa;
+        tableHpa = cache.tableHpa;
+        rights = cache.rights;
+      }
+    }
+    int top = level;
+    long reservedAlways = PageTableEntry.reserved(mode, 1, true, paging.nxe);
+    while (true) {
+      long at = PageTableEntry.entryOffset(gva, level);
+      @Hpa long hpa = tableHpa >= 0 ? tableHpa + at : stageTable(table + at, gva, out, effects, steps);
+      if (hpa < 0) {
+        return hpa;
+      }
+      long entry = memory.read64(hpa);
+      out.references++;
+      out.guestReferences++;
+      if (steps != null) {
+        steps.step(WalkObserver.Dimension.GUEST, level, table + at, hpa, entry);
+      }
+      if ((entry & PageTableEntry.P) == 0) {
+        return fault(gva, access, 0, out);
+      }
+      boolean leaf = PageTableEntry.isLeaf(entry, level, paging.pages1g);
+      if ((entry & (level == 1 ? reservedAlways : PageTableEntry.reserved(mode, level, leaf, paging.nxe))) != 0) {
+        return fault(gva, access, PageFaultCode.P | PageFaultCode.RSVD, out);
+      }
+      rights &= (int) (entry >>> 1 & 3) | (entry < 0 ? 0 : Translation.EXECUTABLE);
+      if (effects) {
+        entryGpas[level] = table + at;
+        entryHpas[level] = hpa;
+        entries[level] = entry;
+        rightsAbove[level] = rights;
+      }
+      if (leaf) {
+        return finishWide(gva, access, level, top, entry, rights, out, cache, effects, steps);
+      }
+      table = entry & PageTableEntry.ADDRESS;
+      tableHpa = stage == null ? table : -1;
+      level--;
+    }
+  }
+
+  private long finishWide(@Gva long gva, int access, int level, int top, long leaf, int rights, Translation out, PagingStructureCache cache,
+      boolean effects, WalkObserver steps) {
+    if (!Permissions.allowed(access, rights, paging)) {
+      return fault(gva, access, PageFaultCode.P, out);
+    }
+    long flags = (access & Access.WRITE) != 0 ? PageTableEntry.A | PageTableEntry.D : PageTableEntry.A;
+    if (effects) {
+      long status = setAccessedDirty(gva, 8, level, top, flags, out);
+      if (status < 0) {
+        return status;
+      }
+      leaf |= flags;
+    }
+    int shift = PageTableEntry.shift(level);
+    @Gpa long gpa = PageTableEntry.page(leaf, level) | gva & (1L << shift) - 1;
+    int all = rights | leafRights(leaf);
+    long result = deliver(gpa, gva, access, shift, all, memoryType(leaf, level == 1 ? PageTableEntry.PAT : PageTableEntry.PAT_LARGE), out, effects, steps);
+    if (cache != null && result >= 0) {
+      remember(cache, gva, level, top);
+    }
+    return result;
+  }
+
+  /** 2-level paging with 4-byte entries. */
+  private long walkLegacy(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects, WalkObserver steps) {
+    int level = 2;
+    int rights = ALL_RIGHTS;
+    @Gpa long table = paging.root;
+    @Hpa long tableHpa = stage == null ? table : -1;
+    if (cache != null && cache.lookup(gva, paging) != 0) {
+      level = 1;
+      table = cache.tableGpa;
+      tableHpa = cache.tableHpa;
+      rights = cache.rights;
+    }
+    int top = level;
+    while (true) {
+      long at = gva >>> (level == 2 ? LEGACY_LARGE_SHIFT - 2 : HostMemory.FRAME_SHIFT - 2) & LEGACY_INDEX;
+      @Hpa long hpa = tableHpa >= 0 ? tableHpa + at : stageTable(table + at, gva, out, effects, steps);
+      if (hpa < 0) {
+        return hpa;
+      }
+      long entry = memory.read32(hpa);
+      out.references++;
+      out.guestReferences++;
+      if (steps != null) {
+        steps.step(WalkObserver.Dimension.GUEST, level, table + at, hpa, entry);
+      }
+      if ((entry & PageTableEntry.P) == 0) {
+        return fault(gva, access, 0, out);
+      }
+      boolean large = level == 2 && paging.pse && (entry & PageTableEntry.PS) != 0;
+      if (large && (entry & PageTableEntry.RESERVED_4M) != 0) {
+        return fault(gva, access, PageFaultCode.P | PageFaultCode.RSVD, out);
+      }
+      rights &= (int) (entry >>> 1 & 3) | Translation.EXECUTABLE;
+      if (effects) {
+        entryGpas[level] = table + at;
+        entryHpas[level] = hpa;
+        entries[level] = entry;
+        rightsAbove[level] = rights;
+      }
+      if (large || level == 1) {
+        return finishLegacy(gva, access, level, top, entry, rights, out, cache, effects, steps);
+      }
+      table = entry & PageTableEntry.ADDRESS_LEGACY;
+      tableHpa = stage == null ? table : -1;
+      level = 1;
+    }
+  }
+
+  private long finishLegacy(@Gva long gva, int access, int level, int top, long leaf, int rights, Translation out, PagingStructureCache cache,
+      boolean effects, WalkObserver steps) {
+    if (!Permissions.allowed(access, rights, paging)) {
+      return fault(gva, access, PageFaultCode.P, out);
+    }
+    long flags = (access & Access.WRITE) != 0 ? PageTableEntry.A | PageTableEntry.D : PageTableEntry.A;
+    if (effects) {
+      long status = setAccessedDirty(gva, 4, level, top, flags, out);
+      if (status < 0) {
+        return status;
+      }
+      leaf |= flags;
+    }
+    int shift = level == 2 ? LEGACY_LARGE_SHIFT : HostMemory.FRAME_SHIFT;
+    @Gpa long gpa = (level == 2 ? PageTableEntry.page4M(leaf) : leaf & PageTableEntry.ADDRESS_LEGACY) | gva & (1L << shift) - 1;
+    int all = rights | leafRights(leaf);
+    long result = deliver(gpa, gva, access, shift, all, memoryType(leaf, level == 1 ? PageTableEntry.PAT : PageTableEntry.PAT_LARGE), out, effects, steps);
+    if (cache != null && result >= 0) {
+      remember(cache, gva, level, top);
+    }
+    return result;
+  }
+
+  private int leafRights(long leaf) {
+    return ((leaf & PageTableEntry.D) != 0 ? Translation.DIRTY : 0) | (paging.pge && (leaf & PageTableEntry.G) != 0 ? Translation.GLOBAL : 0);
+  }
+
+  /** Memory type that the PAT gives an entry (SDM vol. 3A, "Page Attribute Table"). */
+  private int memoryType(long entry, long patBit) {
+    int index = (int) (entry >>> 3) & 3 | ((entry & patBit) != 0 ? 4 : 0);
+    return (int) (paging.pat >>> 8 * index) & 7;
+  }
+
+  private long stageTable(@Gpa long gpa, @Gva long gva, Translation out, boolean effects, WalkObserver steps) {
+    return effects ? stage.translate(gpa, gva, SecondStage.TABLE, out) : stage.peek(gpa, gva, SecondStage.TABLE, out, steps);
+  }
+
+  /** Sets A in all entries of the walk and {@code leafFlags} in the leaf. @return 0, RETRY or {@link Status#EXIT} */
+  private long setAccessedDirty(@Gva long gva, int size, int leafLevel, int top, long leafFlags, Translation out) {
+    for (int level = top; level >= leafLevel; level--) {
+      long entry = entries[level];
+      long updated = entry | (level == leafLevel ? leafFlags : PageTableEntry.A);
+      if (updated != entry) {
+        if (stage != null) {
+          int references = out.references;
+          long status = stage.translate(entryGpas[level], gva, Access.WRITE | SecondStage.TABLE | SecondStage.TABLE_UPDATE, out);
+          out.references = references;
+          if (status < 0) {
+            return status;
+          }
+        }
+        if (!memory.compareAndSet(entryHpas[level], size, entry, updated)) {
+          return RETRY;
+        }
+      }
+    }
+    return 0;
+  }
+
+  /** Passes the final address through the second stage and fills in the result. */
+  private long deliver(@Gpa long gpa, @Gva long gva, int access, int shift, int rights, int memoryType, Translation out, boolean effects,
+      WalkObserver steps) {
+    out.gva = gva;
+    out.gpa = gpa;
+    out.guestPageShift = paging.mode == PagingContext.NONE ? HostMemory.FRAME_SHIFT : shift;
+    if (stage == null) {
+      out.hpa = gpa;
+      out.pageShift = shift;
+      out.rights = rights | ONE_STAGE;
+      out.memoryType = memoryType;
+      return gpa;
+    }
+    out.rights = rights;
+    int stageAccess = access & (Access.WRITE | Access.FETCH);
+    long hpa = effects ? stage.translate(gpa, gva, stageAccess, out) : stage.peek(gpa, gva, stageAccess, out, steps);
+    if (hpa < 0) {
+      return hpa;
+    }
+    out.hpa = hpa;
+    out.pageShift = Math.min(shift, out.pageShift);
+    out.rights = rights & (Translation.WRITABLE | Translation.USER | Translation.GLOBAL) | out.rights & STAGE_RIGHTS
+        | rights & out.rights & (Translation.EXECUTABLE | Translation.DIRTY);
+    return hpa;
+  }
+
+  private void remember(PagingStructureCache cache, @Gva long gva, int leafLevel, int top) {
+    for (int level = top; level > leafLevel; level--) {
+      @Gpa long table = entries[level] & (paging.mode == PagingContext.LEGACY ? PageTableEntry.ADDRESS_LEGACY : PageTableEntry.ADDRESS);
+      cache.insert(level, gva, paging, table, entryHpas[level - 1] & -HostMemory.FRAME_SIZE, rightsAbove[level]);
+    }
+  }
+
+  private long fault(@Gva long gva, int access, int flags, Translation out) {
+    out.gva = gva;
+    out.errorCode = Permissions.errorCode(access, flags, paging);
+    return Status.FAULT;
+  }
+
+  @Override
+  public int loadPdptes(long cr3, long[] into, Translation out) {
+    @Gpa long table = cr3 & 0xFFFF_FFE0L;
+    @Hpa long hpa = table;
+    if (stage != null) {
+      hpa = stage.translate(table, 0, SecondStage.TABLE | SecondStage.NO_LINEAR, out);
+      if (hpa < 0) {
+        return (int) hpa;
+      }
+    }
+    for (int i = 0; i < into.length; i++) {
+      long entry = memory.read64(hpa + 8L * i);
+      if ((entry & PageTableEntry.P) != 0 && (entry & PageTableEntry.RESERVED_PDPTE) != 0) {
+        return Status.FAULT;
+      }
+    }
+    for (int i = 0; i < into.length; i++) {
+      into[i] = memory.read64(hpa + 8L * i);
+    }
+    return Status.OK;
+  }
+
+  @Override
+  public boolean twoDimensional() {
+    return stage != null;
+  }
+
+  @Override
+  public void flushAddress(@Gva long gva, int pcid) {
+    if (structures != null) {
+      structures.flushAddress(gva, paging, pcid);
+    }
+  }
+
+  @Override
+  public void flushLinear(int pcid) {
+    if (structures != null) {
+      structures.flushContext(paging.vpid, pcid);
+    }
+  }
+
+  @Override
+  public void flushAll() {
+    if (structures != null) {
+      structures.flushAll();
+    }
+    if (stage != null) {
+      stage.flush();
+    }
+  }
+}

@@ -1,0 +1,167 @@
+package dev.gnomon.shadow;
+
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.memory.Hpa;
+import dev.gnomon.guest.memory.SlotMap;
+import dev.gnomon.guest.mmu.Access;
+import dev.gnomon.guest.mmu.PageFaultCode;
+import dev.gnomon.guest.mmu.PagingContext;
+import dev.gnomon.guest.mmu.Permissions;
+import dev.gnomon.guest.mmu.Translation;
+
+/**
+ * The hypervisor's own walk of the guest's tables, as the processor would do it with the guest's control registers (SDM vol. 3A, "Paging" and
+ * "Access Rights"): reserved bits beat rights, rights are those of all levels together, A and D are set atomically and only by a walk that
+ * succeeds. It keeps what shadowing needs of each level. Tables outside the slots read as not present, as KVM does; tables in a read-only slot
+ * keep their A and D.
+ */
+final class GuestWalk {
+  private static final int LEVELS = 4;
+
+  private final ShadowPages pages;
+  private final GuestPagingState state;
+  /** The guest's control registers as {@link Permissions} wants them. */
+  private final PagingContext guest = new PagingContext();
+  private final GuestTableWrites writes;
+  /** Level of the entry that maps the page. */
+  int leafLevel;
+  /** By level: the table's frame, the rights with which it is reached, the entry after A and D were set, and where it lies. */
+  final long[] tableGfn = new long[LEVELS + 1];
+  final int[] tableAccess = new int[LEVELS + 1];
+  final long[] entry = new long[LEVELS + 1];
+  final @Gpa long[] entryGpa = new long[LEVELS + 1];
+  int topLevel;
+  /** At least one table was read, so that the arrays are valid from {@code topLevel} down to {@code leafLevel}. */
+  boolean tableRead;
+  /** Allocate no backing: a table that was never touched reads as zeros. */
+  private final boolean peek;
+  private int role;
+  /** After success: address of the access, and the rights of a mapping for it (without W if the page is clean and the access reads). */
+  @Gpa long gpa;
+  int access;
+  /** After failure: the code of the guest's page fault. */
+  int errorCode;
+
+  /** @param peek the walk is only for looking and must allocate no backing */
+  GuestWalk(ShadowPages pages, GuestPagingState state, GuestTableWrites writes, boolean peek) {
+    this.state = state;
+    this.writes = writes;
+    this.peek = peek;
+    this.pages = pages;
+  }
+
+  /** The guest's registers changed. */
+  void stateChanged() {
+    state.fill(guest);
+  }
+
+  /**
+   * Walks for one access and sets A and D.
+   *
+   * @param request bits of {@link Access}
+   * @return false if the access faults
+   */
+  boolean walk(int rootRole, @Gva long gva, int request) {
+    while (true) {
+      if (!read(rootRole, gva, request)) {
+        return false;
+      }
+      if (setAccessedAndDirty((request & Access.WRITE) != 0)) {
+        access = (request & Access.WRITE) != 0 ? access : GuestPte.protectClean(access, entry[leafLevel]);
+        return true;
+      }
+    }
+  }
+
+  /** The walk without its effects on the guest. */
+  boolean read(int rootRole, @Gva long gva, int request) {
+    role = rootRole;
+    @Gpa long table = state.rootTable();
+    topLevel = Role.level(rootRole);
+    tableRead = false;
+    if (state.pae()) {
+      long pdpte = state.pdpte[(int) (gva >>> 30) & 3];
+      if ((pdpte & GuestPte.P) == 0) {
+        return fail(request, 0);
+      }
+      table = pdpte & ShadowPte.FRAME;
+    }
+    int combined = ShadowAccess.ALL;
+    tableRead = true;
+    for (int level = topLevel; ; level--) {
+      int size = GuestPte.size(role);
+      tableGfn[level] = table >>> HostMemory.FRAME_SHIFT;
+      tableAccess[level] = combined;
+      entryGpa[level] = table + (long) GuestPte.index(gva, level, role) * size;
+      leafLevel = level;
+      if (pages.slots.kind(entryGpa[level]) == SlotMap.NONE) {
+        return fail(request, 0);
+      }
+      @Hpa long hpa = peek ? pages.slots.backing(entryGpa[level]) : pages.slots.back(entryGpa[level]);
+      long gpte = hpa < 0 ? 0 : pages.memory.read(hpa, size);
+      entry[level] = gpte;
+      if ((gpte & GuestPte.P) == 0) {
+        return fail(request, 0);
+      }
+      if (GuestPte.hasReservedBits(gpte, level, role)) {
+        return fail(request, PageFaultCode.P | PageFaultCode.RSVD);
+      }
+      combined &= GuestPte.access(gpte);
+      long address = GuestPte.address(gpte, level, role);
+      if (GuestPte.isLeaf(gpte, level, role)) {
+        gpa = address | gva & (1L << GuestPte.pageShift(level, role)) - 1;
+        access = combined;
+        return permits(combined, request) || fail(request, PageFaultCode.P);
+      }
+      table = address;
+    }
+  }
+
+  private boolean fail(int request, int flags) {
+    errorCode = Permissions.errorCode(request, flags, guest);
+    return false;
+  }
+
+  /** Whether rights, bits of {@link ShadowAccess}, allow an access under the guest's WP, SMEP and SMAP. */
+  boolean permits(int rights, int request) {
+    int combined = ((rights & ShadowAccess.WRITE) != 0 ? Translation.WRITABLE : 0) | ((rights & ShadowAccess.USER) != 0 ? Translation.USER : 0)
+        | ((rights & ShadowAccess.EXEC) != 0 ? Translation.EXECUTABLE : 0);
+    return Permissions.allowed(request, combined, guest);
+  }
+
+  /** False if another agent changed an entry since it was read. */
+  private boolean setAccessedAndDirty(boolean write) {
+    for (int level = topLevel; level >= leafLevel; level--) {
+      long old = entry[level];
+      long updated = old | GuestPte.A | (write && level == leafLevel ? GuestPte.D : 0);
+      if (updated != old && pages.slots.kind(entryGpa[level]) == SlotMap.RAM) {
+        int size = GuestPte.size(role);
+        @Hpa long hpa = pages.slots.back(entryGpa[level]);
+        if (!pages.memory.compareAndSet(hpa, size, old, updated)) {
+          return false;
+        }
+        entry[level] = updated;
+        pages.observer().setAccessedOrDirty(entryGpa[level], updated);
+        writes.marked(entryGpa[level], role);
+      }
+    }
+    return true;
+  }
+
+  /** The guest's entry of a level is no longer what the walk read. */
+  boolean changed(int level) {
+    return pages.memory.read(pages.slots.back(entryGpa[level]), GuestPte.size(role)) != entry[level];
+  }
+
+  /** The frame holds a table of this walk. */
+  boolean passesThrough(long gfn) {
+    for (int level = topLevel; level >= leafLevel; level--) {
+      if (tableGfn[level] == gfn) {
+        return true;
+      }
+    }
+    return false;
+  }
+}

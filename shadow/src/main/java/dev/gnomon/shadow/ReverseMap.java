@@ -1,0 +1,107 @@
+package dev.gnomon.shadow;
+
+import org.eclipse.collections.impl.map.mutable.primitive.LongLongHashMap;
+
+/**
+ * From a guest frame to every leaf entry that maps it, one chain for each page size, as KVM's {@code rmap}. A location is
+ * {@code page id × 512 + index}; the links of the chains lie in the shadow pages, so that adding and removing take constant time.
+ */
+final class ReverseMap {
+  private static final int COUNT_SHIFT = 32;
+  private static final long HEAD = 0xFFFF_FFFFL;
+  private static final long EMPTY = HEAD;
+  private static final int LEVELS = 3;
+
+  private final ShadowPage[] byId;
+  /** Chain's first location in the low half, its length in the high half. */
+  private final LongLongHashMap[] chains = new LongLongHashMap[LEVELS + 1];
+
+  /** @param byId all shadow pages by id */
+  ReverseMap(ShadowPage[] byId) {
+    this.byId = byId;
+    for (int level = 1; level <= LEVELS; level++) {
+      chains[level] = new LongLongHashMap();
+    }
+  }
+
+  /** Adds an entry of {@code page} that maps {@code gfn}, the first frame of the mapping; returns the chain's new length. */
+  int add(ShadowPage page, int index, long gfn) {
+    LongLongHashMap map = chains[page.level()];
+    long chain = map.getIfAbsent(gfn, EMPTY);
+    int head = pushFront((int) chain, page, index);
+    int count = (int) (chain >>> COUNT_SHIFT) + 1;
+    map.put(gfn, (long) count << COUNT_SHIFT | head & HEAD);
+    return count;
+  }
+
+  void remove(ShadowPage page, int index, long gfn) {
+    LongLongHashMap map = chains[page.level()];
+    long chain = map.getIfAbsent(gfn, EMPTY);
+    int head = unlink((int) chain, page, index);
+    if (head == ShadowPage.NONE) {
+      map.remove(gfn);
+    } else {
+      map.put(gfn, (chain >>> COUNT_SHIFT) - 1 << COUNT_SHIFT | head & HEAD);
+    }
+  }
+
+  /** First location of the chain, or {@link ShadowPage#NONE}. */
+  int first(long gfn, int level) {
+    return (int) chains[level].getIfAbsent(gfn, EMPTY);
+  }
+
+  int next(int location) {
+    return page(location).next[index(location)];
+  }
+
+  int count(long gfn, int level) {
+    return (int) (chains[level].getIfAbsent(gfn, EMPTY) >>> COUNT_SHIFT);
+  }
+
+  /** Frames that have a chain of that level. */
+  long[] frames(int level) {
+    return chains[level].keySet().toSortedArray();
+  }
+
+  ShadowPage page(int location) {
+    return byId[location / ShadowPte.ENTRIES];
+  }
+
+  static int index(int location) {
+    return location & ShadowPte.ENTRIES - 1;
+  }
+
+  /** Makes {@code page.link(index)} one of {@code child}'s parents. */
+  void addParent(ShadowPage child, ShadowPage page, int index) {
+    child.parents = pushFront(child.parents, page, index);
+    child.parentCount++;
+  }
+
+  void removeParent(ShadowPage child, ShadowPage page, int index) {
+    child.parents = unlink(child.parents, page, index);
+    child.parentCount--;
+  }
+
+  private int pushFront(int head, ShadowPage page, int index) {
+    int location = page.location(index);
+    page.next[index] = head;
+    page.prev[index] = ShadowPage.NONE;
+    if (head != ShadowPage.NONE) {
+      page(head).prev[index(head)] = location;
+    }
+    return location;
+  }
+
+  private int unlink(int head, ShadowPage page, int index) {
+    int next = page.next[index];
+    int prev = page.prev[index];
+    if (next != ShadowPage.NONE) {
+      page(next).prev[index(next)] = prev;
+    }
+    if (prev == ShadowPage.NONE) {
+      return next;
+    }
+    page(prev).next[index(prev)] = next;
+    return head;
+  }
+}

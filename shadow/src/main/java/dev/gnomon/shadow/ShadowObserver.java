@@ -1,0 +1,24 @@
+package dev.gnomon.shadow;
+
+import dev.gnomon.guest.memory.Gpa;
+
+/** Hears what KVM's {@code kvmmmu} tracepoints tell; all methods do nothing by default. */
+public interface ShadowObserver {
+  /** {@code kvm_mmu_get_page}: a shadow page was looked up and found, or made. */
+  default void getPage(ShadowPage page, boolean created) {}
+
+  /** {@code kvm_mmu_sync_page}. */
+  default void syncPage(ShadowPage page) {}
+
+  /** {@code kvm_mmu_unsync_page}. */
+  default void unsyncPage(ShadowPage page) {}
+
+  /** {@code kvm_mmu_prepare_zap_page}. */
+  default void zapPage(ShadowPage page) {}
+
+  /** {@code kvm_mmu_set_spte} and {@code mark_mmio_spte}. */
+  default void setSpte(ShadowPage page, int index, long spte) {}
+
+  /** {@code kvm_mmu_set_accessed_bit}, {@code kvm_mmu_set_dirty_bit}: the guest's entry at that address got A or D. */
+  default void setAccessedOrDirty(@Gpa long gpa, long gpte) {}
+}

@@ -1,0 +1,118 @@
+package dev.gnomon.vmm;
+
+import dev.gnomon.guest.cpu.ControlRegister;
+import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.ExitReason;
+import dev.gnomon.guest.cpu.Rflags;
+import dev.gnomon.guest.cpu.Vector;
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.mmu.Status;
+import dev.gnomon.shadow.ShadowMmu;
+
+/**
+ * Emulates the one instruction that exited, or the delivery of an event that exited, on the processor's own interpreter through the
+ * {@link EmulationPort}; and skips instructions whose effect the dispatcher has had already.
+ */
+final class Emulator {
+  /** The instruction is done, or an event that it raised is pending: enter the guest again. */
+  static final int DONE = 0;
+  /** A triple fault. */
+  static final int SHUTDOWN = 1;
+  /** The port has no answer. */
+  static final int FAILED = 2;
+
+  private static final int DR7_ENABLES = 0xFF;
+  /** A locked instruction whose bytes another writer changed is tried again. */
+  private static final int ATTEMPTS = 3;
+  private static final int LONG_ENTRY = 8;
+  private static final int LEGACY_ENTRY = 4;
+
+  private final Cpu cpu;
+  private final GuestCore core;
+  private final EmulationPort port;
+  /** Null under EPT. */
+  private final ShadowMmu shadow;
+  /** KVM's {@code insn_emulation} and {@code insn_emulation_fail}. */
+  long emulated;
+  long failed;
+
+  Emulator(Cpu cpu, GuestCore core, EmulationPort port, ShadowMmu shadow) {
+    this.cpu = cpu;
+    this.core = core;
+    this.port = port;
+    this.shadow = shadow;
+  }
+
+  /** Debugging is on in the guest, so that the end of an instruction has consequences that only the interpreter knows. */
+  boolean stepping() {
+    return (cpu.systemFlags & (Rflags.TF | Rflags.RF)) != 0 || ((int) cpu.dr[7] & DR7_ENABLES) != 0 || cpu.pendingDebug != 0;
+  }
+
+  /** Retires the instruction at RIP, whose effect has been had. Not while {@link #stepping}. */
+  void skip(int length) {
+    cpu.rip += length;
+    if (!cpu.code64()) {
+      cpu.rip &= 0xFFFF_FFFFL;
+    }
+    cpu.retired++;
+    cpu.blockedBySti = false;
+    cpu.blockedByMovSs = false;
+  }
+
+  /** Emulates the instruction at RIP; one iteration if it repeats. @return DONE, SHUTDOWN or FAILED */
+  int instruction() {
+    emulated++;
+    port.prepare();
+    int status = core.emulateOne(port);
+    for (int i = 1; i < ATTEMPTS && status == Status.RESTART; i++) {
+      status = core.emulateOne(port);
+    }
+    return finish(status);
+  }
+
+  /** Delivers the pending event by software, because its delivery touches what the processor cannot. */
+  int delivery() {
+    emulated++;
+    port.prepare();
+    return finish(core.deliverThrough(port));
+  }
+
+  private int finish(int status) {
+    if (shadow != null) {
+      tellShadow();
+    }
+    if (status != Status.EXIT) {
+      return DONE;
+    }
+    if (cpu.exit.reason == ExitReason.TRIPLE_FAULT) {
+      return SHUTDOWN;
+    }
+    failed++;
+    return FAILED;
+  }
+
+  /**
+   * Tells the shadow MMU of what was written. The port knows where a write began but not how long it was, so one of the size of a guest entry
+   * is assumed as far as alignment allows; the shadow MMU reads the entry itself.
+   */
+  private void tellShadow() {
+    for (int i = 0; i < port.stage.writeCount(); i++) {
+      @Gpa long gpa = port.stage.write(i);
+      int entry = cpu.longMode() || (cpu.cr4 & ControlRegister.CR4_PAE) != 0 ? LONG_ENTRY : LEGACY_ENTRY;
+      shadow.guestWrote(gpa, (int) Math.min(entry, Long.lowestOneBit(gpa | entry)));
+    }
+  }
+
+  /** Makes an exception pending, merged with an event whose delivery was interrupted. @return DONE or SHUTDOWN */
+  int inject(int vector, int errorCode, long address) {
+    cpu.faultVector = vector;
+    cpu.faultErrorCode = errorCode;
+    cpu.faultAddress = address;
+    return core.raise() == Status.EXIT ? SHUTDOWN : DONE;
+  }
+
+  /** {@link #inject} of #GP(0). */
+  int injectGp() {
+    return inject(Vector.GP, 0, 0);
+  }
+}

@@ -1,0 +1,86 @@
+package dev.gnomon.vmm;
+
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.memory.SlotMap;
+import dev.gnomon.guest.mmu.Access;
+import dev.gnomon.guest.mmu.SecondStage;
+import dev.gnomon.guest.mmu.Status;
+import dev.gnomon.guest.mmu.Translation;
+import dev.gnomon.guest.mmu.WalkObserver;
+import dev.gnomon.vmm.memory.DeviceAddress;
+
+/**
+ * The hypervisor's own second stage: guest-physical addresses by the memory slots. What has no memory, and writes to read-only memory, end on the
+ * device bus. Page tables in read-only memory whose A or D flag would have to be set have no answer ({@link Status#EXIT}), as in KVM.
+ *
+ * <p>It remembers where the emulated instruction was given leave to write.
+ */
+final class SlotStage implements SecondStage {
+  private static final int MAX_WRITES = 8;
+  private static final int WRITE_BACK = 6;
+  private static final int RAM_RIGHTS =
+      Translation.READABLE | Translation.EXECUTABLE | Translation.STAGE_WRITABLE | Translation.DIRTY;
+
+  private final SlotMap slots;
+  private final @Gpa long[] writes = new long[MAX_WRITES];
+  private int writeCount;
+
+  SlotStage(SlotMap slots) {
+    this.slots = slots;
+  }
+
+  void forgetWrites() {
+    writeCount = 0;
+  }
+
+  /** Places written since {@link #forgetWrites}, at most {@link #MAX_WRITES}; probes of an instruction count as its writes. */
+  int writeCount() {
+    return writeCount;
+  }
+
+  @Gpa long write(int i) {
+    return writes[i];
+  }
+
+  @Override
+  public long translate(@Gpa long gpa, @Gva long gva, int access, Translation out) {
+    long hpa = resolve(gpa, access, out, slots.kind(gpa) == SlotMap.NONE ? -1 : slots.back(gpa));
+    if (hpa >= 0 && (access & (Access.WRITE | TABLE)) == Access.WRITE && slots.kind(gpa) == SlotMap.RAM) {
+      remember(gpa);
+    }
+    return hpa;
+  }
+
+  private void remember(@Gpa long gpa) {
+    for (int i = 0; i < writeCount; i++) {
+      if (writes[i] == gpa) {
+        return;
+      }
+    }
+    if (writeCount < MAX_WRITES) {
+      writes[writeCount++] = gpa;
+    }
+  }
+
+  @Override
+  public long peek(@Gpa long gpa, @Gva long gva, int access, Translation out, WalkObserver steps) {
+    return resolve(gpa, access, out, slots.backing(gpa));
+  }
+
+  private long resolve(@Gpa long gpa, int access, Translation out, long backing) {
+    out.pageShift = HostMemory.FRAME_SHIFT;
+    out.memoryType = WRITE_BACK;
+    out.rights = RAM_RIGHTS;
+    int kind = slots.kind(gpa);
+    if (kind == SlotMap.READ_ONLY && (access & TABLE_UPDATE) != 0) {
+      out.exitGpa = gpa;
+      return Status.EXIT;
+    }
+    if (kind == SlotMap.NONE || backing < 0 || kind == SlotMap.READ_ONLY && (access & (Access.WRITE | TABLE)) == Access.WRITE) {
+      return DeviceAddress.of(gpa);
+    }
+    return backing;
+  }
+}

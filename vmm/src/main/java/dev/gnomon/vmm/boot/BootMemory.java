@@ -1,0 +1,137 @@
+package dev.gnomon.vmm.boot;
+
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.vmm.memory.E820;
+import dev.gnomon.vmm.memory.GuestPhysicalMemory;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Guest memory while an image is loaded: knows what is taken, refuses what lies outside RAM or on top of something else, and finds room for
+ * what may go anywhere. Nothing is placed in the first page, where the interrupt vectors and BIOS data of real mode lie.
+ */
+public final class BootMemory {
+  /** Limit for what 32-bit code must reach. */
+  public static final @Gpa long LIMIT_4G = 1L << 32;
+  private static final @Gpa long FIRST = 0x1000;
+
+  private record Range(@Gpa long start, @Gpa long end, String what) {}
+
+  private final GuestPhysicalMemory memory;
+  private final E820 map;
+  private final List<Range> taken = new ArrayList<>();
+
+  public BootMemory(GuestPhysicalMemory memory, E820 map) {
+    this.memory = memory;
+    this.map = map;
+  }
+
+  /** The memory map that the guest is told. */
+  E820 map() {
+    return map;
+  }
+
+  /** Takes a fixed range for an image. @throws ImageException if it is not all RAM or part of it is taken */
+  void claim(String file, @Gpa long start, long length, String what) {
+    if (length == 0) {
+      return;
+    }
+    if (!map.isRam(start, length)) {
+      throw new ImageException(file, what + " at 0x" + Long.toHexString(start) + " of " + length + " bytes: expected it within RAM ("
+          + ramRanges() + ")");
+    }
+    Range other = overlapping(start, start + length);
+    if (other != null) {
+      throw new ImageException(file, what + " at 0x" + Long.toHexString(start) + " of " + length + " bytes overlaps " + other.what
+          + " at 0x" + Long.toHexString(other.start));
+    }
+    taken.add(new Range(start, start + length, what));
+  }
+
+  /** Takes the lowest free range at or above {@code from} and below {@code limit}. */
+  @Gpa long placeLow(String file, long length, long alignment, @Gpa long from, @Gpa long limit, String what) {
+    for (E820.Entry entry : map.entries()) {
+      if (entry.type() != E820.TYPE_RAM) {
+        continue;
+      }
+      @Gpa long at = alignUp(Math.max(Math.max(entry.base(), FIRST), from), alignment);
+      @Gpa long top = Math.min(entry.end(), limit);
+      while (at <= top && length <= top - at) {
+        Range other = overlapping(at, at + Math.max(length, 1));
+        if (other == null) {
+          taken.add(new Range(at, at + length, what));
+          return at;
+        }
+        at = alignUp(other.end, alignment);
+      }
+    }
+    throw noRoom(file, length, limit, what);
+  }
+
+  /** Takes the lowest free range below {@code limit}. */
+  @Gpa long placeLow(String file, long length, long alignment, @Gpa long limit, String what) {
+    return placeLow(file, length, alignment, FIRST, limit, what);
+  }
+
+  /** Takes the highest free range below {@code limit}. */
+  @Gpa long placeHigh(String file, long length, long alignment, @Gpa long limit, String what) {
+    for (int i = map.entries().size() - 1; i >= 0; i--) {
+      E820.Entry entry = map.entries().get(i);
+      if (entry.type() != E820.TYPE_RAM) {
+        continue;
+      }
+      @Gpa long bottom = Math.max(entry.base(), FIRST);
+      @Gpa long at = Math.min(entry.end(), limit) - length & -alignment;
+      while (at >= bottom) {
+        Range other = overlapping(at, at + Math.max(length, 1));
+        if (other == null) {
+          taken.add(new Range(at, at + length, what));
+          return at;
+        }
+        at = other.start - length & -alignment;
+      }
+    }
+    throw noRoom(file, length, limit, what);
+  }
+
+  private ImageException noRoom(String file, long length, @Gpa long limit, String what) {
+    return new ImageException(file, what + " of " + length + " bytes: no room below 0x" + Long.toHexString(limit) + " in RAM ("
+        + ramRanges() + ")");
+  }
+
+  private static long alignUp(long value, long alignment) {
+    return (value + alignment - 1) & -alignment;
+  }
+
+  private Range overlapping(@Gpa long start, @Gpa long end) {
+    for (Range range : taken) {
+      if (start < range.end && range.start < end) {
+        return range;
+      }
+    }
+    return null;
+  }
+
+  private String ramRanges() {
+    StringBuilder text = new StringBuilder();
+    for (E820.Entry entry : map.entries()) {
+      if (entry.type() == E820.TYPE_RAM) {
+        text.append(text.isEmpty() ? "" : ", ").append("0x").append(Long.toHexString(entry.base())).append("-0x")
+            .append(Long.toHexString(entry.end() - 1));
+      }
+    }
+    return text.toString();
+  }
+
+  void write(@Gpa long gpa, byte[] bytes) {
+    memory.write(gpa, bytes);
+  }
+
+  void write(@Gpa long gpa, byte[] bytes, long from, long length) {
+    memory.write(gpa, bytes, (int) from, (int) length);
+  }
+
+  void zero(@Gpa long gpa, long length) {
+    memory.zero(gpa, length);
+  }
+}

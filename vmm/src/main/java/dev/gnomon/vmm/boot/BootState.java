@@ -1,0 +1,87 @@
+package dev.gnomon.vmm.boot;
+
+import dev.gnomon.guest.cpu.ControlRegister;
+import dev.gnomon.guest.memory.Gpa;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.List;
+
+/**
+ * Builds initial states, with the tables that they need in guest memory. The descriptor table suits all protocols (Linux wants its selectors
+ * to be 10h and 18h):
+ * <pre>
+ *  08  unused   10  code, 32- or 64-bit   18  data   20  busy TSS (16 bytes in 64-bit mode)        +40: the TSS, all zero
+ * </pre>
+ */
+final class BootState {
+  private static final int CODE = 0x10;
+  private static final int DATA = 0x18;
+  private static final int TSS = 0x20;
+  private static final int GDT_BYTES = 0x30;
+  private static final int TSS_OFFSET = 0x40;
+  private static final int PAGE = 4096;
+  private static final int IDT_REAL_LIMIT = 0x3FF;
+
+  private static final long TABLE_ENTRY = 0x3;
+  private static final long LARGE_PAGE_ENTRY = 0x83;
+  private static final int ENTRIES = 512;
+  private static final int GIB_MAPPED = 4;
+
+  private BootState() {}
+
+  /** 32-bit protected mode, flat segments, paging off. */
+  static InitialState protectedMode(String file, BootMemory memory, @Gpa long entry, long rax, long rbx, long rsi) {
+    SegmentState code = SegmentState.code32(CODE);
+    return descriptors(file, memory, code).state(entry, rax, rbx, rsi, InitialState.CR0_BASE | ControlRegister.CR0_PE, 0, 0, 0);
+  }
+
+  /** 64-bit mode, the first 4 GiB mapped to themselves by 2M pages. */
+  static InitialState longMode(String file, BootMemory memory, @Gpa long entry, long rsi) {
+    SegmentState code = SegmentState.code64(CODE);
+    @Gpa long pml4 = identityTables(file, memory);
+    return descriptors(file, memory, code).state(entry, 0, 0, rsi,
+        InitialState.CR0_BASE | ControlRegister.CR0_PE | ControlRegister.CR0_WP | ControlRegister.CR0_PG, pml4,
+        ControlRegister.CR4_PAE, ControlRegister.EFER_LME | ControlRegister.EFER_LMA);
+  }
+
+  /** Real mode; the entry lies below 1 MiB. */
+  static InitialState realMode(@Gpa long entry) {
+    // Segment 0 as far as it goes: boot sectors expect 0:7C00.
+    int selector = entry < 0x10000 ? 0 : (int) (entry >>> 4);
+    SegmentState data = SegmentState.realData(0);
+    return new InitialState(entry - ((long) selector << 4), 0, 0, 0,
+        List.of(data, SegmentState.realCode(selector), data, data, data, data, SegmentState.unusable(), SegmentState.tss(0, 0)),
+        InitialState.CR0_BASE, 0, 0, 0, 0, 0xFFFF, IDT_REAL_LIMIT);
+  }
+
+  private record Descriptors(@Gpa long gdt, SegmentState code, SegmentState data, SegmentState tss) {
+    InitialState state(@Gpa long entry, long rax, long rbx, long rsi, long cr0, @Gpa long cr3, long cr4, long efer) {
+      return new InitialState(entry, rax, rbx, rsi, List.of(data, code, data, data, data, data, SegmentState.unusable(), tss), cr0, cr3,
+          cr4, efer, gdt, GDT_BYTES - 1, 0);
+    }
+  }
+
+  private static Descriptors descriptors(String file, BootMemory memory, SegmentState code) {
+    @Gpa long gdt = memory.placeLow(file, PAGE, PAGE, BootMemory.LIMIT_4G, "descriptor table");
+    SegmentState data = SegmentState.data(DATA);
+    SegmentState tss = SegmentState.tss(TSS, gdt + TSS_OFFSET);
+    ByteBuffer page = ByteBuffer.allocate(PAGE).order(ByteOrder.LITTLE_ENDIAN);
+    page.putLong(CODE, code.descriptor()).putLong(DATA, data.descriptor()).putLong(TSS, tss.descriptor());
+    memory.write(gdt, page.array());
+    return new Descriptors(gdt, code, data, tss);
+  }
+
+  private static @Gpa long identityTables(String file, BootMemory memory) {
+    @Gpa long pml4 = memory.placeLow(file, (2L + GIB_MAPPED) * PAGE, PAGE, BootMemory.LIMIT_4G, "identity page tables");
+    ByteBuffer tables = ByteBuffer.allocate((2 + GIB_MAPPED) * PAGE).order(ByteOrder.LITTLE_ENDIAN);
+    tables.putLong(0, pml4 + PAGE | TABLE_ENTRY);
+    for (int gib = 0; gib < GIB_MAPPED; gib++) {
+      tables.putLong(PAGE + 8 * gib, pml4 + (2L + gib) * PAGE | TABLE_ENTRY);
+      for (int i = 0; i < ENTRIES; i++) {
+        tables.putLong((2 + gib) * PAGE + 8 * i, (long) gib << 30 | (long) i << 21 | LARGE_PAGE_ENTRY);
+      }
+    }
+    memory.write(pml4, tables.array());
+    return pml4;
+  }
+}

@@ -1,0 +1,15 @@
+package dev.gnomon.vmm.boot;
+
+/** An image of a recognised format. */
+public interface GuestImage {
+  /** The format's name in one or two words. */
+  String format();
+
+  /**
+   * Puts the image, its modules and what its protocol wants into guest memory.
+   *
+   * @return the processor's state at the first instruction
+   * @throws ImageException if the image is malformed or does not fit; memory may then be partly written
+   */
+  InitialState load(BootMemory memory);
+}

@@ -1,0 +1,303 @@
+package dev.gnomon.vmm.memory;
+
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.memory.Hpa;
+import dev.gnomon.guest.memory.SlotMap;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * The slots of a running machine and the host memory behind them.
+ *
+ * <p>Under a hypervisor RAM is backed in naturally aligned pieces of one {@link BackingSize}, each allocated when it is first touched, so the
+ * host-physical order is the order of first touches. A piece keeps its place within the piece (as host huge pages do), so with large pieces
+ * the hole below 1 MiB costs host memory that nobody uses. Read-only and reserved slots have backing of their own from the start:
+ * <pre>
+ *  offset in host memory   0 …                … F               … F + L         … end
+ *                          whole pieces       last, cut piece   read-only and reserved slots by address
+ * </pre>
+ * Natively guest-physical is host-physical and all of it is there from the start.
+ */
+public final class MemorySlots implements SlotMap {
+  private static final int FRAME_SHIFT = HostMemory.FRAME_SHIFT;
+  private static final int SHIFT_2M = 21;
+  private static final int SHIFT_1G = 30;
+  private static final int UNBACKED = -1;
+  private static final byte ABSENT_ROM = (byte) 0xFF;
+
+  private final HostMemory memory;
+  private final BackingSize backingSize;
+  private final boolean identity;
+  private final int[] pieceOffsets;
+  private int nextPiece;
+  private int residentFrames;
+  private int generation;
+
+  private MemoryLayout layout;
+  private long[] starts;
+  private long[] ends;
+  private int[] mappings;
+  /** Offset in host memory of a slot with backing of its own, {@link #UNBACKED} for RAM and devices. */
+  private int[] runs;
+  private int last;
+
+  private MemorySlots(HostMemory memory, MemoryLayout layout, BackingSize backingSize, boolean identity) {
+    this.memory = memory;
+    this.backingSize = backingSize;
+    this.identity = identity;
+    long needed = identity ? layout.backedEnd() : hostBytes(layout, backingSize);
+    if (memory.dramBytes() < needed) {
+      throw new IllegalArgumentException("host memory of " + memory.dramBytes() + " bytes: expected at least " + needed);
+    }
+    this.pieceOffsets = new int[identity ? 0 : pieces(layout, backingSize)];
+    Arrays.fill(pieceOffsets, UNBACKED);
+    index(layout);
+    backRuns();
+  }
+
+  /** The slots of a machine without a hypervisor; {@code memory} starts at host-physical 0 and covers {@link MemoryLayout#backedEnd()}. */
+  public static MemorySlots identity(HostMemory memory, MemoryLayout layout) {
+    if (memory.dramBase() != 0) {
+      throw new IllegalArgumentException(
+          "native memory at host-physical 0x" + Long.toHexString(memory.dramBase()) + ": expected it at 0");
+    }
+    return new MemorySlots(memory, layout, BackingSize.SIZE_1G, true);
+  }
+
+  /** The slots of a VM; {@code memory} holds at least {@link #hostBytes}. */
+  public static MemorySlots virtual(HostMemory memory, MemoryLayout layout, BackingSize backingSize) {
+    return new MemorySlots(memory, layout, backingSize, false);
+  }
+
+  /** Bytes of host memory that a VM of that layout can come to need. */
+  public static long hostBytes(MemoryLayout layout, BackingSize backingSize) {
+    long bytes = 0;
+    long counted = 0;
+    for (MemorySlot slot : layout.slots()) {
+      if (slot.kind() == MemorySlot.Kind.RAM) {
+        if (slot.end() > HostMemory.MAX_BYTES) {
+          throw new IllegalArgumentException("memory slot " + slot + ": expected RAM to end at most at " + HostMemory.MAX_BYTES);
+        }
+        long first = Math.max(counted, slot.gpa() >> backingSize.shift() << backingSize.shift());
+        counted = Math.max(counted, roundUp(slot.end(), backingSize.bytes()));
+        bytes += Math.max(0, counted - first);
+      } else if (slot.kind().mapping() != NONE) {
+        bytes += slot.size();
+      }
+    }
+    return bytes - (counted - layout.ramEnd());
+  }
+
+  private static int pieces(MemoryLayout layout, BackingSize backingSize) {
+    return (int) (roundUp(layout.ramEnd(), backingSize.bytes()) >> backingSize.shift());
+  }
+
+  private static long roundUp(long value, long unit) {
+    return (value + unit - 1) & -unit;
+  }
+
+  private void index(MemoryLayout newLayout) {
+    int n = newLayout.slots().size();
+    int[] newRuns = new int[n];
+    layout = newLayout;
+    starts = new long[n];
+    ends = new long[n];
+    mappings = new int[n];
+    for (int i = 0; i < n; i++) {
+      MemorySlot slot = newLayout.slots().get(i);
+      starts[i] = slot.gpa();
+      ends[i] = slot.end();
+      mappings[i] = slot.kind().mapping();
+      newRuns[i] = UNBACKED;
+    }
+    runs = newRuns;
+    last = 0;
+  }
+
+  private void backRuns() {
+    long offset = identity ? 0 : memory.dramBytes();
+    for (int i = runs.length - 1; i >= 0; i--) {
+      MemorySlot slot = layout.slots().get(i);
+      if (slot.kind() == MemorySlot.Kind.RAM || slot.kind() == MemorySlot.Kind.MMIO) {
+        continue;
+      }
+      if (!identity) {
+        offset -= slot.size();
+        runs[i] = (int) offset;
+        residentFrames += (int) (slot.size() >> FRAME_SHIFT);
+      }
+      if (slot.kind() == MemorySlot.Kind.READ_ONLY) {
+        memory.fill(back(slot.gpa()), (int) slot.size(), ABSENT_ROM);
+      }
+    }
+  }
+
+  /** The slots as they are now. */
+  public MemoryLayout layout() {
+    return layout;
+  }
+
+  /**
+   * Adds a device range. Memory is fixed when the machine is built.
+   *
+   * @throws IllegalArgumentException if the slot is not {@link MemorySlot.Kind#MMIO}, overlaps another or has its name
+   */
+  public void add(MemorySlot slot) {
+    if (slot.kind() != MemorySlot.Kind.MMIO) {
+      throw new IllegalArgumentException("memory slot " + slot + ": expected kind MMIO once the machine is built");
+    }
+    change(layout.with(slot));
+  }
+
+  /** Takes a slot away; what the guest had mapped there must be zapped by the caller. RAM keeps its backing. */
+  public void remove(String name) {
+    List<MemorySlot> rest = new ArrayList<>(layout.slots());
+    if (!rest.removeIf(slot -> slot.name().equals(name))) {
+      throw new IllegalArgumentException("memory slot " + name + ": no slot of that name");
+    }
+    change(new MemoryLayout(rest));
+  }
+
+  private void change(MemoryLayout newLayout) {
+    List<MemorySlot> before = layout.slots();
+    int[] oldRuns = runs;
+    index(newLayout);
+    for (int i = 0; i < runs.length; i++) {
+      int was = before.indexOf(newLayout.slots().get(i));
+      runs[i] = was < 0 ? UNBACKED : oldRuns[was];
+    }
+    generation++;
+  }
+
+  @Override
+  public int kind(@Gpa long gpa) {
+    int i = find(gpa);
+    return i < 0 ? NONE : mappings[i];
+  }
+
+  @Override
+  public @Hpa long back(@Gpa long gpa) {
+    return resolve(gpa, true);
+  }
+
+  @Override
+  public @Hpa long backing(@Gpa long gpa) {
+    return resolve(gpa, false);
+  }
+
+  @SuppressWarnings("subtyping")
+  private @Hpa long resolve(@Gpa long gpa, boolean allocate) {
+    int i = find(gpa);
+    if (i < 0 || mappings[i] == NONE) {
+      return -1;
+    }
+    if (identity) {
+      return gpa;
+    }
+    if (runs[i] != UNBACKED) {
+      return memory.dramBase() + runs[i] + (gpa - starts[i]);
+    }
+    int piece = (int) (gpa >> backingSize.shift());
+    if (pieceOffsets[piece] == UNBACKED) {
+      if (!allocate) {
+        return -1;
+      }
+      allocate(piece);
+    }
+    return memory.dramBase() + pieceOffsets[piece] + (gpa & backingSize.bytes() - 1);
+  }
+
+  private void allocate(int piece) {
+    long size = Math.min(backingSize.bytes(), layout.ramEnd() - ((long) piece << backingSize.shift()));
+    boolean cut = piece == pieceOffsets.length - 1 && size < backingSize.bytes();
+    if (cut) {
+      // The cut piece lies behind all whole ones, so that it does not spoil their alignment.
+      int whole = 0;
+      for (int p = 0; p < piece; p++) {
+        whole += pieceHasRam(p) ? 1 : 0;
+      }
+      pieceOffsets[piece] = whole << backingSize.shift();
+    } else {
+      pieceOffsets[piece] = nextPiece++ << backingSize.shift();
+    }
+    residentFrames += (int) (size >> FRAME_SHIFT);
+  }
+
+  private boolean pieceHasRam(int piece) {
+    long start = (long) piece << backingSize.shift();
+    for (MemorySlot slot : layout.slots()) {
+      if (slot.kind() == MemorySlot.Kind.RAM && slot.gpa() < start + backingSize.bytes() && start < slot.end()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  @Override
+  public int mappingShift(@Gpa long gpa) {
+    int i = find(gpa);
+    if (i >= 0 && mappings[i] != NONE) {
+      if (fits(i, gpa, SHIFT_1G)) {
+        return SHIFT_1G;
+      }
+      if (fits(i, gpa, SHIFT_2M)) {
+        return SHIFT_2M;
+      }
+    }
+    return FRAME_SHIFT;
+  }
+
+  /** Whether the page of that size around {@code gpa} lies in the slot, and its backing is, or would be, as large and as aligned. */
+  private boolean fits(int slot, @Gpa long gpa, int shift) {
+    long size = 1L << shift;
+    long start = gpa & -size;
+    if (start < starts[slot] || start + size > ends[slot]) {
+      return false;
+    }
+    if (identity) {
+      return true;
+    }
+    if (runs[slot] != UNBACKED) {
+      return (memory.dramBase() + runs[slot] + (start - starts[slot]) & size - 1) == 0;
+    }
+    return backingSize.shift() >= shift;
+  }
+
+  @Override
+  public int generation() {
+    return generation;
+  }
+
+  /** 4-KiB frames of host memory given out so far, read-only and reserved slots included; natively all. */
+  public int residentFrames() {
+    return identity ? (int) (layout.backedEnd() >> FRAME_SHIFT) : residentFrames;
+  }
+
+  /** Whether guest-physical and host-physical addresses are the same. */
+  public boolean isIdentity() {
+    return identity;
+  }
+
+  private int find(@Gpa long gpa) {
+    int i = last;
+    if (i < starts.length && gpa >= starts[i] && gpa < ends[i]) {
+      return i;
+    }
+    int low = 0;
+    int high = starts.length - 1;
+    while (low <= high) {
+      int middle = low + high >>> 1;
+      if (gpa < starts[middle]) {
+        high = middle - 1;
+      } else if (gpa >= ends[middle]) {
+        low = middle + 1;
+      } else {
+        last = middle;
+        return middle;
+      }
+    }
+    return -1;
+  }
+}

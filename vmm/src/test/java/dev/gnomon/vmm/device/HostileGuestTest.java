@@ -1,0 +1,130 @@
+package dev.gnomon.vmm.device;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+
+/**
+ * Random accesses to a bus with every device: nothing throws, peeking changes nothing, and a saved machine goes on as
+ * the one it was saved from.
+ */
+class HostileGuestTest {
+  private static final int[] PORTS = {
+    0x20, 0x21, 0xA0, 0xA1, 0x4D0, 0x4D1, 0x40, 0x41, 0x42, 0x43, 0x61, 0x60, 0x64, 0x80, 0x92, 0xE9, 0xED, 0xF4, 0xF6,
+    0x3F8, 0x3F9, 0x3FA, 0x3FB, 0x3FC, 0x3FD, 0x3FE, 0x3FF, 0x3C0, 0x3C1, 0x3C2, 0x3C4, 0x3C5, 0x3C7, 0x3C8, 0x3C9,
+    0x3CC, 0x3CE, 0x3CF, 0x3D4, 0x3D5, 0x3DA, 0xCF8, 0xCF9, 0xCFC, 0xFFFF
+  };
+
+  /** Every device of the package on one bus, and a log of all that leaves it. */
+  private static final class Board {
+    final List<String> log = new ArrayList<>();
+    final DeviceBus bus = new DeviceBus();
+    final Pic8259 pic = new Pic8259(level -> log.add("intr " + level));
+    final Uart16550 uart = new Uart16550("com1", 0x3F8, pic.line(4), c -> log.add("tx " + c));
+    final VgaText vga = new VgaText();
+
+    Board() {
+      bus.register(pic);
+      bus.register(new Pit8254(pic.line(0)));
+      bus.register(uart);
+      bus.register(vga);
+      bus.register(new I8042Absent(s -> log.add("reset " + s)));
+      bus.register(new ResetPort(s -> log.add("reset " + s)));
+      bus.register(new DelayPort(c -> log.add("post " + c)));
+      bus.register(new DebugExit(s -> log.add("exit " + s)));
+      bus.register(new DebugConsole(c -> log.add("debug " + c)));
+    }
+
+    void act(Random random, long now) {
+      int port = random.nextInt(8) == 0 ? random.nextInt(0x10000) : PORTS[random.nextInt(PORTS.length)];
+      int size = 1 << random.nextInt(3);
+      long gpa = 0xB8000 - 16 + random.nextInt(0x8020);
+      switch (random.nextInt(9)) {
+        case 0, 1 -> log.add("in " + bus.in(port, size, now));
+        case 2, 3, 4 -> bus.out(port, size, random.nextInt(), now);
+        case 5 -> log.add("read " + bus.mmioRead(gpa, 2 * size, now));
+        case 6 -> bus.mmioWrite(gpa, 2 * size, random.nextLong(), now);
+        case 7 -> {
+          if (pic.pending()) {
+            log.add("vector " + pic.acknowledge());
+          }
+        }
+        default -> uart.receive(random.nextInt(), now);
+      }
+      log.add("deadline " + bus.nextDeadline());
+      bus.advanceTo(now);
+    }
+
+    byte[] save() throws IOException {
+      ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+      bus.save(new DataOutputStream(bytes));
+      return bytes.toByteArray();
+    }
+  }
+
+  @Property(tries = 200)
+  void shouldSurviveAnythingAndContinueFromSavedState(@ForAll long seed) throws IOException {
+    Random random = new Random(seed);
+    Board board = new Board();
+    long now = 0;
+    for (int i = 0; i < 300; i++) {
+      now += random.nextInt(10) == 0 ? random.nextLong() & 0xFF_FFFF_FFFFL : random.nextInt(5000);
+      board.act(random, now);
+    }
+    for (int port : PORTS) {
+      board.bus.peekIn(port, 4);
+    }
+    board.bus.peekMmio(0xB8000, 8);
+    board.vga.screenText();
+    board.vga.cursor();
+    byte[] saved = board.save();
+
+    Board copy = new Board();
+    copy.bus.load(new DataInputStream(new ByteArrayInputStream(saved)));
+    assertThat(Arrays.mismatch(copy.save(), saved)).isEqualTo(-1);
+    for (int port = 0; port < 0x10000; port++) {
+      copy.bus.peekIn(port, 1);
+    }
+    board.log.clear();
+    copy.log.clear();
+    long next = random.nextLong();
+    Random first = new Random(next);
+    Random second = new Random(next);
+    for (int i = 0; i < 300; i++) {
+      now += i * 100L;
+      board.act(first, now);
+      copy.act(second, now);
+    }
+    assertThat(copy.log).isEqualTo(board.log);
+    assertThat(Arrays.mismatch(copy.save(), board.save())).isEqualTo(-1);
+  }
+
+  @Property(tries = 200)
+  void shouldRefuseOrSurviveDamagedState(@ForAll long seed) throws IOException {
+    Random random = new Random(seed);
+    Board board = new Board();
+    byte[] saved = board.save();
+    for (int i = 0; i < 40; i++) {
+      saved[random.nextInt(random.nextBoolean() ? 600 : saved.length)] = (byte) random.nextInt();
+    }
+    try {
+      board.bus.load(new DataInputStream(new ByteArrayInputStream(saved)));
+    } catch (IOException refused) {
+      assertThat(refused).isNotNull();
+    }
+    for (int i = 0; i < 300; i++) {
+      board.act(random, i * 1000L);
+    }
+    assertThat(board.log).isNotEmpty();
+  }
+}
