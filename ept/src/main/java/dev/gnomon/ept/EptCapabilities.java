@@ -1,8 +1,8 @@
 package dev.gnomon.ept;
 
 /**
- * What the modelled processor can do with EPT (SDM vol. 3D, appendix "VPID and EPT Capabilities"). Four levels and the types UC and WB for
- * the tables themselves are always there.
+ * What the modelled processor can do with EPT (SDM vol. 3D, appendix "VPID and EPT Capabilities"). Four levels and the
+ * types UC and WB for the tables themselves are always there.
  *
  * @param executeOnly entries with X alone are allowed; without it they are misconfigured
  * @param accessedDirty the A and D flags exist and EPTP bit 6 may be set
@@ -10,7 +10,8 @@ package dev.gnomon.ept;
  * @param page1g a PDPTE may map 1 GiB
  * @param advancedExitInfo violations report the guest's own rights in bits 11:9 of the exit qualification
  */
-public record EptCapabilities(boolean executeOnly, boolean accessedDirty, boolean page2m, boolean page1g, boolean advancedExitInfo) {
+public record EptCapabilities(boolean executeOnly, boolean accessedDirty, boolean page2m, boolean page1g,
+    boolean advancedExitInfo) {
   /** All of them, as on current processors. */
   public static final EptCapabilities ALL = new EptCapabilities(true, true, true, true, true);
   /** The first processors with EPT: 4-KiB and 2-MiB pages only. */
@@ -34,13 +35,15 @@ public record EptCapabilities(boolean executeOnly, boolean accessedDirty, boolea
   /**
    * Value of MSR IA32_VMX_EPT_VPID_CAP.
    * <pre>
-   *  43:40           32        26           25              22              21    20       17   16   14   8    6        0
-   *  INVVPID types | INVVPID | INVEPT all | INVEPT single | advanced info | A/D | INVEPT | 1G | 2M | WB | UC | length 4 | X only
+   *  43:40     32        26      25         22         21    20       17   16   14   8    6        0
+   *  types of  INVVPID | INVEPT: all, one | advanced | A/D | INVEPT | 1G | 2M | WB | UC | length | X only
+   *  INVVPID             context            info                                          4
    * </pre>
    */
   public long msr() {
-    return CAP_WALK_LENGTH_4 | CAP_TYPE_UC | CAP_TYPE_WB | CAP_INVEPT | CAP_INVEPT_SINGLE | CAP_INVEPT_ALL | CAP_INVVPID | CAP_INVVPID_TYPES
-        | (executeOnly ? CAP_EXECUTE_ONLY : 0) | (accessedDirty ? CAP_ACCESSED_DIRTY : 0) | (page2m ? CAP_2M : 0) | (page1g ? CAP_1G : 0)
+    return CAP_WALK_LENGTH_4 | CAP_TYPE_UC | CAP_TYPE_WB | CAP_INVEPT | CAP_INVEPT_SINGLE | CAP_INVEPT_ALL | CAP_INVVPID
+        | CAP_INVVPID_TYPES | (executeOnly ? CAP_EXECUTE_ONLY : 0) | (accessedDirty ? CAP_ACCESSED_DIRTY : 0)
+        | (page2m ? CAP_2M : 0) | (page1g ? CAP_1G : 0)
         | (advancedExitInfo ? CAP_ADVANCED_EXIT_INFO : 0);
   }
 

@@ -7,15 +7,15 @@ import dev.gnomon.guest.memory.Hpa;
 /**
  * EPT paging-structure entry (SDM vol. 3C, "EPT Translation Mechanism", tables "Format of an EPT … Entry").
  * <pre>
- *                63     62   61    60    59   58   57    56:52   51:46   45:12     11   10   9   8   7    6      5:3    2 1 0
- *  non-leaf      ·      ·    ·     ·     ·    ·    ·     ·       rsvd    table     ·    XU   ·   A   0    rsvd   rsvd   X W R
- *  1G leaf (L3)  #VE    ·    ·     SSS   ·    PW   VGP   ·       rsvd    45:30 *   ·    XU   D   A   1    IPAT   type   X W R
- *  2M leaf (L2)  #VE    ·    ·     SSS   ·    PW   VGP   ·       rsvd    45:21 *   ·    XU   D   A   1    IPAT   type   X W R
- *  4K leaf (L1)  #VE    ·    SPP   SSS   ·    PW   VGP   ·       rsvd    page      ·    XU   D   A   ·    IPAT   type   X W R
+ *                63   62  61   60   59  58  57   56:52  51:46  45:12     11  10  9  8  7   6     5:3   2 1 0
+ *  non-leaf      ·    ·   ·    ·    ·   ·   ·    ·      rsvd   table     ·   XU  ·  A  0   rsvd  rsvd  X W R
+ *  1G leaf (L3)  #VE  ·   ·    SSS  ·   PW  VGP  ·      rsvd   45:30 *   ·   XU  D  A  1   IPAT  type  X W R
+ *  2M leaf (L2)  #VE  ·   ·    SSS  ·   PW  VGP  ·      rsvd   45:21 *   ·   XU  D  A  1   IPAT  type  X W R
+ *  4K leaf (L1)  #VE  ·   SPP  SSS  ·   PW  VGP  ·      rsvd   page      ·   XU  D  A  ·   IPAT  type  X W R
  * </pre>
- * {@code ·} is ignored; {@code *} the address bits below the page size (29:12, 20:12) are reserved. At level 4 bit 7 is reserved too. XU,
- * VGP, PW, SSS, SPP and #VE belong to controls that the modelled processor does not have, so they are ignored; A and D are ignored where
- * EPTP does not enable them. An entry is present if any of X, W, R is set.
+ * {@code ·} is ignored; {@code *} the address bits below the page size (29:12, 20:12) are reserved. At level 4 bit 7 is
+ * reserved too. XU, VGP, PW, SSS, SPP and #VE belong to controls that the modelled processor does not have, so they are
+ * ignored; A and D are ignored where EPTP does not enable them. An entry is present if any of X, W, R is set.
  *
  * <p>Levels: 4 EPT PML4E, 3 EPT PDPTE, 2 EPT PDE, 1 EPT PTE.
  */
@@ -105,7 +105,10 @@ public final class EptEntry {
     return hpa | rights | (long) type << TYPE_SHIFT | (shift > SHIFT_4K ? PAGE_SIZE : 0);
   }
 
-  /** Reserved bits of a present entry at a level, as a leaf or not; PS itself is in the mask where the level or capability has no such page. */
+  /**
+   * Reserved bits of a present entry at a level, as a leaf or not; PS itself is in the mask where the level or
+   * capability has no such page.
+   */
   public static long reserved(int level, boolean leaf, EptCapabilities capabilities) {
     if (level == 1) {
       return RESERVED_ADDRESS;
@@ -138,7 +141,8 @@ public final class EptEntry {
       return "not present";
     }
     StringBuilder text = new StringBuilder("0x").append(Long.toHexString(address(entry))).append(' ')
-        .append((entry & READ) != 0 ? 'r' : '-').append((entry & WRITE) != 0 ? 'w' : '-').append((entry & EXECUTE) != 0 ? 'x' : '-');
+        .append((entry & READ) != 0 ? 'r' : '-').append((entry & WRITE) != 0 ? 'w' : '-')
+        .append((entry & EXECUTE) != 0 ? 'x' : '-');
     if (isLeaf(entry, level)) {
       text.append(' ').append(EptMemoryType.name(memoryType(entry)));
       append(text, entry, IPAT, " IPAT");

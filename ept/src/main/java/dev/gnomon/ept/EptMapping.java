@@ -5,8 +5,8 @@ import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.mmu.Translation;
 
 /**
- * A cached guest-physical mapping, packed. Its A flags are set in memory if EPTP enables them; D is part of the rights, so that a write that must
- * still set D does not fit.
+ * A cached guest-physical mapping, packed. Its A flags are set in memory if EPTP enables them; D is part of the rights,
+ * so that a write that must still set D does not fit.
  * <pre>
  *  63:58            57:54  53:51        50:47        46  45:12       11:7  6:0
  *  log2 page size   0      references   IPAT, type   0   HPA frame   0     rights, bits of Translation
@@ -26,7 +26,8 @@ final class EptMapping {
   private EptMapping() {}
 
   static long pack(@Hpa long page, int shift, int rights, int type, int references) {
-    return page | (long) shift << PAGE_SHIFT | (long) references << REFERENCES_SHIFT | (long) type << TYPE_SHIFT | rights;
+    return page | (long) shift << PAGE_SHIFT | (long) references << REFERENCES_SHIFT | (long) type << TYPE_SHIFT
+        | rights;
   }
 
   /** The same mapping of a part of the page. */

@@ -1,16 +1,16 @@
 package dev.gnomon.ept;
 
 /**
- * Memory types of EPT entries, PAT encoding, and how they combine with the guest's own (SDM vol. 3C, "Memory Type Used for Translated
- * Guest-Physical Addresses"; vol. 3A, table "Effective Page-Level Memory Types").
+ * Memory types of EPT entries, PAT encoding, and how they combine with the guest's own (SDM vol. 3C, "Memory Type Used
+ * for Translated Guest-Physical Addresses"; vol. 3A, table "Effective Page-Level Memory Types").
  *
  * <p>A second-stage translation reports its type in {@code Translation.memoryType} as
  * <pre>
  *  3      2:0
  *  IPAT   type of the EPT leaf
  * </pre>
- * because it does not know the guest's PAT type; {@link #combine} gives the effective type once that is known. A walker that ignores
- * the guest's PAT masks with {@link #TYPE_MASK}.
+ * because it does not know the guest's PAT type; {@link #combine} gives the effective type once that is known. A walker
+ * that ignores the guest's PAT masks with {@link #TYPE_MASK}.
  */
 public final class EptMemoryType {
   public static final int UC = 0;

@@ -6,8 +6,8 @@ import dev.gnomon.guest.memory.HostMemory;
 /**
  * Extended-page-table pointer, a VMCS field (SDM vol. 3C, "Extended-Page-Table Pointer (EPTP)").
  * <pre>
- *  63:46      45:12                          11:8       7                6            5:3               2:0
- *  reserved   HPA of the level-4 EPT table   reserved   SSS, reserved    enable A/D   walk length − 1   memory type of the tables
+ *  63:46      45:12                          11:8       7               6            5:3               2:0
+ *  reserved   HPA of the level-4 EPT table   reserved   SSS, reserved   enable A/D   walk length − 1   type of the tables
  * </pre>
  * Bit 7 (supervisor shadow stack) is reserved because the modelled processor has none.
  */

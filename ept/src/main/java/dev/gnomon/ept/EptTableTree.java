@@ -6,8 +6,8 @@ import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.TableFrames;
 
 /**
- * The tables under one EPT root as a data structure that the hypervisor edits: finding, splitting, merging and range edits. It knows frames and
- * entries but no slots. All writes pass the physical-write seam of {@link HostMemory}.
+ * The tables under one EPT root as a data structure that the hypervisor edits: finding, splitting, merging and range
+ * edits. It knows frames and entries but no slots. All writes pass the physical-write seam of {@link HostMemory}.
  */
 final class EptTableTree {
   /** What a range edit does to each leaf. */
@@ -32,7 +32,7 @@ final class EptTableTree {
     this.frames = frames;
     this.root = frames.allocate();
     if (root < 0) {
-      throw new IllegalArgumentException("no frame left for an EPT root: expected a tables region of at least one free frame");
+      throw new IllegalArgumentException("no frame left for an EPT root: expected at least one in the tables region");
     }
   }
 
@@ -93,7 +93,10 @@ final class EptTableTree {
     }
   }
 
-  /** Replaces a page of level 2 or 3 by a table of the next smaller ones with the same rights, type and flags; false if no frame is left. */
+  /**
+   * Replaces a page of level 2 or 3 by a table of the next smaller ones with the same rights, type and flags; false if
+   * no frame is left.
+   */
   boolean split(@Hpa long at, int level) {
     long leaf = read(at);
     @Hpa long table = frames.allocate();
@@ -188,8 +191,8 @@ final class EptTableTree {
   }
 
   /**
-   * Edits all pages of a range. A larger page that is only partly in it is split first; if no frame is left for that, it is unmapped whole,
-   * which is always safe: the next access faults it in again.
+   * Edits all pages of a range. A larger page that is only partly in it is split first; if no frame is left for that,
+   * it is unmapped whole, which is always safe: the next access faults it in again.
    *
    * @param last last address of the range, inclusive
    * @return whether cached translations must be invalidated
@@ -221,7 +224,8 @@ final class EptTableTree {
     return invalidate;
   }
 
-  private boolean editPage(@Hpa long at, int level, @Gpa long start, boolean whole, @Gpa long first, @Gpa long last, Edit edit) {
+  private boolean editPage(@Hpa long at, int level, @Gpa long start, boolean whole, @Gpa long first, @Gpa long last,
+      Edit edit) {
     long entry = read(at);
     long edited = switch (edit) {
       case UNMAP -> 0;

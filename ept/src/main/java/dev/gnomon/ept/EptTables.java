@@ -9,20 +9,23 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The hypervisor's side of EPT: fills one VM's tables from the memory slots on an exit, and edits them. One belongs to each VM, whatever the number
- * of its vCPUs. It follows the Linux kernel's two-dimensional-paging MMU (arch/x86/kvm/mmu), and knows the hardware by the table formats alone.
+ * The hypervisor's side of EPT: fills one VM's tables from the memory slots on an exit, and edits them. One belongs to
+ * each VM, whatever the number of its vCPUs. It follows the Linux kernel's two-dimensional-paging MMU
+ * (arch/x86/kvm/mmu), and knows the hardware by the table formats alone.
  *
- * <p>Policy: RAM is mapped RWX, a read-only slot RX, with type WB and IPAT as for a guest without passed-through devices, by the largest page that
- * slot, backing, processor and {@link #setMaxPageShift limit} allow. Where a table already stands, pages under it stay small until
- * {@link #collapse}. A page without a slot gets an {@link MmioMarker} at its first violation, so that later accesses misconfigure.
+ * <p>Policy: RAM is mapped RWX, a read-only slot RX, with type WB and IPAT as for a guest without passed-through
+ * devices, by the largest page that slot, backing, processor and {@link #setMaxPageShift limit} allow. Where a table
+ * already stands, pages under it stay small until {@link #collapse}. A page without a slot gets an {@link MmioMarker} at
+ * its first violation, so that later accesses misconfigure.
  *
- * <p>When no frame is left, everything is zapped and built again by faults; if even that leaves too few for the pages mapped in advance and the
- * one wanted, the result is {@link #NO_FRAMES}.
+ * <p>When no frame is left, everything is zapped and built again by faults; if even that leaves too few for the pages
+ * mapped in advance and the one wanted, the result is {@link #NO_FRAMES}.
  *
- * <p>Invalidation: the hardware caches guest-physical mappings. Where a right or an address is taken away, a flag cleared, a page size changed
- * or a table freed, the caller must do INVEPT on every vCPU before it enters the guest again: edits return true, exits return a result with
- * {@link #INVEPT}. Adding rights or filling what was not present needs none. (For a split or a merge the SDM asks for none as long as nothing
- * else changes; the Linux kernel flushes, and so does this.)
+ * <p>Invalidation: the hardware caches guest-physical mappings. Where a right or an address is taken away, a flag
+ * cleared, a page size changed or a table freed, the caller must do INVEPT on every vCPU before it enters the guest
+ * again: edits return true, exits return a result with {@link #INVEPT}. Adding rights or filling what was not present
+ * needs none. (For a split or a merge the SDM asks for none as long as nothing else changes; the Linux kernel flushes,
+ * and so does this.)
  */
 public final class EptTables {
   /** The page is mapped with the right that was missing: enter the guest again. */
@@ -32,8 +35,8 @@ public final class EptTables {
   /** No slot: emulate the access as one to a device. */
   public static final int MMIO = 2;
   /**
-   * A write to a read-only slot: emulate it. With EPT's A and D flags on, the walk of guest tables in such a slot ends here too, since it counts
-   * as a write.
+   * A write to a read-only slot: emulate it. With EPT's A and D flags on, the walk of guest tables in such a slot ends
+   * here too, since it counts as a write.
    */
   public static final int READ_ONLY = 3;
   /** The tables region is too small even for an empty start. */
@@ -62,7 +65,8 @@ public final class EptTables {
    * @param maxPageShift log2 of the largest page to use: 12, 21 or 30; lowered to what the processor has
    * @throws IllegalArgumentException if the limit is another or no frame is left for the root
    */
-  public EptTables(HostMemory memory, TableFrames frames, SlotMap slots, EptCapabilities capabilities, int maxPageShift) {
+  public EptTables(HostMemory memory, TableFrames frames, SlotMap slots, EptCapabilities capabilities,
+      int maxPageShift) {
     this.slots = slots;
     this.capabilities = capabilities;
     setMaxPageShift(maxPageShift);
@@ -79,7 +83,9 @@ public final class EptTables {
     return EptPointer.of(tree.root, accessedDirty);
   }
 
-  /** Limits pages mapped from now on, for instance to 4 KiB while writes are logged. A fault on a larger page splits it. */
+  /**
+   * Limits pages mapped from now on, for instance to 4 KiB while writes are logged. A fault on a larger page splits it.
+   */
   public void setMaxPageShift(int shift) {
     if (shift != EptEntry.SHIFT_4K && shift != EptEntry.SHIFT_2M && shift != EptEntry.SHIFT_1G) {
       throw new IllegalArgumentException("largest EPT page of 2^" + shift + " bytes: expected 12, 21 or 30");
@@ -252,7 +258,8 @@ public final class EptTables {
   }
 
   /**
-   * Maps a range in advance and keeps it mapped over every zap, so that its accesses never exit (a polled device's pages).
+   * Maps a range in advance and keeps it mapped over every zap, so that its accesses never exit (a polled device's
+   * pages).
    *
    * @param gpa first address, rounded down to a page
    * @param length bytes, at least 1
@@ -263,7 +270,8 @@ public final class EptTables {
     Range range = range(gpa, length);
     for (@Gpa long page = range.first; page <= range.last; page += HostMemory.FRAME_SIZE) {
       if (slots.kind(page) == SlotMap.NONE) {
-        throw new IllegalArgumentException("guest-physical page 0x" + Long.toHexString(page) + " has no memory slot to map in advance");
+        throw new IllegalArgumentException("guest-physical page 0x" + Long.toHexString(page)
+            + " has no memory slot to map in advance");
       }
     }
     int result = mapRange(range);
@@ -321,7 +329,8 @@ public final class EptTables {
   }
 
   /**
-   * Splits the page that maps an address until it is no larger than asked for; rights, types, A and D stay what they were.
+   * Splits the page that maps an address until it is no larger than asked for; rights, types, A and D stay what they
+   * were.
    *
    * @param shift log2 of the largest page to leave: 12 or 21
    * @return whether INVEPT is needed: false if nothing was split, because nothing had to be or no frame was left
@@ -338,8 +347,8 @@ public final class EptTables {
   }
 
   /**
-   * Merges tables of equal pages in a range into larger pages where slots, backing and limit allow; rights stay, A and D become those of any
-   * page merged.
+   * Merges tables of equal pages in a range into larger pages where slots, backing and limit allow; rights stay, A and
+   * D become those of any page merged.
    *
    * @return whether INVEPT is needed: something was merged
    */
@@ -360,7 +369,8 @@ public final class EptTables {
   }
 
   /**
-   * Drops all mappings and tables, then maps again what was mapped in advance (as far as there are frames; what is left out faults in).
+   * Drops all mappings and tables, then maps again what was mapped in advance (as far as there are frames; what is left
+   * out faults in).
    *
    * @return whether INVEPT is needed
    */

@@ -1,16 +1,18 @@
 package dev.gnomon.ept;
 
 /**
- * Exit qualification of an EPT violation (SDM vol. 3C, "Exit Qualification for EPT Violations"), by the Linux kernel's names.
+ * Exit qualification of an EPT violation (SDM vol. 3C, "Exit Qualification for EPT Violations"), by the Linux kernel's
+ * names.
  * <pre>
  *  12               11     10     9      8            7         6     5 4 3      2       1       0
  *  NMI unblocking   XD     R/W    U/S    translated   GVA       XU    X W R      fetch   write   read
  *  due to IRET      of the linear address             valid           of GPA     access
  * </pre>
- * Bits 5:3 are the AND over all entries used, 0 if one was not present. Bit 8 (with bit 7) is 1 for the access to the translation of the
- * linear address, 0 for one to a guest paging-structure entry. Bits 11:9 are valid if bits 7 and 8 are set and the processor reports
- * advanced information; without paging they read U = 1, R/W = 1, XD = 0. An access to a guest paging-structure entry that also updates it, or
- * any such access while EPT's A and D flags are on, reads and writes at once.
+ * Bits 5:3 are the AND over all entries used, 0 if one was not present. Bit 8 (with bit 7) is 1 for the access to the
+ * translation of the linear address, 0 for one to a guest paging-structure entry. Bits 11:9 are valid if bits 7 and 8
+ * are set and the processor reports advanced information; without paging they read U = 1, R/W = 1, XD = 0. An access to
+ * a guest paging-structure entry that also updates it, or any such access while EPT's A and D flags are on, reads and
+ * writes at once.
  */
 public final class EptViolation {
   public static final long ACC_READ = 1L;
@@ -33,7 +35,8 @@ public final class EptViolation {
   /** Set by the run loop, which knows of NMIs; never by the walker. */
   public static final long NMI_UNBLOCKING = 1L << 12;
 
-  private static final String[] NAMES = {"ACC_READ", "ACC_WRITE", "ACC_INSTR", "PROT_READ", "PROT_WRITE", "PROT_EXEC", "PROT_USER_EXEC",
+  private static final String[] NAMES = {"ACC_READ", "ACC_WRITE", "ACC_INSTR", "PROT_READ", "PROT_WRITE", "PROT_EXEC",
+      "PROT_USER_EXEC",
       "GVA_IS_VALID", "GVA_TRANSLATED", "GVA_USER", "GVA_WRITABLE", "GVA_NX", "NMI_UNBLOCKING"};
 
   private EptViolation() {}

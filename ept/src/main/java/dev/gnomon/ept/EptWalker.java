@@ -12,29 +12,31 @@ import dev.gnomon.guest.mmu.Translation;
 import dev.gnomon.guest.mmu.WalkObserver;
 
 /**
- * The processor's EPT walk: the second stage of a two-dimensional page walk (SDM vol. 3C, "EPT Translation Mechanism", "EPT-Induced VM Exits",
- * "Accessed and Dirty Flags for EPT", "Caching Translation Information"). One belongs to each vCPU.
+ * The processor's EPT walk: the second stage of a two-dimensional page walk (SDM vol. 3C, "EPT Translation Mechanism",
+ * "EPT-Induced VM Exits", "Accessed and Dirty Flags for EPT", "Caching Translation Information"). One belongs to each
+ * vCPU.
  *
  * <p>What the SDM fixes and where it leaves a choice:
  * <ul>
- * <li>At each level, from the top: a not-present entry is a violation whatever else it holds; then the entry is checked for misconfiguration;
- *   rights are the AND over all levels and are checked once the leaf is reached. A guest-physical address above bit 47 is a violation
- *   that reads no entry.</li>
- * <li>With A and D flags enabled, an access to a guest paging-structure entry ({@link #TABLE}) is a write, for rights and for D; the load of the
- *   PDPTE registers ({@link #NO_LINEAR}) stays a read.</li>
- * <li>A is set in each entry used and D in the leaf, only when the walk has succeeded, by compare-and-set; if an entry changed meanwhile, the
- *   walk starts again. The flags are never cleared.</li>
- * <li>An update of a guest entry ({@link #TABLE_UPDATE}) uses the translation that the walk has in hand: it checks rights and may exit, but
- *   counts no references and no cache hit.</li>
+ * <li>At each level, from the top: a not-present entry is a violation whatever else it holds; then the entry is checked
+ *   for misconfiguration; rights are the AND over all levels and are checked once the leaf is reached. A guest-physical
+ *   address above bit 47 is a violation that reads no entry.</li>
+ * <li>With A and D flags enabled, an access to a guest paging-structure entry ({@link #TABLE}) is a write, for rights
+ *   and for D; the load of the PDPTE registers ({@link #NO_LINEAR}) stays a read.</li>
+ * <li>A is set in each entry used and D in the leaf, only when the walk has succeeded, by compare-and-set; if an entry
+ *   changed meanwhile, the walk starts again. The flags are never cleared.</li>
+ * <li>An update of a guest entry ({@link #TABLE_UPDATE}) uses the translation that the walk has in hand: it checks
+ *   rights and may exit, but counts no references and no cache hit.</li>
  * <li>Nothing is cached from a walk that fails. A violation drops what is cached for its address.</li>
  * </ul>
  *
- * <p>Exit-qualification bits 11:9 describe the guest's own translation. For the final access (neither {@link #TABLE} nor
- * {@link #NO_LINEAR}) the guest's walker passes it in {@code out.rights}: USER, WRITABLE and EXECUTABLE as combined over the guest's tables,
- * all three set if the guest does not page. Bit 12 is the run loop's.
+ * <p>Exit-qualification bits 11:9 describe the guest's own translation. For the final access (neither {@link #TABLE}
+ * nor {@link #NO_LINEAR}) the guest's walker passes it in {@code out.rights}: USER, WRITABLE and EXECUTABLE as combined
+ * over the guest's tables, all three set if the guest does not page. Bit 12 is the run loop's.
  *
- * <p>{@code out.memoryType} is the leaf's type and IPAT in the encoding of {@link EptMemoryType}. {@code out.rights} holds READABLE,
- * STAGE_WRITABLE, EXECUTABLE, and DIRTY if a write needs no further walk: D is set or the flags are off.
+ * <p>{@code out.memoryType} is the leaf's type and IPAT in the encoding of {@link EptMemoryType}. {@code out.rights}
+ * holds READABLE, STAGE_WRITABLE, EXECUTABLE, and DIRTY if a write needs no further walk: D is set or the flags are
+ * off.
  */
 public final class EptWalker implements SecondStage {
   private static final int WRITE_NEEDS = Translation.STAGE_WRITABLE | Translation.DIRTY;
@@ -67,7 +69,8 @@ public final class EptWalker implements SecondStage {
    * A walker without a root: {@link #setEptPointer} comes first.
    *
    * @param nested the counted nested TLB, or null for none
-   * @param soft whether walks may be remembered for host speed; has no effect on any result, and none at all beside a counted nested TLB
+   * @param soft whether walks may be remembered for host speed; has no effect on any result, and none at all beside a
+   *     counted nested TLB
    */
   public EptWalker(HostMemory memory, EptCapabilities capabilities, NestedTlb nested, boolean soft) {
     this.memory = memory;
@@ -114,8 +117,8 @@ public final class EptWalker implements SecondStage {
   }
 
   /**
-   * INVEPT of one context: drops the guest-physical mappings of the pointer's EP4TA. The combined mappings of linear addresses are in the
-   * vCPU's TLB; the caller drops those too.
+   * INVEPT of one context: drops the guest-physical mappings of the pointer's EP4TA. The combined mappings of linear
+   * addresses are in the vCPU's TLB; the caller drops those too.
    */
   public void inveptSingle(long eptp) {
     if (nested != null) {
@@ -153,7 +156,8 @@ public final class EptWalker implements SecondStage {
           out.references += EptMapping.references(mapping);
         }
         EptMapping.describe(mapping, out);
-        return EptMapping.page(mapping) | gpa & (shift == EptEntry.SHIFT_4K ? (1L << EptEntry.SHIFT_4K) - 1 : (1L << EptEntry.SHIFT_2M) - 1);
+        return EptMapping.page(mapping) | gpa & (shift == EptEntry.SHIFT_4K ? (1L << EptEntry.SHIFT_4K) - 1
+            : (1L << EptEntry.SHIFT_2M) - 1);
       }
     } else if (nested != null && caches(access)) {
       return translateNested(gpa, gva, access, needs, out);
@@ -222,7 +226,8 @@ public final class EptWalker implements SecondStage {
   }
 
   private static boolean allows(int entryRights, int needs) {
-    long right = needs == Translation.READABLE ? EptEntry.READ : needs == Translation.EXECUTABLE ? EptEntry.EXECUTE : EptEntry.WRITE;
+    long right = needs == Translation.READABLE ? EptEntry.READ : needs == Translation.EXECUTABLE ? EptEntry.EXECUTE
+        : EptEntry.WRITE;
     return (entryRights & right) != 0;
   }
 
@@ -328,7 +333,8 @@ public final class EptWalker implements SecondStage {
   }
 
   private static int entryRights(int rights) {
-    return (int) (((rights & Translation.READABLE) != 0 ? EptEntry.READ : 0) | ((rights & Translation.STAGE_WRITABLE) != 0 ? EptEntry.WRITE : 0)
+    return (int) (((rights & Translation.READABLE) != 0 ? EptEntry.READ : 0)
+        | ((rights & Translation.STAGE_WRITABLE) != 0 ? EptEntry.WRITE : 0)
         | ((rights & Translation.EXECUTABLE) != 0 ? EptEntry.EXECUTE : 0));
   }
 

@@ -4,9 +4,10 @@ import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 
 /**
- * Level-1 EPT entry by which the hypervisor marks a guest-physical page that has no slot, so that an access is an EPT misconfiguration, known at
- * once for device access, and not a violation (the Linux kernel's MMIO SPTE, arch/x86/kvm/mmu/spte.c). Rights of write and execute without
- * read misconfigure on every processor; no other entry of the hypervisor has them.
+ * Level-1 EPT entry by which the hypervisor marks a guest-physical page that has no slot, so that an access is an EPT
+ * misconfiguration, known at once for device access, and not a violation (the Linux kernel's MMIO SPTE,
+ * arch/x86/kvm/mmu/spte.c). Rights of write and execute without read misconfigure on every processor; no other entry of
+ * the hypervisor has them.
  * <pre>
  *  63   62:52             51:46   45:12   11   10:3             2 1 0
  *  0    generation 18:8   0       GFN     0    generation 7:0   1 1 0
@@ -24,7 +25,8 @@ public final class MmioMarker {
   private MmioMarker() {}
 
   public static long of(@Gpa long gpa, int generation) {
-    return gpa & EptEntry.ADDRESS_MASK | (long) (generation >>> 8 & HIGH_MASK) << HIGH_SHIFT | (long) (generation & LOW_MASK) << LOW_SHIFT | RIGHTS;
+    return gpa & EptEntry.ADDRESS_MASK | (long) (generation >>> 8 & HIGH_MASK) << HIGH_SHIFT
+        | (long) (generation & LOW_MASK) << LOW_SHIFT | RIGHTS;
   }
 
   public static boolean isMarker(long entry) {

@@ -1,11 +1,13 @@
 package dev.gnomon.ept;
 
 import dev.gnomon.guest.memory.Gpa;
+import java.util.Arrays;
 
 /**
- * The counted model of the guest-physical mappings that a processor caches (SDM vol. 3C, "Information That May Be Cached"): a set-associative
- * TLB from guest-physical pages to host-physical ones, one entry a page of any size, tagged by EP4TA, replaced first in first out, so that a hit
- * changes no state. The default geometry, 64 entries in 4 ways, is that of the Victima simulator; real sizes are not documented.
+ * The counted model of the guest-physical mappings that a processor caches (SDM vol. 3C, "Information That May Be
+ * Cached"): a set-associative TLB from guest-physical pages to host-physical ones, one entry a page of any size, tagged
+ * by EP4TA, replaced first in first out, so that a hit changes no state. The default geometry, 64 entries in 4 ways, is
+ * that of the Victima simulator; real sizes are not documented.
  *
  * <p>It does not follow the tables: only INVEPT, and an EPT violation for its address, take an entry out.
  */
@@ -16,11 +18,17 @@ public final class NestedTlb {
 
   /** Choices that the SDM leaves to the processor. */
   public enum Option {
-    /** Caches translations of guest paging-structure entries only, not of final addresses (Bhargava et al., ASPLOS 2008). */
+    /**
+     * Caches translations of guest paging-structure entries only, not of final addresses (Bhargava et al., ASPLOS
+     * 2008).
+     */
     TABLES_ONLY,
     /** A hit counts the references of the walk that it stands for, instead of none. */
     COUNT_HIT_REFERENCES,
-    /** A hit that lacks a right is a violation at once; otherwise the tables are walked first. So a stale entry costs one violation. */
+    /**
+     * A hit that lacks a right is a violation at once; otherwise the tables are walked first. So a stale entry costs
+     * one violation.
+     */
     REPORT_CACHED_RIGHTS
   }
 
@@ -132,7 +140,7 @@ public final class NestedTlb {
 
   /** All-context INVEPT. */
   void flushAll() {
-    java.util.Arrays.fill(mappings, EptMapping.NONE);
+    Arrays.fill(mappings, EptMapping.NONE);
     shifts = 0;
   }
 

@@ -40,7 +40,8 @@ class EptAccessedDirtyTest {
     for (int level = EptEntry.LEVELS; level > EptEntry.level(row.shift); level--) {
       assertThat(flags(tables, level)).isEqualTo(EptEntry.ACCESSED);
     }
-    assertThat(flags(tables, EptEntry.level(row.shift))).isEqualTo(EptEntry.ACCESSED | (row.dirties ? EptEntry.DIRTY : 0));
+    assertThat(flags(tables, EptEntry.level(row.shift)))
+        .isEqualTo(EptEntry.ACCESSED | (row.dirties ? EptEntry.DIRTY : 0));
     assertThat((tables.out.rights & Translation.DIRTY) != 0).isEqualTo(row.dirties);
   }
 
@@ -74,8 +75,10 @@ class EptAccessedDirtyTest {
     tables.change(GPA, 1, EptEntry.WRITE, 0);
     assertThat(tables.translate(tables.walker(EptCapabilities.ALL, false), GPA, SecondStage.TABLE)).isPositive();
     assertThat(tables.translate(tables.walker(EptCapabilities.ALL, false), GPA, TABLE_UPDATE)).isEqualTo(Status.EXIT);
-    assertThat(tables.translate(tables.walker(EptCapabilities.ALL, true), GPA, SecondStage.TABLE)).isEqualTo(Status.EXIT);
-    assertThat(tables.translate(tables.walker(EptCapabilities.ALL, true), GPA, SecondStage.TABLE | SecondStage.NO_LINEAR)).isPositive();
+    assertThat(tables.translate(tables.walker(EptCapabilities.ALL, true), GPA, SecondStage.TABLE))
+        .isEqualTo(Status.EXIT);
+    assertThat(tables.translate(tables.walker(EptCapabilities.ALL, true), GPA, SecondStage.TABLE
+        | SecondStage.NO_LINEAR)).isPositive();
   }
 
   @Test
@@ -141,7 +144,8 @@ class EptAccessedDirtyTest {
       assertThat(tables.memory.read64(entryHpa)).isEqualTo(entry);
       steps.append(dimension).append(level).append(' ');
     });
-    assertThat(steps.toString().trim()).isEqualTo("EPT4 EPT3 EPT2 EPT1".substring(0, 5 * (5 - EptEntry.level(row.shift)) - 1));
+    assertThat(steps.toString().trim()).isEqualTo("EPT4 EPT3 EPT2 EPT1".substring(0,
+        5 * (5 - EptEntry.level(row.shift)) - 1));
     for (int level = EptEntry.LEVELS; level >= EptEntry.level(row.shift); level--) {
       assertThat(flags(tables, level)).isZero();
     }

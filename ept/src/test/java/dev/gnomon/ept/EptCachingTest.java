@@ -81,7 +81,8 @@ class EptCachingTest {
   @ParameterizedTest
   @ValueSource(ints = {Access.WRITE, Access.FETCH})
   void shouldCauseOneSpuriousViolationAtMostWhenCachedRightsAreReported(int access) {
-    EptWalker walker = tables.walker(EptCapabilities.ALL, true, new NestedTlb(16, 4, NestedTlb.Option.REPORT_CACHED_RIGHTS), true);
+    EptWalker walker = tables.walker(EptCapabilities.ALL, true,
+        new NestedTlb(16, 4, NestedTlb.Option.REPORT_CACHED_RIGHTS), true);
     tables.map(GPA, PAGE, EptEntry.SHIFT_2M);
     tables.change(GPA, 2, EptEntry.WRITE | EptEntry.EXECUTE, 0);
     tables.translate(walker, GPA, Access.READ);
@@ -152,7 +153,8 @@ class EptCachingTest {
     tables.translate(walker, GPA, SecondStage.TABLE | SecondStage.TABLE_UPDATE | Access.WRITE);
     assertThat(walker.nestedTlb().hits()).as("the update is no access of its own").isEqualTo(1);
     assertThat(walker.nestedTlb().misses()).isEqualTo(1);
-    EptWalker counting = tables.walker(EptCapabilities.ALL, false, new NestedTlb(64, 4, NestedTlb.Option.COUNT_HIT_REFERENCES), true);
+    EptWalker counting = tables.walker(EptCapabilities.ALL, false,
+        new NestedTlb(64, 4, NestedTlb.Option.COUNT_HIT_REFERENCES), true);
     tables.translate(counting, GPA, Access.READ);
     tables.translate(counting, GPA, Access.READ);
     assertThat(tables.out.references).isEqualTo(4);
@@ -178,7 +180,8 @@ class EptCachingTest {
 
   @Test
   void shouldCacheTableAccessesOnlyWhenAskedTo() {
-    EptWalker walker = tables.walker(EptCapabilities.ALL, false, new NestedTlb(64, 4, NestedTlb.Option.TABLES_ONLY), false);
+    EptWalker walker = tables.walker(EptCapabilities.ALL, false, new NestedTlb(64, 4, NestedTlb.Option.TABLES_ONLY),
+        false);
     tables.map(GPA, PAGE, EptEntry.SHIFT_4K);
     for (int i = 0; i < 2; i++) {
       tables.translate(walker, GPA, Access.READ);
@@ -216,6 +219,7 @@ class EptCachingTest {
   void shouldRejectImpossibleGeometry(String geometry) {
     int entries = Integer.parseInt(geometry.split(",")[0]);
     int ways = Integer.parseInt(geometry.split(",")[1]);
-    assertThatThrownBy(() -> new NestedTlb(entries, ways)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("power of two");
+    assertThatThrownBy(() -> new NestedTlb(entries, ways)).isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("power of two");
   }
 }

@@ -22,7 +22,8 @@ class EptFormatTest {
   @ParameterizedTest
   @ValueSource(longs = {0, 1, 2, 3, 4, 5, 6, 7})
   void shouldAcceptOnlyFourLevels(long length) {
-    assertThat(EptPointer.isValid(GOOD & ~EptPointer.WALK_LENGTH_MASK | length << 3, EptCapabilities.ALL)).isEqualTo(length == 3);
+    assertThat(EptPointer.isValid(GOOD & ~EptPointer.WALK_LENGTH_MASK | length << 3, EptCapabilities.ALL))
+        .isEqualTo(length == 3);
   }
 
   @Test
@@ -36,13 +37,15 @@ class EptFormatTest {
   void shouldRejectEachReservedBitOfThePointerAndNoAddressBit() {
     for (int bit = 7; bit < 64; bit++) {
       boolean reserved = bit < 12 || bit >= HostMemory.MAXPHYADDR;
-      assertThat(EptPointer.isValid(GOOD & ~EptPointer.ADDRESS_MASK | 1L << bit, EptCapabilities.ALL)).as("bit " + bit).isEqualTo(!reserved);
+      assertThat(EptPointer.isValid(GOOD & ~EptPointer.ADDRESS_MASK | 1L << bit, EptCapabilities.ALL)).as("bit " + bit)
+          .isEqualTo(!reserved);
     }
   }
 
   @Test
   void shouldTagByAddressBitsAlone() {
-    assertThat(EptPointer.ep4ta(EptPointer.of(HostMemory.TABLES_BASE, true))).isEqualTo(EptPointer.ep4ta(GOOD)).isEqualTo(HostMemory.TABLES_BASE);
+    assertThat(EptPointer.ep4ta(EptPointer.of(HostMemory.TABLES_BASE, true))).isEqualTo(EptPointer.ep4ta(GOOD))
+        .isEqualTo(HostMemory.TABLES_BASE);
     assertThat(EptPointer.root(GOOD)).isEqualTo(HostMemory.TABLES_BASE);
   }
 
@@ -50,7 +53,8 @@ class EptFormatTest {
   void shouldRefuseToLoadInvalidPointer() {
     EptFixture tables = new EptFixture();
     EptWalker walker = new EptWalker(tables.memory, NO_AD);
-    assertThatThrownBy(() -> walker.setEptPointer(GOOD | EptPointer.ENABLE_AD)).isInstanceOf(IllegalArgumentException.class)
+    assertThatThrownBy(() -> walker.setEptPointer(GOOD | EptPointer.ENABLE_AD))
+        .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("accessed and dirty");
   }
 
@@ -81,11 +85,15 @@ class EptFormatTest {
     assertThat(EptEntry.toString(0, 1)).isEqualTo("not present");
     assertThat(EptEntry.toString(EptEntry.table(0x1000) | EptEntry.ACCESSED, 3)).isEqualTo("0x1000 rwx A");
     long leaf = EptEntry.leaf(0x20_0000, 21, EptFixture.rights("r-x"), EptMemoryType.WB | EptMemoryType.IPAT);
-    assertThat(EptEntry.toString(leaf | EptEntry.ACCESSED | EptEntry.DIRTY, 2)).isEqualTo("0x200000 r-x WB IPAT PS A D");
-    assertThat(EptEntry.name(4) + EptEntry.name(3) + EptEntry.name(2) + EptEntry.name(1)).isEqualTo("EPT PML4EEPT PDPTEEPT PDEEPT PTE");
+    assertThat(EptEntry.toString(leaf | EptEntry.ACCESSED | EptEntry.DIRTY, 2))
+        .isEqualTo("0x200000 r-x WB IPAT PS A D");
+    assertThat(EptEntry.name(4) + EptEntry.name(3) + EptEntry.name(2) + EptEntry.name(1))
+        .isEqualTo("EPT PML4EEPT PDPTEEPT PDEEPT PTE");
   }
 
-  /** Effective type for EPT type (row) and guest PAT type (column), SDM vol. 3A, "Effective Page-Level Memory Types". */
+  /**
+   * Effective type for EPT type (row) and guest PAT type (column), SDM vol. 3A, "Effective Page-Level Memory Types".
+   */
   @ParameterizedTest
   @CsvSource({
       "0, UC, UC, WC, UC, UC, UC",
@@ -93,8 +101,10 @@ class EptFormatTest {
       "4, UC, UC, WC, WT, WT, WP",
       "6, UC, UC, WC, WT, WB, WP",
       "5, UC, WC, WC, WT, WP, WP"})
-  void shouldCombineWithPatUnlessIgnored(int type, String uc, String ucMinus, String wc, String wt, String wb, String wp) {
-    int[] pat = {EptMemoryType.UC, EptMemoryType.UC_MINUS, EptMemoryType.WC, EptMemoryType.WT, EptMemoryType.WB, EptMemoryType.WP};
+  void shouldCombineWithPatUnlessIgnored(int type, String uc, String ucMinus, String wc, String wt, String wb,
+      String wp) {
+    int[] pat = {EptMemoryType.UC, EptMemoryType.UC_MINUS, EptMemoryType.WC, EptMemoryType.WT, EptMemoryType.WB,
+        EptMemoryType.WP};
     String[] expected = {uc, ucMinus, wc, wt, wb, wp};
     for (int i = 0; i < pat.length; i++) {
       assertThat(EptMemoryType.name(EptMemoryType.combine(type, pat[i]))).isEqualTo(expected[i]);

@@ -47,8 +47,10 @@ class EptMisconfigurationTest {
       int high = Integer.parseInt(range[0]);
       int low = Integer.parseInt(range[1]);
       for (int bit = 3; bit < 64; bit++) {
-        // PS turns the entry into the other kind; type and address bits of a page change the translation and are tested elsewhere.
-        boolean other = bit == 7 && level != 4 && level != 1 || page && bit <= 6 || bit >= EptEntry.shift(page ? level : 1) && bit < 46;
+        // PS turns the entry into the other kind; type and address bits of a page change the translation and are tested
+        // elsewhere.
+        boolean other = bit == 7 && level != 4 && level != 1 || page && bit <= 6
+            || bit >= EptEntry.shift(page ? level : 1) && bit < 46;
         if (!other) {
           bits.add(new Bit(level, page, bit, bit >= low && bit <= high && high > 0 || bit >= 46 && bit <= 51));
         }
@@ -81,7 +83,8 @@ class EptMisconfigurationTest {
   record Leaf(int shift, int type) {}
 
   static Stream<Leaf> leaves() {
-    return IntStream.of(EptFixture.SHIFTS).boxed().flatMap(shift -> IntStream.range(0, 8).mapToObj(type -> new Leaf(shift, type)));
+    return IntStream.of(EptFixture.SHIFTS).boxed()
+        .flatMap(shift -> IntStream.range(0, 8).mapToObj(type -> new Leaf(shift, type)));
   }
 
   @ParameterizedTest
@@ -90,7 +93,8 @@ class EptMisconfigurationTest {
     EptFixture tables = new EptFixture();
     EptWalker walker = tables.walker(EptCapabilities.ALL, false);
     for (int ipat : new int[] {0, EptMemoryType.IPAT}) {
-      tables.put(GPA, EptEntry.level(leaf.shift), EptEntry.leaf(PAGE_1G, leaf.shift, EptEntry.RIGHTS, leaf.type | ipat));
+      tables.put(GPA, EptEntry.level(leaf.shift), EptEntry.leaf(PAGE_1G, leaf.shift, EptEntry.RIGHTS, leaf.type
+          | ipat));
       long hpa = tables.translate(walker, GPA, Access.READ);
       if (leaf.type == 2 || leaf.type == 3 || leaf.type == 7) {
         assertThat(hpa).isEqualTo(Status.EXIT);
@@ -108,9 +112,11 @@ class EptMisconfigurationTest {
     tables.map(GPA, PAGE_1G, EptEntry.SHIFT_1G);
     tables.map(GPA + PAGE_1G, PAGE_1G, EptEntry.SHIFT_2M);
     EptCapabilities only4k = new EptCapabilities(true, true, false, false, true);
-    assertThat(tables.translate(tables.walker(EptCapabilities.NEHALEM, false), GPA, Access.READ)).isEqualTo(Status.EXIT);
+    assertThat(tables.translate(tables.walker(EptCapabilities.NEHALEM, false), GPA, Access.READ))
+        .isEqualTo(Status.EXIT);
     assertThat(tables.out.exitReason).isEqualTo(ExitReason.EPT_MISCONFIG);
-    assertThat(tables.translate(tables.walker(EptCapabilities.NEHALEM, false), GPA + PAGE_1G, Access.READ)).isPositive();
+    assertThat(tables.translate(tables.walker(EptCapabilities.NEHALEM, false), GPA + PAGE_1G, Access.READ))
+        .isPositive();
     assertThat(tables.translate(tables.walker(only4k, false), GPA + PAGE_1G, Access.READ)).isEqualTo(Status.EXIT);
     assertThat(tables.out.exitReason).isEqualTo(ExitReason.EPT_MISCONFIG);
   }

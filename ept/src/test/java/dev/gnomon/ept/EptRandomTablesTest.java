@@ -36,7 +36,8 @@ class EptRandomTablesTest {
   @Property(tries = 3000)
   void shouldAgreeWithTheTableDrivenModel(@ForAll long seed) {
     Random random = new Random(seed);
-    EptCapabilities capabilities = new EptCapabilities(random.nextBoolean(), true, random.nextInt(4) > 0, random.nextInt(4) > 0, true);
+    EptCapabilities capabilities = new EptCapabilities(random.nextBoolean(), true, random.nextInt(4) > 0,
+        random.nextInt(4) > 0, true);
     boolean accessedDirty = random.nextBoolean();
     fillTables(random);
     EptWalker walker = new EptWalker(memory, capabilities, null, false);
@@ -140,7 +141,8 @@ class EptRandomTablesTest {
   private void fillTables(Random random) {
     for (int table = 0; table < TABLES; table++) {
       for (int index = 0; index < 2; index++) {
-        memory.write64(SHARED.root + table * 4096L + index * 8L, randomEntry(random, SHARED.root + random.nextInt(TANGLED) * 4096L, -1L));
+        memory.write64(SHARED.root + table * 4096L + index * 8L,
+            randomEntry(random, SHARED.root + random.nextInt(TANGLED) * 4096L, -1L));
       }
     }
   }

@@ -7,8 +7,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A second model of the EPT walk, written as tables of bit patterns: what an entry is, is the first row that matches. It shares no code with
- * {@link EptWalker} and shows the flags that a walk must set instead of setting them.
+ * A second model of the EPT walk, written as tables of bit patterns: what an entry is, is the first row that matches.
+ * It shares no code with {@link EptWalker} and shows the flags that a walk must set instead of setting them.
  */
 final class EptReference {
   enum Verdict {
@@ -19,24 +19,15 @@ final class EptReference {
     READ, WRITE, FETCH
   }
 
-  /** Pattern of bits 63:0 by ranges: each {@code high:low=value}, or {@code high:low!=0}. */
-  private record Row(String levels, String pattern, String lacking, Verdict verdict) {
+  /** @param lacking letter of the capability without which the row counts, or empty */
+  private record Row(String levels, BitPattern pattern, String lacking, Verdict verdict) {
+    Row(String levels, String pattern, String lacking, Verdict verdict) {
+      this(levels, new BitPattern(pattern), lacking, verdict);
+    }
+
     boolean matches(int level, long entry, String capabilities) {
-      if (levels.indexOf('0' + level) < 0 || !lacking.isEmpty() && capabilities.contains(lacking)) {
-        return false;
-      }
-      for (String term : pattern.split(" ")) {
-        boolean differs = term.contains("!=");
-        String[] sides = term.split("!?=");
-        String[] range = sides[0].split(":");
-        int high = Integer.parseInt(range[0]);
-        int low = Integer.parseInt(range[range.length - 1]);
-        long field = entry << 63 - high >>> 63 - high + low;
-        if ((field == Long.parseLong(sides[1], 2)) == differs) {
-          return false;
-        }
-      }
-      return true;
+      return levels.indexOf('0' + level) >= 0 && (lacking.isEmpty() || !capabilities.contains(lacking))
+          && pattern.matches(entry);
     }
   }
 
@@ -68,7 +59,8 @@ final class EptReference {
    * @param permissions AND of the rights over the walk, 0 if an entry was absent
    * @param flags per entry read its address and the A and D flags that must be set afterwards, besides what was there
    */
-  record Result(String outcome, int permissions, @Hpa long hpa, int shift, int references, int type, List<long[]> flags) {}
+  record Result(String outcome, int permissions, @Hpa long hpa, int shift, int references, int type,
+      List<long[]> flags) {}
 
   private final HostMemory memory;
   /** Letters of what the processor has: X execute-only, M 2-MiB, G 1-GiB pages. */
@@ -77,7 +69,8 @@ final class EptReference {
 
   EptReference(HostMemory memory, EptCapabilities capabilities, boolean accessedDirty) {
     this.memory = memory;
-    this.capabilities = (capabilities.executeOnly() ? "X" : "") + (capabilities.page2m() ? "M" : "") + (capabilities.page1g() ? "G" : "");
+    this.capabilities = (capabilities.executeOnly() ? "X" : "") + (capabilities.page2m() ? "M" : "")
+        + (capabilities.page1g() ? "G" : "");
     this.accessedDirty = accessedDirty;
   }
 
@@ -103,13 +96,15 @@ final class EptReference {
       if (verdict == Verdict.ABSENT || verdict == Verdict.BAD) {
         return new Result(verdict == Verdict.ABSENT ? "violation" : "misconfig", 0, 0, 0, 5 - level, 0, List.of());
       }
-      String own = String.format("%3s", Long.toBinaryString(entry % 8 < 0 ? entry % 8 + 8 : entry % 8)).replace(' ', '0');
+      String own = String.format("%3s", Long.toBinaryString(entry % 8 < 0 ? entry % 8 + 8 : entry % 8))
+          .replace(' ', '0');
       for (int i = 0; i < 3; i++) {
         if (own.charAt(i) == '0') {
           rights.setCharAt(i, '0');
         }
       }
-      String address = String.format("%64s", Long.toBinaryString(entry)).replace(' ', '0').substring(18, 52) + "000000000000";
+      String address = String.format("%64s", Long.toBinaryString(entry)).replace(' ', '0').substring(18, 52)
+          + "000000000000";
       table = Long.parseLong(address, 2);
       read.add(new long[] {at, accessedDirty ? 0x100 : 0});
       if (verdict == Verdict.PAGE) {
@@ -125,7 +120,8 @@ final class EptReference {
         if (accessedDirty && operation == Operation.WRITE) {
           read.get(read.size() - 1)[1] = 0x300;
         }
-        return new Result("ok", permissions, table + gpa % (1L << shift), shift, 5 - level, (int) (entry >> 3 & 15), read);
+        return new Result("ok", permissions, table + gpa % (1L << shift), shift, 5 - level, (int) (entry >> 3 & 15),
+            read);
       }
     }
     throw new AssertionError("level 1 always ends the walk");

@@ -16,8 +16,8 @@ import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 
 /**
- * Random edits and accesses. Walkers that cache, told to invalidate only when the tables ask for it, must agree with one that caches nothing: so
- * the tables ask often enough.
+ * Random edits and accesses. Walkers that cache, told to invalidate only when the tables ask for it, must agree with
+ * one that caches nothing: so the tables ask often enough.
  */
 class EptTablesRandomTest {
   private static final @Hpa long BACKING = 1L << 32;
@@ -26,7 +26,8 @@ class EptTablesRandomTest {
   private static final int[] ACCESSES = {Access.READ, Access.WRITE, Access.FETCH, SecondStage.TABLE};
   private static final HostMemory MEMORY = new HostMemory(HostMemory.VM_DRAM_BASE, 4096, 24 * 4096);
 
-  private final FakeSlots slots = new FakeSlots().add(0, 2 * GIB, SlotMap.RAM, BACKING, 30).add(3 * GIB, 2 * MIB2, SlotMap.READ_ONLY, BACKING, 21)
+  private final FakeSlots slots = new FakeSlots().add(0, 2 * GIB, SlotMap.RAM, BACKING, 30)
+      .add(3 * GIB, 2 * MIB2, SlotMap.READ_ONLY, BACKING, 21)
       .add(4 * GIB, GIB, SlotMap.RAM, BACKING, 12);
 
   @Property(tries = 400)
@@ -36,7 +37,8 @@ class EptTablesRandomTest {
     EptTables tables = new EptTables(MEMORY, frames, slots, EptCapabilities.ALL, EptFixture.SHIFTS[random.nextInt(3)]);
     long eptp = tables.eptPointer(random.nextBoolean());
     EptWalker plain = walker(null, false, eptp);
-    EptWalker[] caching = {walker(null, true, eptp), walker(new NestedTlb(), false, eptp), walker(new NestedTlb(2048, 8), false, eptp)};
+    EptWalker[] caching = {walker(null, true, eptp), walker(new NestedTlb(), false, eptp),
+        walker(new NestedTlb(2048, 8), false, eptp)};
     assertThat(EptTables.result(tables.eagerMap(0x9000, 0x2000))).isEqualTo(EptTables.FIXED);
     for (int i = 0; i < 150; i++) {
       boolean invept;
@@ -73,7 +75,8 @@ class EptTablesRandomTest {
 
   private static boolean edit(EptTables tables, Random random) {
     @Gpa long gpa = randomPage(random);
-    long length = 1 + (random.nextBoolean() ? random.nextInt(3 * 4096) : random.nextInt(2) == 0 ? random.nextInt((int) (2 * MIB2)) : random.nextLong(2 * GIB));
+    long length = 1 + (random.nextBoolean() ? random.nextInt(3 * 4096) : random.nextInt(2) == 0
+        ? random.nextInt((int) (2 * MIB2)) : random.nextLong(2 * GIB));
     return switch (random.nextInt(9)) {
       case 0 -> tables.unmap(gpa, length);
       case 1 -> tables.writeProtect(gpa, length);
@@ -115,10 +118,12 @@ class EptTablesRandomTest {
       assertThat(plain.translate(gpa, 0, access, again)).isEqualTo(peeked);
       return false;
     }
-    int result = expected.exitReason == ExitReason.EPT_MISCONFIG ? tables.misconfiguration(gpa) : tables.violation(gpa, expected.exitQualification);
+    int result = expected.exitReason == ExitReason.EPT_MISCONFIG ? tables.misconfiguration(gpa)
+        : tables.violation(gpa, expected.exitQualification);
     int kind = slots.kind(gpa);
     boolean write = access == Access.WRITE || (expected.exitQualification & EptViolation.ACC_WRITE) != 0;
-    int wanted = kind == SlotMap.NONE ? EptTables.MMIO : kind == SlotMap.READ_ONLY && write ? EptTables.READ_ONLY : EptTables.FIXED;
+    int wanted = kind == SlotMap.NONE ? EptTables.MMIO : kind == SlotMap.READ_ONLY && write ? EptTables.READ_ONLY
+        : EptTables.FIXED;
     assertThat(EptTables.result(result)).isEqualTo(wanted);
     if (wanted == EptTables.FIXED) {
       assertThat(plain.peek(gpa, 0, access, out, null)).isEqualTo(slots.back(gpa));

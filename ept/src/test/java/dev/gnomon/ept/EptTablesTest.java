@@ -31,7 +31,10 @@ class EptTablesTest {
   private EptTables tables = new EptTables(memory, frames, slots, EptCapabilities.ALL, 30);
   private final EptWalker walker = new EptWalker(memory, EptCapabilities.ALL);
 
-  /** Enters the guest until the access succeeds, as a run loop does, and counts the exits; a result other than a fix ends it. */
+  /**
+   * Enters the guest until the access succeeds, as a run loop does, and counts the exits; a result other than a fix
+   * ends it.
+   */
   private long access(@Gpa long gpa, int access) {
     walker.setEptPointer(tables.eptPointer(true));
     for (exits = 0; exits < 10; exits++) {
@@ -49,7 +52,8 @@ class EptTablesTest {
         return Status.EXIT;
       }
     }
-    throw new AssertionError("still exits at 0x" + Long.toHexString(gpa) + ": " + EptViolation.toString(out.exitQualification));
+    throw new AssertionError("still exits at 0x" + Long.toHexString(gpa) + ": "
+        + EptViolation.toString(out.exitQualification));
   }
 
   private int exits;
@@ -92,7 +96,8 @@ class EptTablesTest {
     assertThat(access(ROM + 8, Access.READ)).isPositive();
     assertThat(access(ROM + 8, Access.WRITE)).isEqualTo(Status.EXIT);
     assertThat(lastResult).isEqualTo(EptTables.READ_ONLY);
-    assertThat(out.exitQualification & 0x3F).isEqualTo(EptViolation.ACC_WRITE | EptViolation.PROT_READ | EptViolation.PROT_EXEC);
+    assertThat(out.exitQualification & 0x3F).isEqualTo(EptViolation.ACC_WRITE | EptViolation.PROT_READ
+        | EptViolation.PROT_EXEC);
     assertThat(access(ROM + 8, Access.READ)).isPositive();
     assertThat(exits).isZero();
   }
@@ -255,7 +260,8 @@ class EptTablesTest {
     walker.inveptGlobal();
     assertThat(tables.entry(0x5000) & EptEntry.DIRTY).isZero();
     assertThat(tables.entry(0x6000) & EptEntry.ACCESSED).isZero();
-    assertThat(tables.entry(0x7000) & (EptEntry.ACCESSED | EptEntry.DIRTY)).isEqualTo(EptEntry.ACCESSED | EptEntry.DIRTY);
+    assertThat(tables.entry(0x7000) & (EptEntry.ACCESSED | EptEntry.DIRTY))
+        .isEqualTo(EptEntry.ACCESSED | EptEntry.DIRTY);
     access(0x5000, Access.WRITE);
     access(0x6000, Access.READ);
     assertThat(tables.entry(0x5000) & EptEntry.DIRTY).isNotZero();
@@ -316,7 +322,8 @@ class EptTablesTest {
     tables = new EptTables(tiny, few, slots, EptCapabilities.ALL, 12);
     assertThat(EptTables.result(tables.violation(0, EptViolation.ACC_READ))).isEqualTo(EptTables.NO_FRAMES);
     assertThat(EptTables.result(tables.eagerMap(0, 1))).isEqualTo(EptTables.NO_FRAMES);
-    assertThat(EptTables.result(tables.violation(DEVICE, EptViolation.ACC_READ))).as("the marker is only a help").isEqualTo(EptTables.MMIO);
+    assertThat(EptTables.result(tables.violation(DEVICE, EptViolation.ACC_READ))).as("the marker is only a help")
+        .isEqualTo(EptTables.MMIO);
     tables.setMaxPageShift(30);
     assertThat(EptTables.result(tables.violation(0, EptViolation.ACC_READ))).isEqualTo(EptTables.FIXED);
     while (few.allocate() >= 0) {
@@ -324,7 +331,8 @@ class EptTablesTest {
     }
     assertThat(tables.writeProtect(0x5000, 1)).as("cannot split").isTrue();
     assertThat(tables.pageShift(0x5000)).as("so it goes").isZero();
-    assertThatThrownBy(() -> new EptTables(tiny, few, slots, EptCapabilities.ALL, 12)).isInstanceOf(IllegalArgumentException.class)
+    assertThatThrownBy(() -> new EptTables(tiny, few, slots, EptCapabilities.ALL, 12))
+        .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("EPT root");
   }
 
@@ -338,15 +346,18 @@ class EptTablesTest {
       access(gpa, Access.WRITE);
       assertThat(exits).isZero();
     }
-    assertThatThrownBy(() -> tables.eagerMap(ROM + 4 * MIB2 - 0x1000, 0x2000)).isInstanceOf(IllegalArgumentException.class)
+    assertThatThrownBy(() -> tables.eagerMap(ROM + 4 * MIB2 - 0x1000, 0x2000))
+        .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("no memory slot");
   }
 
   @Test
   void shouldRejectImpossibleArguments() {
     assertThatThrownBy(() -> tables.setMaxPageShift(22)).isInstanceOf(IllegalArgumentException.class);
-    for (long[] range : new long[][] {{0, 0}, {-4096, 1}, {0, -1}, {1L << 48, 1}, {4096, 1L << 48}, {Long.MAX_VALUE, Long.MAX_VALUE}}) {
-      assertThatThrownBy(() -> tables.unmap(range[0], range[1])).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("range");
+    for (long[] range : new long[][] {{0, 0}, {-4096, 1}, {0, -1}, {1L << 48, 1}, {4096, 1L << 48},
+        {Long.MAX_VALUE, Long.MAX_VALUE}}) {
+      assertThatThrownBy(() -> tables.unmap(range[0], range[1])).isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("range");
     }
   }
 }

@@ -12,15 +12,19 @@ import dev.gnomon.guest.mmu.Translation;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Accesses by the rights of one entry, at each level and page size: SDM vol. 3C, "EPT Misconfigurations" and "EPT Violations". */
+/**
+ * Accesses by the rights of one entry, at each level and page size: SDM vol. 3C, "EPT Misconfigurations" and "EPT
+ * Violations".
+ */
 class EptTruthTableTest {
   private static final @Gpa long GPA = 0x1_2345_6788L;
   private static final String[] ALL_RIGHTS = {"---", "r--", "-w-", "-wx", "rw-", "--x", "r-x", "rwx"};
 
-  /** rights | read | write | fetch; {@code misconfig}, {@code misconfig unless execute-only}, or the access and permission bits of the qualification. */
+  /** rights | read | write | fetch; each ok, misconfig, or the access and permission bits of the qualification. */
   private static final String[] TABLE = {
       "--- | RD        | WR              | FETCH",
       "r-- | ok        | WR PERM_RD      | FETCH PERM_RD",
@@ -104,10 +108,12 @@ class EptTruthTableTest {
         assertThat(tables.out.exitReason).isEqualTo(ExitReason.EPT_MISCONFIG);
       } else {
         assertThat(tables.out.exitReason).isEqualTo(ExitReason.EPT_VIOLATION);
-        assertThat(EptViolation.toString(tables.out.exitQualification)).isEqualTo(EptViolation.toString(qualification(expected)));
+        assertThat(EptViolation.toString(tables.out.exitQualification))
+            .isEqualTo(EptViolation.toString(qualification(expected)));
       }
       for (int level = EptEntry.LEVELS; level >= row.level; level--) {
-        assertThat(tables.get(GPA, level) & (EptEntry.ACCESSED | EptEntry.DIRTY)).as("no flag is set by a walk that fails").isZero();
+        assertThat(tables.get(GPA, level) & (EptEntry.ACCESSED | EptEntry.DIRTY))
+            .as("no flag is set by a walk that fails").isZero();
       }
     }
   }
@@ -166,8 +172,10 @@ class EptTruthTableTest {
     return Stream.of(
         new Kind("table walk, A/D off", SecondStage.TABLE, false, EptViolation.ACC_READ | valid),
         new Kind("table walk, A/D on", SecondStage.TABLE, true, readWrite | valid),
-        new Kind("table update, A/D off", SecondStage.TABLE | SecondStage.TABLE_UPDATE | Access.WRITE, false, readWrite | valid),
-        new Kind("table update, A/D on", SecondStage.TABLE | SecondStage.TABLE_UPDATE | Access.WRITE, true, readWrite | valid),
+        new Kind("table update, A/D off", SecondStage.TABLE | SecondStage.TABLE_UPDATE | Access.WRITE, false, readWrite
+            | valid),
+        new Kind("table update, A/D on", SecondStage.TABLE | SecondStage.TABLE_UPDATE | Access.WRITE, true, readWrite
+            | valid),
         new Kind("PDPTE load, A/D off", SecondStage.TABLE | SecondStage.NO_LINEAR, false, EptViolation.ACC_READ),
         new Kind("PDPTE load, A/D on", SecondStage.TABLE | SecondStage.NO_LINEAR, true, EptViolation.ACC_READ),
         new Kind("final read", Access.READ, true, EptViolation.ACC_READ | valid | EptViolation.GVA_TRANSLATED),
@@ -181,7 +189,8 @@ class EptTruthTableTest {
     EptFixture tables = new EptFixture();
     EptWalker walker = tables.walker(new EptCapabilities(true, true, true, true, false), kind.accessedDirty);
     assertThat(tables.translate(walker, GPA, kind.access)).isEqualTo(Status.EXIT);
-    assertThat(EptViolation.toString(tables.out.exitQualification)).isEqualTo(EptViolation.toString(kind.accessAndLinear));
+    assertThat(EptViolation.toString(tables.out.exitQualification))
+        .isEqualTo(EptViolation.toString(kind.accessAndLinear));
   }
 
   static Stream<Integer> guestRights() {
@@ -193,7 +202,8 @@ class EptTruthTableTest {
   void shouldReportGuestRightsAsAdvancedInformationForFinalAccessOnly(int rights) {
     EptFixture tables = new EptFixture();
     EptWalker walker = tables.walker(EptCapabilities.ALL, false);
-    long expected = ((rights & Translation.USER) != 0 ? 1L << 9 : 0) | ((rights & Translation.WRITABLE) != 0 ? 1L << 10 : 0)
+    long expected = ((rights & Translation.USER) != 0 ? 1L << 9 : 0)
+        | ((rights & Translation.WRITABLE) != 0 ? 1L << 10 : 0)
         | ((rights & Translation.EXECUTABLE) != 0 ? 0 : 1L << 11);
     tables.out.rights = rights;
     tables.translate(walker, GPA, Access.READ);
@@ -207,14 +217,23 @@ class EptTruthTableTest {
     assertThat(tables.out.exitQualification & 0xE00).isZero();
   }
 
-  @org.junit.jupiter.api.Test
+  @Test
   void shouldReportViolationWithoutReadingWhenAddressIsWiderThanTheWalk() {
     EptFixture tables = new EptFixture();
-    EptWalker walker = tables.walker(EptCapabilities.ALL, true);
-    for (@Gpa long gpa : new long[] {1L << 48, 1L << 51, -4096L}) {
-      assertThat(tables.translate(walker, gpa, Access.READ)).isEqualTo(Status.EXIT);
-      assertThat(tables.out.exitReason).isEqualTo(ExitReason.EPT_VIOLATION);
-      assertThat(tables.out.references).isZero();
+    tables.map(0, HostMemory.VM_DRAM_BASE, EptEntry.SHIFT_4K);
+    tables.map(1L << 30, HostMemory.VM_DRAM_BASE, EptEntry.SHIFT_1G);
+    for (boolean soft : new boolean[] {false, true}) {
+      EptWalker walker = tables.walker(EptCapabilities.ALL, true, null, soft);
+      for (int i = 0; i < 8; i++) {
+        walker.inveptGlobal();
+        assertThat(tables.translate(walker, 0, Access.READ)).isPositive();
+        assertThat(tables.translate(walker, 1L << 30, Access.READ)).isPositive();
+        for (@Gpa long gpa : new long[] {1L << 48, 1L << 51, 1L << 48 | 1L << 30, 1L << 57 | 1L << 30, -4096L}) {
+          assertThat(tables.translate(walker, gpa, Access.READ)).isEqualTo(Status.EXIT);
+          assertThat(tables.out.exitReason).isEqualTo(ExitReason.EPT_VIOLATION);
+          assertThat(tables.out.references).isZero();
+        }
+      }
     }
   }
 }

@@ -10,8 +10,8 @@ import dev.gnomon.guest.mmu.PagingContext;
 import dev.gnomon.guest.mmu.Translation;
 
 /**
- * One guest page with its tables, over EPT pages of one size. The table of each guest level lies in an EPT page of its own, so that its rights can be
- * chosen alone; so does the page.
+ * One guest page with its tables, over EPT pages of one size. The table of each guest level lies in an EPT page of its
+ * own, so that its rights can be chosen alone; so does the page.
  */
 final class GuestFixture {
   static final long ALL_FLAGS = PageTableEntry.P | PageTableEntry.RW | PageTableEntry.US | PageTableEntry.A;
@@ -32,7 +32,8 @@ final class GuestFixture {
     this.mode = mode;
     this.guestShift = guestShift;
     this.eptShift = eptShift;
-    this.gva = mode == PagingContext.LONG4 ? 0x1234_5678_9ABCL : mode == PagingContext.NONE ? 0xC000_5678L : 0x4567_8123L;
+    this.gva = mode == PagingContext.LONG4 ? 0x1234_5678_9ABCL : mode == PagingContext.NONE ? 0xC000_5678L
+        : 0x4567_8123L;
     this.page = mode == PagingContext.LONG4 ? 5L << 30 : 3L << 30;
     this.leafLevel = guestShift < 21 ? 1 : guestShift < 30 ? 2 : 3;
     this.topLevel = mode == PagingContext.LONG4 ? 4 : mode == PagingContext.NONE ? 0 : 2;
@@ -43,7 +44,8 @@ final class GuestFixture {
     ept.map(finalGpa(), HostMemory.VM_DRAM_BASE, eptShift);
     for (int level = topLevel; level >= leafLevel && level > 0; level--) {
       ept.map(table(level), HostMemory.VM_DRAM_BASE + (eptShift > 12 ? 0 : (long) level << 12), eptShift);
-      put(level, (level == leafLevel ? page | (level > 1 ? PageTableEntry.PS : 0) | PageTableEntry.D : table(level - 1)) | ALL_FLAGS);
+      put(level, (level == leafLevel ? page | (level > 1 ? PageTableEntry.PS : 0) | PageTableEntry.D : table(level - 1))
+          | ALL_FLAGS);
     }
     if (topLevel > 0) {
       paging.root = table(topLevel);

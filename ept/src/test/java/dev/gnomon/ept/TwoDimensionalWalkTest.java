@@ -20,7 +20,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The guest's walk over EPT: reference counts, rights of pages that hold guest tables, and the order of guest faults and exits. */
+/**
+ * The guest's walk over EPT: reference counts, rights of pages that hold guest tables, and the order of guest faults
+ * and exits.
+ */
 class TwoDimensionalWalkTest {
   private static final int[] OPERATIONS = {Access.READ, Access.WRITE, Access.FETCH};
 
@@ -37,7 +40,8 @@ class TwoDimensionalWalkTest {
       "LEGACY, 12, 30, 8",  "LEGACY, 22, 30, 5",
       "NONE,   12, 12, 4",  "NONE,   12, 21, 3", "NONE, 12, 30, 2"})
   void shouldCountReferencesOfBothDimensions(String mode, int guestShift, int eptShift, int references) {
-    GuestFixture guest = new GuestFixture(List.of("NONE", "LEGACY", "PAE", "LONG4").indexOf(mode), guestShift, eptShift);
+    GuestFixture guest = new GuestFixture(List.of("NONE", "LEGACY", "PAE", "LONG4").indexOf(mode), guestShift,
+        eptShift);
     for (int flags = 0; flags < 4; flags++) {
       EptWalker stage = guest.ept.walker(EptCapabilities.ALL, (flags & 1) != 0, null, (flags & 2) != 0);
       PageWalker walker = guest.walker(stage);
@@ -49,7 +53,8 @@ class TwoDimensionalWalkTest {
         assertThat(guest.out.pageShift).isEqualTo(mode.equals("NONE") ? eptShift : Math.min(guestShift, eptShift));
       }
       int[] steps = new int[2];
-      walker.peek(guest.gva, Access.READ, guest.out, (dimension, level, gpa, hpa, entry) -> steps[dimension.ordinal()]++);
+      walker.peek(guest.gva, Access.READ, guest.out, (dimension, level, gpa, hpa, entry) ->
+          steps[dimension.ordinal()]++);
       int guestLevels = mode.equals("NONE") ? 0 : guest.topLevel - guest.leafLevel + 1;
       assertThat(steps[Dimension.GUEST.ordinal()]).isEqualTo(guestLevels);
       assertThat(steps[0] + steps[1]).isEqualTo(references).isEqualTo(guest.out.references);
@@ -74,17 +79,21 @@ class TwoDimensionalWalkTest {
     return rows.stream();
   }
 
-  private static void shouldViolate(TableRow row, GuestFixture guest, boolean accessedDirty, long access, long permissions) {
-    long hpa = guest.walker(guest.ept.walker(EptCapabilities.ALL, accessedDirty)).translate(guest.gva, row.operation, guest.out);
+  private static void shouldViolate(TableRow row, GuestFixture guest, boolean accessedDirty, long access,
+      long permissions) {
+    long hpa = guest.walker(guest.ept.walker(EptCapabilities.ALL, accessedDirty))
+        .translate(guest.gva, row.operation, guest.out);
     assertThat(hpa).isEqualTo(Status.EXIT);
     assertThat(guest.out.exitReason).isEqualTo(ExitReason.EPT_VIOLATION);
-    assertThat(EptViolation.toString(guest.out.exitQualification)).isEqualTo(EptViolation.toString(EptViolation.GVA_IS_VALID | access | permissions));
+    assertThat(EptViolation.toString(guest.out.exitQualification))
+        .isEqualTo(EptViolation.toString(EptViolation.GVA_IS_VALID | access | permissions));
     assertThat(guest.out.exitGpa).isEqualTo(guest.entryGpa(row.level));
     assertThat(guest.out.gva).isEqualTo(guest.gva);
   }
 
   private static void shouldSucceed(TableRow row, GuestFixture guest, boolean accessedDirty) {
-    assertThat(guest.walker(guest.ept.walker(EptCapabilities.ALL, accessedDirty)).translate(guest.gva, row.operation, guest.out)).isPositive();
+    assertThat(guest.walker(guest.ept.walker(EptCapabilities.ALL, accessedDirty))
+        .translate(guest.gva, row.operation, guest.out)).isPositive();
   }
 
   private static final long RD = EptViolation.ACC_READ;
@@ -146,7 +155,8 @@ class TwoDimensionalWalkTest {
   void shouldMisconfigureOnPageOfGuestTable(TableRow row) {
     GuestFixture guest = row.guest();
     guest.eptRights(row.level, "-wx");
-    assertThat(guest.walker(guest.ept.walker(EptCapabilities.ALL, true)).translate(guest.gva, row.operation, guest.out)).isEqualTo(Status.EXIT);
+    assertThat(guest.walker(guest.ept.walker(EptCapabilities.ALL, true)).translate(guest.gva, row.operation, guest.out))
+        .isEqualTo(Status.EXIT);
     assertThat(guest.out.exitReason).isEqualTo(ExitReason.EPT_MISCONFIG);
     assertThat(guest.out.exitGpa).isEqualTo(guest.entryGpa(row.level));
   }
@@ -158,13 +168,15 @@ class TwoDimensionalWalkTest {
     guest.ept.change(guest.finalGpa(), EptEntry.level(row.eptShift), EptEntry.RIGHTS, 0);
     guest.put(row.level, guest.get(row.level) & ~PageTableEntry.P);
     PageWalker walker = guest.walker(guest.ept.walker(EptCapabilities.ALL, true));
-    assertThat(walker.translate(guest.gva, row.operation, guest.out)).as("not-present entry, before the final address").isEqualTo(Status.FAULT);
+    assertThat(walker.translate(guest.gva, row.operation, guest.out)).as("not-present entry, before the final address")
+        .isEqualTo(Status.FAULT);
     assertThat(guest.out.errorCode).isEqualTo(row.operation);
     guest.put(row.level, guest.get(row.level) | PageTableEntry.P | 1L << 51);
     assertThat(walker.translate(guest.gva, row.operation, guest.out)).isEqualTo(Status.FAULT);
     assertThat(guest.out.errorCode).isEqualTo(row.operation | PageFaultCode.P | PageFaultCode.RSVD);
     guest.eptRights(row.level, "---");
-    assertThat(walker.translate(guest.gva, row.operation, guest.out)).as("the entry cannot even be read").isEqualTo(Status.EXIT);
+    assertThat(walker.translate(guest.gva, row.operation, guest.out)).as("the entry cannot even be read")
+        .isEqualTo(Status.EXIT);
     assertThat(guest.out.exitGpa).isEqualTo(guest.entryGpa(row.level));
   }
 
@@ -201,7 +213,8 @@ class TwoDimensionalWalkTest {
     GuestFixture guest = new GuestFixture(PagingContext.NONE, 12, 12);
     guest.ept.change(guest.finalGpa(), 1, EptEntry.RIGHTS, 0);
     guest.walker(guest.ept.walker(EptCapabilities.ALL, true)).translate(guest.gva, Access.WRITE, guest.out);
-    assertThat(EptViolation.toString(guest.out.exitQualification)).isEqualTo("ACC_WRITE|GVA_IS_VALID|GVA_TRANSLATED|GVA_USER|GVA_WRITABLE");
+    assertThat(EptViolation.toString(guest.out.exitQualification))
+        .isEqualTo("ACC_WRITE|GVA_IS_VALID|GVA_TRANSLATED|GVA_USER|GVA_WRITABLE");
   }
 
   @Test
@@ -221,7 +234,8 @@ class TwoDimensionalWalkTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"rwx,true,true,true", "r--,true,false,false", "r-x,true,false,true", "rw-,true,true,false", "--x,false,false,true"})
+  @CsvSource({"rwx,true,true,true", "r--,true,false,false", "r-x,true,false,true", "rw-,true,true,false",
+      "--x,false,false,true"})
   void shouldCombineStageRightsWithTheGuests(String rights, boolean read, boolean write, boolean fetch) {
     GuestFixture guest = new GuestFixture(PagingContext.LONG4, 12, 12);
     guest.ept.change(guest.finalGpa(), 1, EptEntry.RIGHTS, EptFixture.rights(rights));
@@ -240,13 +254,17 @@ class TwoDimensionalWalkTest {
   void shouldNameStepsOfBothDimensionsInOrder() {
     GuestFixture guest = new GuestFixture(PagingContext.LONG4, 30, 30);
     StringBuilder steps = new StringBuilder();
-    guest.walker(guest.ept.walker(EptCapabilities.ALL, true)).peek(guest.gva, Access.WRITE, guest.out, (dimension, level, gpa, hpa, entry) ->
-        steps.append(dimension == Dimension.EPT ? EptEntry.name(level) : "guest " + level).append(" 0x").append(Long.toHexString(gpa)).append('\n'));
+    guest.walker(guest.ept.walker(EptCapabilities.ALL, true))
+        .peek(guest.gva, Access.WRITE, guest.out, (dimension, level, gpa, hpa, entry) ->
+        steps.append(dimension == Dimension.EPT ? EptEntry.name(level) : "guest " + level).append(" 0x")
+            .append(Long.toHexString(gpa)).append('\n'));
     String table4 = Long.toHexString(guest.entryGpa(4));
     String table3 = Long.toHexString(guest.entryGpa(3));
     String last = Long.toHexString(guest.finalGpa());
-    assertThat(steps.toString()).isEqualTo("EPT PML4E 0x" + table4 + "\nEPT PDPTE 0x" + table4 + "\nguest 4 0x" + table4 + "\nEPT PML4E 0x" + table3
-        + "\nEPT PDPTE 0x" + table3 + "\nguest 3 0x" + table3 + "\nEPT PML4E 0x" + last + "\nEPT PDPTE 0x" + last + '\n');
+    assertThat(steps.toString()).isEqualTo("EPT PML4E 0x" + table4 + "\nEPT PDPTE 0x" + table4 + "\nguest 4 0x" + table4
+        + "\nEPT PML4E 0x" + table3
+        + "\nEPT PDPTE 0x" + table3 + "\nguest 3 0x" + table3 + "\nEPT PML4E 0x" + last + "\nEPT PDPTE 0x" + last
+            + '\n');
     assertThat(guest.ept.get(guest.finalGpa(), 3) & EptEntry.DIRTY).as("peek sets nothing").isZero();
   }
 }

@@ -4,8 +4,12 @@ import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.PageTableEntry;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.Set;
+import java.util.TreeMap;
 
 /**
  * Random guest: a pool of frames with random entries, each of which is a table of any level and may also be mapped as data; accesses of all kinds;
@@ -21,6 +25,9 @@ final class RandomGuest {
   final ShadowMachine machine;
   private final Random random;
   private final List<Long> path = new ArrayList<>();
+  private final Set<Stale> stale = new LinkedHashSet<>();
+  /** Top table by PCID as last loaded. */
+  private final Map<Integer, Long> contexts = new TreeMap<>();
   private final long[] gvas = new long[24];
 
   RandomGuest(ShadowOptions options, boolean largeBacking, long seed) {
@@ -29,7 +36,7 @@ final class RandomGuest {
     chooseMode();
     fillTables();
     chooseRegisters();
-    machine.load(true);
+    load(true);
     chooseAddresses();
   }
 
@@ -48,28 +55,52 @@ final class RandomGuest {
     switch (random.nextInt(40)) {
       case 0, 1, 2, 3, 4, 5 -> editByStore();
       case 6, 7 -> editByDevice();
-      case 8 -> {
-        machine.state.cr3 = randomRoot();
-        machine.load(true);
-      }
-      case 9 -> {
+      case 8, 9 -> loadCr3();
+      case 10, 14 -> {
         chooseRegisters();
-        machine.load(true);
+        // Only a change of PSE has to drop translations here: rights are judged by the registers, not cached, and NXE is as KVM has it.
+        load(true);
       }
-      case 10 -> {
-        if (random.nextInt(4) == 0) {
+      case 13 -> {
+        machine.state.cr0 ^= ControlRegister.CR0_WP;
+        load(false);
+      }
+      case 15 -> {
+        if (oneIn(6)) {
           chooseMode();
           fillTables();
           chooseRegisters();
           chooseAddresses();
+          contexts.clear();
           machine.mmu.zapAll();
-          machine.load(true);
+          load(true);
         }
       }
       case 11 -> hypervisorOperation();
       case 12 -> machine.invlpg(gva());
       default -> access();
     }
+  }
+
+  private void load(boolean flush) {
+    contexts.put(machine.state.pcid(), machine.state.rootTable());
+    machine.load(flush);
+  }
+
+  /** MOV to CR3; with PCIDs often back to one whose translations are kept. */
+  private void loadCr3() {
+    GuestPagingState state = machine.state;
+    if (state.pcide() && oneIn(2)) {
+      int pcid = random.nextInt(4);
+      Long root = contexts.get(pcid);
+      if (root != null) {
+        state.cr3 = root | pcid;
+        load(oneIn(4));
+        return;
+      }
+    }
+    state.cr3 = randomRoot() | (state.pcide() ? random.nextInt(4) : 0);
+    load(true);
   }
 
   private void hypervisorOperation() {
@@ -142,6 +173,7 @@ final class RandomGuest {
       // A second store before the invalidation is only well-defined if the first did not touch its own translation.
       for (int edits = 1 + random.nextInt(3); edits > 0; edits--) {
         int part = size == 8 && oneIn(8) ? 4 : size;
+        noteUsers(expected);
         check(gva, access, expected, machine.store(gva, access, part, entry(machine.read(expected, size))));
         path(gva);
         if (path.stream().anyMatch(entry -> entry >>> 3 == expected >>> 3)) {
@@ -167,23 +199,46 @@ final class RandomGuest {
 
   private void editByDevice() {
     long gpa = table() + (long) INDICES[random.nextInt(INDICES.length)] * machine.entrySize();
+    noteUsers(gpa);
     machine.foreignWrite(gpa, machine.entrySize(), entry(machine.read(gpa, machine.entrySize())));
     invalidate();
   }
 
-  /** Invalidates everything that an edit of any entry can have changed. */
-  private void invalidate() {
-    if (random.nextBoolean()) {
-      machine.load(true);
-      return;
+  /** Remembers which addresses the entry translates, in each PCID, before it is edited: these the guest must invalidate. */
+  private void noteUsers(long gpa) {
+    for (Map.Entry<Integer, Long> context : contexts.entrySet()) {
+      machine.nativeContext.root = context.getValue();
+      for (long gva : gvas) {
+        path(gva);
+        if (path.stream().anyMatch(entry -> entry >>> 3 == gpa >>> 3)) {
+          stale.add(new Stale(gva, context.getKey()));
+        }
+      }
     }
-    for (long gva : gvas) {
-      machine.invlpg(gva);
-    }
+    machine.nativeContext.root = machine.state.rootTable();
   }
 
+  private void invalidate() {
+    if (oneIn(4)) {
+      machine.mmu.flushGuest();
+      machine.flushAll();
+      machine.load(true);
+    } else {
+      for (Stale each : stale) {
+        if (each.pcid == machine.state.pcid()) {
+          machine.invlpg(each.gva);
+        } else {
+          machine.invpcid(each.gva, each.pcid);
+        }
+      }
+    }
+    stale.clear();
+  }
+
+  private record Stale(long gva, int pcid) {}
+
   private long gva() {
-    return gvas[random.nextInt(gvas.length)] & -0x1000L | random.nextInt(512) * 8L;
+    return gvas[random.nextInt(oneIn(2) ? gvas.length : 5)] & -0x1000L | random.nextInt(512) * 8L;
   }
 
   private long table() {
@@ -211,6 +266,10 @@ final class RandomGuest {
     state.cr4 = with(state.cr4, ControlRegister.CR4_SMAP, oneIn(4));
     state.cr4 = with(state.cr4, ControlRegister.CR4_PSE, !oneIn(6));
     state.efer = with(state.efer, ControlRegister.EFER_NXE, !oneIn(6));
+    if (state.longMode() && (state.cr4 & ControlRegister.CR4_PCIDE) == 0 && oneIn(2)) {
+      state.cr3 &= -0x1000L;
+      state.cr4 |= ControlRegister.CR4_PCIDE;
+    }
   }
 
   private static long with(long value, long bit, boolean on) {

@@ -39,6 +39,7 @@ final class ShadowMachine implements TlbFlusher {
   FaultResult lastResult;
   int exits;
   int flushes;
+  /** Walks that ended in a large shadow mapping. */
   long seenLarge;
   private final Map<String, Long> tlb = new HashMap<>();
 
@@ -69,8 +70,11 @@ final class ShadowMachine implements TlbFlusher {
     nativeContext.root = state.rootTable();
     System.arraycopy(state.pdpte, 0, nativeContext.pdpte, 0, 4);
     HardwareFlush result = mmu.loadRoot(state, flush);
-    if (result != HardwareFlush.NONE) {
+    if (result == HardwareFlush.ALL) {
       tlb.clear();
+    } else if (result == HardwareFlush.CURRENT_PCID) {
+      String tag = hardware.pcid + "/";
+      tlb.keySet().removeIf(key -> key.startsWith(tag));
     }
     return result;
   }
@@ -120,7 +124,21 @@ final class ShadowMachine implements TlbFlusher {
 
   void invlpg(long gva) {
     mmu.invlpg(gva);
-    tlb.keySet().removeIf(key -> key.startsWith(Long.toHexString(gva >>> 12) + ":"));
+    dropFromTlb(gva, hardware.pcid);
+  }
+
+  void invpcid(long gva, int pcid) {
+    mmu.invpcidAddress(gva, pcid);
+    dropFromTlb(gva, pcid);
+  }
+
+  private void dropFromTlb(long gva, int pcid) {
+    String page = tag(gva, pcid);
+    tlb.keySet().removeIf(key -> key.startsWith(page));
+  }
+
+  private static String tag(long gva, int pcid) {
+    return pcid + "/" + Long.toHexString(gva >>> 12) + ":";
   }
 
   /** Outcome of an access by the native walk: the guest-physical address, or {@link #FAULT} with the code. */
@@ -133,7 +151,7 @@ final class ShadowMachine implements TlbFlusher {
   long shadowAccess(long gva, int access) {
     exits = 0;
     lastResult = null;
-    String key = Long.toHexString(gva >>> 12) + ":" + access;
+    String key = tag(gva, hardware.pcid) + access;
     Long cached = tlb.get(key);
     if (cached != null) {
       return slots.gpa(cached | gva & 0xFFF);
@@ -141,7 +159,7 @@ final class ShadowMachine implements TlbFlusher {
     while (true) {
       long hpa = hardwareWalker.translate(gva, access, translation);
       if (hpa >= 0) {
-        if (translation.pageShift > 12) { seenLarge++; }
+        seenLarge += translation.pageShift > 12 ? 1 : 0;
         tlb.put(key, hpa & ~0xFFFL);
         long gpa = slots.gpa(hpa);
         if ((access & Access.WRITE) != 0 && slots.kind(gpa) != TestSlots.RAM) {
@@ -153,7 +171,7 @@ final class ShadowMachine implements TlbFlusher {
         throw new AssertionError("no progress at gva 0x" + Long.toHexString(gva) + " access " + access + ": " + lastResult + " "
             + mmu.fault.reason + "\n" + mmu.peek(gva));
       }
-      tlb.keySet().removeIf(other -> other.startsWith(Long.toHexString(gva >>> 12) + ":"));
+      dropFromTlb(gva, hardware.pcid);
       lastResult = mmu.handleFault(gva, translation.errorCode, access & (Access.IMPLICIT | Access.SMAP_OVERRIDE));
       if (lastResult == FaultResult.INJECT) {
         return FAULT | mmu.fault.errorCode;

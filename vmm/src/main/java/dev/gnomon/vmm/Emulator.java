@@ -6,7 +6,10 @@ import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
+import dev.gnomon.guest.mmu.Translation;
 import dev.gnomon.shadow.ShadowMmu;
 
 /**
@@ -32,6 +35,7 @@ final class Emulator {
   private final EmulationPort port;
   /** Null under EPT. */
   private final ShadowMmu shadow;
+  private final Translation operand = new Translation();
   /** KVM's {@code insn_emulation} and {@code insn_emulation_fail}. */
   long emulated;
   long failed;
@@ -101,6 +105,16 @@ final class Emulator {
       int entry = cpu.longMode() || (cpu.cr4 & ControlRegister.CR4_PAE) != 0 ? LONG_ENTRY : LEGACY_ENTRY;
       shadow.guestWrote(gpa, (int) Math.min(entry, Long.lowestOneBit(gpa | entry)));
     }
+  }
+
+  /** Reads 8 bytes of an instruction's operand again; all ones if they cannot be read, which the instruction itself has found they can. */
+  long read64(@Gva long gva) {
+    long value = 0;
+    for (int i = 0; i < Long.BYTES; i++) {
+      long hpa = port.translate(gva + i, Access.READ, operand);
+      value |= (hpa < 0 ? 0xFF : cpu.memory.read(hpa, 1)) << 8 * i;
+    }
+    return value;
   }
 
   /** Makes an exception pending, merged with an event whose delivery was interrupted. @return DONE or SHUTDOWN */

@@ -1,5 +1,6 @@
 package dev.gnomon.vmm;
 
+import dev.gnomon.ept.EptPointer;
 import dev.gnomon.ept.EptTables;
 import dev.gnomon.ept.EptWalker;
 import dev.gnomon.guest.cpu.Cpu;
@@ -7,6 +8,8 @@ import dev.gnomon.guest.memory.Gpa;
 
 /** A vCPU's hold on its VM's EPT tables: routes exits to them and does the INVEPT that they ask for. */
 final class EptMemory {
+  private static final int INVEPT_SINGLE = 1;
+
   final EptTables tables;
   private final EptWalker walker;
   private final Cpu cpu;
@@ -48,7 +51,6 @@ final class EptMemory {
   void flush() {
     tlbFlushes++;
     walker.inveptSingle(walker.eptPointer());
-    cpu.mmu.softFlush();
-    cpu.mmu.translator().flushAll();
+    cpu.mmu.invept(INVEPT_SINGLE, walker.eptPointer() & EptPointer.ADDRESS_MASK);
   }
 }

@@ -9,6 +9,7 @@ import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.mmu.Access;
+import dev.gnomon.guest.mmu.Mmu;
 import dev.gnomon.guest.mmu.PageFaultCode;
 import dev.gnomon.shadow.FaultInfo;
 import dev.gnomon.shadow.ShadowMmu;
@@ -135,7 +136,7 @@ final class ExitDispatcher {
         return taskSwitch(exit);
       case ExitReason.INVPCID:
         statistics.count(reason);
-        return invpcid();
+        return invpcid(exit);
       case ExitReason.TRIPLE_FAULT:
         statistics.count(reason);
         return SHUTDOWN;
@@ -387,14 +388,21 @@ final class ExitDispatcher {
     return skipOrEmulate(exit);
   }
 
-  /** The processor checks the operands and drops its own translations; which ones the guest named is not worth decoding again, all roots sync. */
-  private int invpcid() {
+  /** The processor checks the operands and drops its own translations; then the shadows follow. */
+  private int invpcid(ExitInfo exit) {
     long retired = cpu.retired;
+    int type = (int) cpu.regs[ExitQualification.operandRegister(exit.instructionInfo)];
+    long descriptor = exit.guestLinear;
     int next = emulator.instruction();
-    if (next == RESUME && cpu.retired != retired) {
-      shadow.mmu.flushGuest();
-      cpu.mmu.flushAll();
+    if (next != RESUME || cpu.retired == retired) {
+      return next;
     }
-    return next;
+    switch (type) {
+      case Mmu.INDIVIDUAL_ADDRESS -> shadow.mmu.invpcidAddress(emulator.read64(descriptor + 8), (int) emulator.read64(descriptor));
+      case Mmu.SINGLE_CONTEXT -> shadow.mmu.invpcidContext((int) emulator.read64(descriptor));
+      default -> shadow.mmu.flushGuest();
+    }
+    cpu.mmu.softFlush();
+    return RESUME;
   }
 }

@@ -1,5 +1,6 @@
 package dev.gnomon.vmm;
 
+import dev.gnomon.guest.mmu.TlbPolicy;
 import dev.gnomon.shadow.ShadowOptions;
 import dev.gnomon.vmm.memory.BackingSize;
 import java.util.Objects;
@@ -10,22 +11,18 @@ import java.util.Objects;
  * @param mode native, EPT or shadow
  * @param memoryBytes where RAM ends, a multiple of 4096
  * @param backing size of the pieces in which the host backs a VM's memory
- * @param nsPerInstruction virtual nanoseconds that one retired instruction takes, at least 1
+ * @param nsPerInstruction virtual nanoseconds that one retired instruction takes, 1 to a million
  * @param seed of everything random
- * @param counting whether TLBs and walks are modelled and counted
- * @param tlbProfile name of the modelled TLBs' geometry
- * @param walkCaches whether the modelled processor caches upper-level entries (paging-structure caches)
+ * @param tlb what the processor keeps of translations, and whether that is counted
  * @param blockLimit most instructions in a decoded block; results do not depend on it
  * @param eptMaxPageShift log2 of the largest EPT page: 12, 21 or 30
  * @param eptAccessedDirty whether EPT keeps A and D flags
  * @param shadow switches of the shadow MMU
  * @param tableBytes host memory for EPT or shadow tables, 0 for as much as mode and memory call for
  */
-public record VmOptions(Mode mode, long memoryBytes, BackingSize backing, long nsPerInstruction, long seed, boolean counting,
-    String tlbProfile, boolean walkCaches, int blockLimit, int eptMaxPageShift, boolean eptAccessedDirty, ShadowOptions shadow,
-    long tableBytes) {
+public record VmOptions(Mode mode, long memoryBytes, BackingSize backing, long nsPerInstruction, long seed, TlbPolicy tlb, int blockLimit,
+    int eptMaxPageShift, boolean eptAccessedDirty, ShadowOptions shadow, long tableBytes) {
   public static final long DEFAULT_MEMORY_BYTES = 64L << 20;
-  public static final String DEFAULT_TLB_PROFILE = "skylake";
   public static final int DEFAULT_BLOCK_LIMIT = 64;
   /** A millisecond: timers would have nothing to time beyond that. */
   private static final long MAX_NS_PER_INSTRUCTION = 1_000_000;
@@ -33,7 +30,7 @@ public record VmOptions(Mode mode, long memoryBytes, BackingSize backing, long n
   public VmOptions {
     Objects.requireNonNull(mode);
     Objects.requireNonNull(backing);
-    Objects.requireNonNull(tlbProfile);
+    Objects.requireNonNull(tlb);
     Objects.requireNonNull(shadow);
     if (nsPerInstruction < 1 || nsPerInstruction > MAX_NS_PER_INSTRUCTION) {
       throw new IllegalArgumentException(nsPerInstruction + " ns per instruction: expected 1 to " + MAX_NS_PER_INSTRUCTION);
@@ -46,74 +43,64 @@ public record VmOptions(Mode mode, long memoryBytes, BackingSize backing, long n
     }
   }
 
-  /** A machine with the defaults: 64 MiB, backed by 2M pieces, 1 ns an instruction, counting off. */
+  /** A machine with the defaults: 64 MiB, backed by 2M pieces, 1 ns an instruction, nothing counted. */
   public static VmOptions of(Mode mode) {
-    return new VmOptions(mode, DEFAULT_MEMORY_BYTES, BackingSize.SIZE_2M, 1, 0, false, DEFAULT_TLB_PROFILE, true, DEFAULT_BLOCK_LIMIT, 30,
-        true, ShadowOptions.defaults(), 0);
+    return new VmOptions(mode, DEFAULT_MEMORY_BYTES, BackingSize.SIZE_2M, 1, 0, TlbPolicy.UNCOUNTED, DEFAULT_BLOCK_LIMIT, 30, true,
+        ShadowOptions.defaults(), 0);
   }
 
   public VmOptions withMode(Mode value) {
-    return new VmOptions(value, memoryBytes, backing, nsPerInstruction, seed, counting, tlbProfile, walkCaches, blockLimit,
-        eptMaxPageShift, eptAccessedDirty, shadow, tableBytes);
+    return new VmOptions(value, memoryBytes, backing, nsPerInstruction, seed, tlb, blockLimit, eptMaxPageShift,
+        eptAccessedDirty, shadow, tableBytes);
   }
 
   public VmOptions withMemoryBytes(long value) {
-    return new VmOptions(mode, value, backing, nsPerInstruction, seed, counting, tlbProfile, walkCaches, blockLimit, eptMaxPageShift,
+    return new VmOptions(mode, value, backing, nsPerInstruction, seed, tlb, blockLimit, eptMaxPageShift,
         eptAccessedDirty, shadow, tableBytes);
   }
 
   public VmOptions withBacking(BackingSize value) {
-    return new VmOptions(mode, memoryBytes, value, nsPerInstruction, seed, counting, tlbProfile, walkCaches, blockLimit, eptMaxPageShift,
+    return new VmOptions(mode, memoryBytes, value, nsPerInstruction, seed, tlb, blockLimit, eptMaxPageShift,
         eptAccessedDirty, shadow, tableBytes);
   }
 
   public VmOptions withNsPerInstruction(long value) {
-    return new VmOptions(mode, memoryBytes, backing, value, seed, counting, tlbProfile, walkCaches, blockLimit, eptMaxPageShift,
-        eptAccessedDirty, shadow, tableBytes);
+    return new VmOptions(mode, memoryBytes, backing, value, seed, tlb, blockLimit, eptMaxPageShift, eptAccessedDirty,
+        shadow, tableBytes);
   }
 
   public VmOptions withSeed(long value) {
-    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, value, counting, tlbProfile, walkCaches, blockLimit,
-        eptMaxPageShift, eptAccessedDirty, shadow, tableBytes);
-  }
-
-  public VmOptions withCounting(boolean value) {
-    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, value, tlbProfile, walkCaches, blockLimit, eptMaxPageShift,
+    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, value, tlb, blockLimit, eptMaxPageShift,
         eptAccessedDirty, shadow, tableBytes);
   }
 
-  public VmOptions withTlbProfile(String value) {
-    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, counting, value, walkCaches, blockLimit, eptMaxPageShift,
-        eptAccessedDirty, shadow, tableBytes);
-  }
-
-  public VmOptions withWalkCaches(boolean value) {
-    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, counting, tlbProfile, value, blockLimit, eptMaxPageShift,
+  public VmOptions withTlb(TlbPolicy value) {
+    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, value, blockLimit, eptMaxPageShift,
         eptAccessedDirty, shadow, tableBytes);
   }
 
   public VmOptions withBlockLimit(int value) {
-    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, counting, tlbProfile, walkCaches, value, eptMaxPageShift,
+    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, tlb, value, eptMaxPageShift,
         eptAccessedDirty, shadow, tableBytes);
   }
 
   public VmOptions withEptMaxPageShift(int value) {
-    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, counting, tlbProfile, walkCaches, blockLimit, value,
+    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, tlb, blockLimit, value,
         eptAccessedDirty, shadow, tableBytes);
   }
 
   public VmOptions withEptAccessedDirty(boolean value) {
-    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, counting, tlbProfile, walkCaches, blockLimit,
-        eptMaxPageShift, value, shadow, tableBytes);
+    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, tlb, blockLimit, eptMaxPageShift, value,
+        shadow, tableBytes);
   }
 
   public VmOptions withShadow(ShadowOptions value) {
-    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, counting, tlbProfile, walkCaches, blockLimit,
-        eptMaxPageShift, eptAccessedDirty, value, tableBytes);
+    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, tlb, blockLimit, eptMaxPageShift,
+        eptAccessedDirty, value, tableBytes);
   }
 
   public VmOptions withTableBytes(long value) {
-    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, counting, tlbProfile, walkCaches, blockLimit,
-        eptMaxPageShift, eptAccessedDirty, shadow, value);
+    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, tlb, blockLimit, eptMaxPageShift,
+        eptAccessedDirty, shadow, value);
   }
 }

@@ -76,6 +76,36 @@ public final class Flags {
     return carries;
   }
 
+  /** Carries word of a left-aligned addition; {@code x} is 64 minus the width. */
+  public static long ofSum(long p, long q, long sum, int x) {
+    long carry = p & q | (p | q) & ~sum;
+    return carry & CF_PO | carry >>> x & AF;
+  }
+
+  /** Carries word of a left-aligned subtraction p − q. */
+  public static long ofDifference(long p, long q, long difference, int x) {
+    long borrow = ~p & q | (~p | q) & difference;
+    return borrow & CF_PO | borrow >>> x & AF;
+  }
+
+  /** Carries word after INC gave the left-aligned {@code sum}: CF is kept, OF if it is the smallest negative number. */
+  public static long ofIncrement(long carries, long sum, int x) {
+    long overflow = sum == Long.MIN_VALUE ? CF : 0;
+    return carries & CF | (carries ^ overflow) >>> 1 & PO | ((sum >>> x & 15) == 0 ? AF : 0);
+  }
+
+  /** Carries word after DEC gave the left-aligned {@code difference}: CF is kept, OF if it is the largest positive number. */
+  public static long ofDecrement(long carries, long difference, int x) {
+    long overflow = difference == (Long.MAX_VALUE >>> x << x) ? CF : 0;
+    return carries & CF | (carries ^ overflow) >>> 1 & PO | ((difference >>> x & 15) == 15 ? AF : 0);
+  }
+
+  /** Carries word of a right shift: CF is bit 0 of {@code last}, OF the sign bit of {@code before}. */
+  public static long ofRightShift(long last, long before) {
+    long cf = last << 63;
+    return cf | (cf ^ before) >>> 1 & PO;
+  }
+
   /** Carries word with CF and OF as given and AF clear. */
   public static long carries(boolean cf, boolean of) {
     return (cf ? CF : 0) | (cf != of ? PO : 0);

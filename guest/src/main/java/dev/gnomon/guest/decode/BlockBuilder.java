@@ -6,12 +6,16 @@ import static dev.gnomon.guest.decode.MicroOp.SIZE;
 import dev.gnomon.guest.cpu.Cpu;
 
 /**
- * Makes one superblock: straight-line code of one page up to a jump, a complex instruction, the page's end or the size limit, as micro-ops in the arena.
- * An instruction that crosses into the next page, or that must run alone, is a block of its own.
+ * Makes one superblock, as micro-ops in the arena: code of one page along the likely path. Conditional jumps leave it sideways; a jump back to its own
+ * start is followed, so that a small loop is unrolled; so are jumps forward. It ends at an indirect jump, a complex instruction, the page's end or the size
+ * limit. An instruction that crosses into the next page, or that must run alone, is a block of its own.
  */
 final class BlockBuilder {
   /** Most ints that a block may take: header, micro-ops of the longest lowering for each instruction. */
   static final int MAX_INTS = HEADER + SIZE * 16 * 64;
+
+  /** Sideways exits after which a block ends: what lies behind is ever less likely to run. */
+  private static final int MOST_EXITS = 8;
 
   private final CodeCache cache;
   private final InstructionDecoder decoder = new InstructionDecoder();
@@ -21,6 +25,14 @@ final class BlockBuilder {
   private int at;
   private int start;
   private int meta;
+  private int most;
+  private int window;
+  private int count;
+  /** Instruction count at which the current round of an unrolled loop began. */
+  private int round;
+  private int exits;
+  /** Displacement at which decoding goes on. */
+  private int resume;
 
   BlockBuilder(CodeCache cache) {
     this.cache = cache;
@@ -38,45 +50,109 @@ final class BlockBuilder {
   int build(int at, byte[] bytes, int from, int end, int mode, int limit) {
     this.start = at;
     this.at = at + HEADER;
-    int offset = from;
-    int count = 0;
+    this.most = (mode & Cpu.MODE_FLAT_CODE) != 0 ? limit : 1;
+    this.window = end - from;
+    this.count = 0;
+    this.round = 0;
+    this.exits = 0;
+    this.resume = 0;
+    int covered = 0;
     boolean ended = false;
-    int most = (mode & Cpu.MODE_FLAT_CODE) != 0 ? limit : 1;
-    code[start + MicroOp.H_TAKEN] = 0;
-    while (!ended && count < most && offset < end) {
-      int result = decoder.decode(bytes, offset, end, mode, insn);
+    while (!ended && count < most && resume < window) {
+      int offset = resume;
+      int result = decoder.decode(bytes, from + offset, end, mode, insn);
       if (result == InstructionDecoder.MORE) {
         if (count == 0) {
           return -1;
         }
         break;
       }
-      meta = count << 16 | offset - from;
+      meta = count << 16 | offset;
       int before = this.at;
-      int outcome = result == InstructionDecoder.OK ? lowering.lower(insn, mode, offset - from)
+      resume = offset + insn.length;
+      int outcome = result == InstructionDecoder.OK ? lowering.lower(insn, mode, offset)
           : lowering.undefined(result == InstructionDecoder.TOO_LONG);
       if (outcome == Lowering.ALONE) {
-        this.at = before;
         if (count > 0) {
+          this.at = before;
+          resume = offset;
           break;
         }
+        this.at = before;
         emit(MicroOp.COMPLEX, 0, 0, 0, 0, cache.keep(insn), 0);
         ended = true;
       } else {
         ended = outcome == Lowering.END;
       }
-      offset += insn.length;
+      covered = Math.max(covered, offset + insn.length);
       count++;
     }
     if (!ended) {
-      emit(MicroOp.FALL, 0, 0, 0, 0, 0, 0);
+      emit(MicroOp.GOTO, 0, 0, 0, 0, 0, 0);
     }
     code[start + MicroOp.H_COUNT] = count;
-    code[start + MicroOp.H_NEXT] = offset - from;
-    code[start + MicroOp.H_TAKEN_LINK] = 0;
-    code[start + MicroOp.H_NEXT_LINK] = 0;
+    code[start + MicroOp.H_NEXT] = resume;
+    code[start + MicroOp.H_LENGTH] = covered;
+    code[start + MicroOp.H_LINK] = 0;
     removeDeadFlags();
     return this.at;
+  }
+
+  /**
+   * A direct jump that is always taken: decoding goes on behind it if it stays in sight, otherwise the block ends.
+   *
+   * @param target displacement from the block's start
+   */
+  int jump(int target) {
+    boolean again = target == 0 && roomForRound();
+    if (again) {
+      round = count + 1;
+    } else if (target < resume || target >= window) {
+      resume = target;
+      emit(MicroOp.GOTO, 0, 0, 0, 0, 0, 0);
+      return Lowering.END;
+    }
+    resume = target;
+    return Lowering.NEXT;
+  }
+
+  /**
+   * A conditional jump. The block goes on behind it, or at its own start if that is where the jump leads.
+   *
+   * @param op {@link MicroOp#JCX}, fused with the arithmetic before it if that is possible, or {@link MicroOp#JNZX}
+   * @param condition word 2 for a taken jump; its lowest bit inverts it
+   */
+  int branch(int op, int a, int condition, int target) {
+    int next = resume;
+    boolean loop = target == 0;
+    int leaveIf = loop ? condition ^ 1 : condition;
+    int last = at > start + HEADER ? code[at - SIZE] & 0xFF : -1;
+    int fused = op != MicroOp.JCX ? -1
+        : last == MicroOp.SUB ? MicroOp.SUBX : last == MicroOp.AND ? MicroOp.ANDX : last == MicroOp.DEC ? MicroOp.DECX : -1;
+    if (fused >= 0) {
+      code[at - SIZE] = code[at - SIZE] & ~0xFF | fused;
+      code[at - SIZE + 2] = leaveIf;
+    } else {
+      emit(op, Cpu.SINK, a, Cpu.ZERO, 0, 0, leaveIf);
+    }
+    emit(MicroOp.DATA, 0, 0, 0, 0, loop ? next : target, 0);
+    if (loop) {
+      resume = 0;
+      if (!roomForRound()) {
+        emit(MicroOp.GOTO, 0, 0, 0, 0, 0, 0);
+        return Lowering.END;
+      }
+      round = count + 1;
+    } else if (++exits == MOST_EXITS) {
+      emit(MicroOp.GOTO, 0, 0, 0, 0, 0, 0);
+      return Lowering.END;
+    }
+    return Lowering.NEXT;
+  }
+
+  /** Whether another round of the loop at the block's start still fits. */
+  private boolean roomForRound() {
+    return 2 * (count + 1) - round <= most;
   }
 
   void emit(int op, int d, int a, int b, int x, int word1, int word2) {
@@ -85,21 +161,6 @@ final class BlockBuilder {
     code[at + 2] = word2;
     code[at + 3] = meta;
     at += SIZE;
-  }
-
-  void setTaken(int displacement) {
-    code[start + MicroOp.H_TAKEN] = displacement;
-  }
-
-  /** Operation of the micro-op emitted last in this block, or −1. */
-  int lastOp() {
-    return at > start + HEADER ? code[at - SIZE] & 0xFF : -1;
-  }
-
-  /** Turns the last micro-op into its form that also jumps. */
-  void fuse(int op, int condition) {
-    code[at - SIZE] = code[at - SIZE] & ~0xFF | op;
-    code[at - SIZE + 2] = condition;
   }
 
   /** Replaces arithmetic whose flags are overwritten before anyone can see them; anything that can fault sees them. */
@@ -115,8 +176,6 @@ final class BlockBuilder {
         live = true;
       } else if (MicroOp.setsFlags(op)) {
         live = false;
-      } else if (MicroOp.endsBlock(op)) {
-        live = true;
       }
     }
   }

@@ -143,7 +143,7 @@ public final class CodeCache implements HostMemory.WriteListener {
       mmu.denyStores(frame << HostMemory.FRAME_SHIFT);
     }
     frameBlocks[frame] = block;
-    frameChunks[frame] |= chunks(inPage, code[block + MicroOp.H_NEXT]);
+    frameChunks[frame] |= chunks(inPage, code[block + MicroOp.H_LENGTH]);
     table[slot] = block;
     return block;
   }

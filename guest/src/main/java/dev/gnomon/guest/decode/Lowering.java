@@ -114,10 +114,10 @@ final class Lowering {
         return NEXT;
       case 0x98:
         if (insn.operandSize == 2) {
-          emit(MicroOp.SX64, T0, RAX, 0, 56, 0, 0);
+          emit(MicroOp.SX, T0, RAX, 0, 56, 0, 0);
           emit(MicroOp.MOVN, RAX, T0, 0, 48, 0, 0);
         } else {
-          emit(insn.operandSize == 8 ? MicroOp.SX64 : MicroOp.SX32, RAX, RAX, 0, 64 - 4 * insn.operandSize, 0, 0);
+          emit(MicroOp.SX, RAX, RAX, 0, 64 - 4 * insn.operandSize, insn.operandSize == 8 ? 0 : 32, 0);
         }
         return NEXT;
       case 0x99:
@@ -169,7 +169,7 @@ final class Lowering {
         return shift(size, RCX, 0);
       case 0xE0, 0xE1, 0xE2, 0xE3:
         warm(WarmOp.LOOP, T0, ZERO, ZERO, Integer.numberOfTrailingZeros(insn.addressSize), op - 0xE0);
-        return conditional(MicroOp.JNZ, T0, 0);
+        return jumpIfT0();
       case 0xE8:
         push(RIP_BASE, next, branchSize());
         return jump();
@@ -393,7 +393,6 @@ final class Lowering {
     }
     int d = memory || size < 4 ? T0 : insn.rm;
     int hot = switch (insn.group()) {
-      case 0 -> MicroOp.ROL;
       case 4, 6 -> MicroOp.SHL;
       case 5 -> MicroOp.SHR;
       case 7 -> MicroOp.SAR;
@@ -534,7 +533,7 @@ final class Lowering {
     if (!signed) {
       emit(MicroOp.ZX, d, source, 0, 0, (int) ((1L << 8 * from) - 1), 0);
     } else {
-      emit(to == 4 ? MicroOp.SX32 : MicroOp.SX64, d, source, 0, 64 - 8 * from, 0, 0);
+      emit(MicroOp.SX, d, source, 0, 64 - 8 * from, to == 4 ? 32 : 0, 0);
     }
     if (to == 2) {
       emit(MicroOp.MOVN, insn.reg, T0, 0, 48, 0, 0);
@@ -675,12 +674,10 @@ final class Lowering {
 
   private int jump() {
     if (plainBranch()) {
-      out.setTaken(next + (int) insn.immediate);
-      emit(MicroOp.JMP, SINK, ZERO, ZERO, 0, 0, 0);
-    } else {
-      emit(MicroOp.LEA64, T0, RIP_BASE, ZERO, 0, next + (int) insn.immediate, 0);
-      jumpTo(T0);
+      return out.jump(next + (int) insn.immediate);
     }
+    emit(MicroOp.LEA64, T0, RIP_BASE, ZERO, 0, next + (int) insn.immediate, 0);
+    jumpTo(T0);
     return END;
   }
 
@@ -695,34 +692,21 @@ final class Lowering {
 
   private int jumpIf(int condition) {
     if (plainBranch()) {
-      int fused = switch (out.lastOp()) {
-        case MicroOp.SUB -> MicroOp.SUBJ;
-        case MicroOp.AND -> MicroOp.ANDJ;
-        case MicroOp.DEC -> MicroOp.DECJ;
-        default -> -1;
-      };
-      out.setTaken(next + (int) insn.immediate);
-      if (fused >= 0) {
-        out.fuse(fused, condition);
-      } else {
-        emit(MicroOp.JCC, SINK, ZERO, ZERO, 0, 0, condition);
-      }
-      return END;
+      return out.branch(MicroOp.JCX, ZERO, condition, next + (int) insn.immediate);
     }
     emit(MicroOp.SET, T0, 0, 0, 0, 0, condition);
-    return conditional(MicroOp.JNZ, T0, 0);
+    return jumpIfT0();
   }
 
-  private int conditional(int op, int a, int condition) {
+  /** Jumps if T0 is not zero. */
+  private int jumpIfT0() {
     if (plainBranch()) {
-      out.setTaken(next + (int) insn.immediate);
-      emit(op, SINK, a, ZERO, 0, 0, condition);
-    } else {
-      emit(MicroOp.LEA64, T1, RIP_BASE, ZERO, 0, next + (int) insn.immediate, 0);
-      emit(MicroOp.LEA64, T2, RIP_BASE, ZERO, 0, next, 0);
-      warm(WarmOp.SELECT, T0, a, ZERO, 0, 0);
-      jumpTo(T0);
+      return out.branch(MicroOp.JNZX, T0, 0, next + (int) insn.immediate);
     }
+    emit(MicroOp.LEA64, T1, RIP_BASE, ZERO, 0, next + (int) insn.immediate, 0);
+    emit(MicroOp.LEA64, T2, RIP_BASE, ZERO, 0, next, 0);
+    warm(WarmOp.SELECT, T0, T0, ZERO, 0, 0);
+    jumpTo(T0);
     return END;
   }
 
@@ -796,7 +780,7 @@ final class Lowering {
   private void writeFull(int register, int from, int size) {
     switch (size) {
       case 8 -> emit(MicroOp.MOV64, register, from, 0, 0, 0, 0);
-      case 4 -> emit(MicroOp.MOV32, register, from, 0, 0, 0, 0);
+      case 4 -> emit(MicroOp.ZX, register, from, 0, 0, -1, 0);
       default -> emit(MicroOp.MOVN, register, from, 0, 64 - 8 * size, 0, 0);
     }
   }

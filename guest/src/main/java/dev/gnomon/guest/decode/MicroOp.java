@@ -18,13 +18,12 @@ public final class MicroOp {
   // Block header, in ints from the block's index.
   /** Instructions in the block. */
   public static final int H_COUNT = 0;
-  /** Displacement of the taken target from the block's start. */
-  public static final int H_TAKEN = 1;
-  /** Length in bytes: displacement of the fall-through target. */
-  public static final int H_NEXT = 2;
-  /** Index of the block at the taken target, 0 if not linked. */
-  public static final int H_TAKEN_LINK = 3;
-  public static final int H_NEXT_LINK = 4;
+  /** Displacement from the block's start of where {@link #GOTO} leads. */
+  public static final int H_NEXT = 1;
+  /** Bytes from the first to behind the last that was decoded. */
+  public static final int H_LENGTH = 2;
+  /** Index of the block that GOTO leads to, 0 if not linked. */
+  public static final int H_LINK = 3;
   /** Offset in host memory of the first byte. */
   public static final int H_OFFSET = 5;
   /** Mode the block was decoded for, with {@link CodeCache}'s variant bits. */
@@ -36,81 +35,79 @@ public final class MicroOp {
 
   // Moves.
   public static final int MOV64 = 0;
-  public static final int MOV32 = 1;
   /** d = sign-extended word 1. */
-  public static final int MOVI = 2;
+  public static final int MOVI = 1;
   /** d = word 2 : word 1. */
-  public static final int MOVI64 = 3;
+  public static final int MOVI64 = 2;
   /** Low 64 − x bits of d = those of a. */
-  public static final int MOVN = 4;
+  public static final int MOVN = 3;
   /** d = address. */
-  public static final int LEA64 = 5;
-  public static final int LEA32 = 6;
+  public static final int LEA64 = 4;
+  public static final int LEA32 = 5;
   // Loads, zero-extended; faulting.
-  public static final int LD8 = 7;
-  public static final int LD16 = 8;
-  public static final int LD32 = 9;
-  public static final int LD64 = 10;
+  public static final int LD8 = 6;
+  public static final int LD16 = 7;
+  public static final int LD32 = 8;
+  public static final int LD64 = 9;
   // Stores of d; faulting.
-  public static final int ST8 = 11;
-  public static final int ST16 = 12;
-  public static final int ST32 = 13;
-  public static final int ST64 = 14;
+  public static final int ST8 = 10;
+  public static final int ST16 = 11;
+  public static final int ST32 = 12;
+  public static final int ST64 = 13;
   /** Push regs[a] + word 1 on a flat 64-bit or 32-bit stack; faulting. */
-  public static final int PUSH64 = 15;
-  public static final int PUSH32 = 16;
-  public static final int POP64 = 17;
-  public static final int POP32 = 18;
+  public static final int PUSH64 = 14;
+  public static final int PUSH32 = 15;
+  public static final int POP64 = 16;
+  public static final int POP32 = 17;
   // Arithmetic that sets all status flags; d gets the result right-aligned and zero-extended.
-  public static final int ADD = 19;
-  public static final int SUB = 20;
-  public static final int AND = 21;
-  public static final int OR = 22;
-  public static final int XOR = 23;
+  public static final int ADD = 18;
+  public static final int SUB = 19;
+  public static final int AND = 20;
+  public static final int OR = 21;
+  public static final int XOR = 22;
   /** Keep CF. */
-  public static final int INC = 24;
-  public static final int DEC = 25;
-  /** Shifts by word 1, 1 to width − 1. */
-  public static final int SHL = 26;
-  public static final int SHR = 27;
-  public static final int SAR = 28;
-  public static final int ROL = 29;
+  public static final int INC = 23;
+  public static final int DEC = 24;
+  /** Shifts by word 1, 1 to width − 1. Rotates are warm. */
+  public static final int SHL = 25;
+  public static final int SHR = 26;
+  public static final int SAR = 27;
   /** Signed multiply, truncated. */
-  public static final int IMUL = 30;
-  /** d = a & word 1 (zero-extended mask): MOVZX and byte extraction, no flags. */
-  public static final int ZX = 31;
-  /** d = (a << x) >> x, no flags. */
-  public static final int SX64 = 32;
-  public static final int SX32 = 33;
+  public static final int IMUL = 28;
+  /** d = a & word 1, the mask zero-extended: 32-bit moves and MOVZX. */
+  public static final int ZX = 29;
+  /** d = low 64 − x bits of a sign-extended, then the low 64 − word 1 bits of that zero-extended. */
+  public static final int SX = 30;
   /** d = a or d, zero-extended from 64 − x bits, by condition word 2. */
-  public static final int CMOV = 34;
+  public static final int CMOV = 31;
   /** d = condition word 2 ? 1 : 0. */
-  public static final int SET = 35;
+  public static final int SET = 32;
+  // Exits from the middle of a block, for conditional jumps: leave if condition word 2 holds. A record follows, as if it were a micro-op:
+  // DATA | displacement of the target from the block's start | link to its block, 0 if none | ordinal and offset of the jump.
+  public static final int JCX = 33;
+  /** Leave if a is not zero (word 2 = 0) or zero (word 2 = 1). */
+  public static final int JNZX = 34;
+  /** Arithmetic, then the exit. */
+  public static final int SUBX = 35;
+  public static final int ANDX = 36;
+  public static final int DECX = 37;
   // Block ends.
-  public static final int JMP = 36;
-  /** Conditional jump by condition word 2. */
-  public static final int JCC = 37;
-  /** Arithmetic and conditional jump by condition word 2. */
-  public static final int SUBJ = 38;
-  public static final int ANDJ = 39;
-  public static final int DECJ = 40;
-  /** Jump if regs[a] is not zero. */
-  public static final int JNZ = 41;
+  /** Go on at the displacement in the header. */
+  public static final int GOTO = 38;
   /** Pop and jump, then add word 1 to the stack pointer; faulting. */
-  public static final int RET64 = 43;
-  public static final int RET32 = 44;
+  public static final int RET64 = 39;
+  public static final int RET32 = 40;
   /** Jump to regs[a], already zero-extended; faulting. */
-  public static final int JMPR = 45;
-  /** End of the block without a jump. */
-  public static final int FALL = 46;
+  public static final int JMPR = 41;
   /** d = a + base of segment word 1 (FS, GS in 64-bit mode). */
-  public static final int ADDSEG = 47;
+  public static final int ADDSEG = 42;
   /** Operation word 2 of {@link WarmOp}, apart from the hot loop; faulting. */
-  public static final int WARM = 48;
-  /** Shift without flags. */
-  public static final int SHLN = 49;
+  public static final int WARM = 43;
   /** Instruction number word 1 of {@link CodeCache#instruction}, run from its decoded form, alone in its block; faulting. */
-  public static final int COMPLEX = 50;
+  public static final int COMPLEX = 44;
+
+  /** Not an operation: the record behind an exit. */
+  public static final int DATA = 45;
 
   private MicroOp() {}
 
@@ -125,15 +122,11 @@ public final class MicroOp {
 
   /** Whether the operation sets all status flags and reads none. */
   public static boolean setsFlags(int op) {
-    return op >= ADD && op <= XOR || op == SHL || op == SHR || op == SAR || op == IMUL || op == SUBJ || op == ANDJ;
+    return op >= ADD && op <= XOR || op >= SHL && op <= IMUL;
   }
 
-  /** Whether the operation reads a status flag. */
+  /** Whether the operation reads a status flag, or leaves the block for code that may. */
   public static boolean readsFlags(int op) {
-    return op == INC || op == DEC || op == ROL || op == CMOV || op == SET || op == JCC || op == DECJ || op == WARM;
-  }
-
-  public static boolean endsBlock(int op) {
-    return op >= JMP && op <= FALL || op == COMPLEX;
+    return op == INC || op == DEC || op == CMOV || op == SET || op == WARM || op >= JCX && op <= COMPLEX && op != ADDSEG;
   }
 }

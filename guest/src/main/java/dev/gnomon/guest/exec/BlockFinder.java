@@ -56,22 +56,23 @@ final class BlockFinder {
   }
 
   /**
-   * Finds the block that a jump or fall-through leads to, and links the two if they lie in one page.
+   * Finds the block that a direct jump or the end of a block leads to, and links the two if they lie in one page.
    *
-   * @param way 0 for the taken, 1 for the fall-through target
+   * @param displacement of the target from the block's start
+   * @param slot where the arena keeps the link
    */
-  int chain(int block, int way, long rip) {
+  int chain(int block, int displacement, int slot, long rip) {
     long target = cpu.code64() ? rip : rip & ((cpu.codeMode & Cpu.MODE_32) != 0 ? 0xFFFF_FFFFL : 0xFFFFL);
     cpu.rip = target;
     int flushes = cache.flushes;
     int next = find(target, 0);
     int[] code = cache.code;
-    if (next > 0 && flushes == cache.flushes && !cache.isScratch(next) && (code[block + MicroOp.H_MODE] & CodeCache.SINGLE) == 0) {
+    if (next > 0 && flushes == cache.flushes && target == rip && !cache.isScratch(next)
+        && (code[block + MicroOp.H_MODE] & CodeCache.SINGLE) == 0) {
       int from = code[block + MicroOp.H_OFFSET];
-      int inPage = (from & HostMemory.FRAME_SIZE - 1) + code[block + MicroOp.H_TAKEN + way];
-      if (inPage >= 0 && inPage < HostMemory.FRAME_SIZE && code[next + MicroOp.H_OFFSET] == (from & -HostMemory.FRAME_SIZE | inPage)
-          && target == rip) {
-        code[block + MicroOp.H_TAKEN_LINK + way] = next;
+      int inPage = (from & HostMemory.FRAME_SIZE - 1) + displacement;
+      if (inPage >= 0 && inPage < HostMemory.FRAME_SIZE && code[next + MicroOp.H_OFFSET] == (from & -HostMemory.FRAME_SIZE | inPage)) {
+        code[slot] = next;
       }
     }
     return next;
@@ -103,7 +104,7 @@ final class BlockFinder {
       tags[slot] = (long) mmu.fetchGeneration << 32 | mode;
       blocks[slot] = block;
     }
-    if ((mode & Cpu.MODE_FLAT_CODE) == 0 && rip + cache.code[block + MicroOp.H_NEXT] - 1 > cpu.limit[Segments.CS]) {
+    if ((mode & Cpu.MODE_FLAT_CODE) == 0 && rip + cache.code[block + MicroOp.H_LENGTH] - 1 > cpu.limit[Segments.CS]) {
       tags[slot] = -1;
       return cpu.fault(Vector.GP);
     }

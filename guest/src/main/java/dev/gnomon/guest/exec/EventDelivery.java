@@ -278,10 +278,11 @@ public final class EventDelivery {
   private int fetchGate(int shift) {
     int entry = cpu.eventVector << shift;
     int error = cpu.eventVector << 3 | ERROR_IDT | ext();
-    if (entry + (1 << shift) - 1 > cpu.idtrLimit) {
+    long gva = segments.wrap(cpu.idtrBase + entry);
+    if (entry + (1 << shift) - 1 > cpu.idtrLimit || !Operands.canonical(gva) || !Operands.canonical(gva + 15)) {
       return cpu.fault(Vector.GP, error);
     }
-    int status = linear.read(segments.wrap(cpu.idtrBase + entry), 8, Access.IMPLICIT);
+    int status = linear.read(gva, 8, Access.IMPLICIT);
     if (status < 0) {
       return status;
     }
@@ -298,7 +299,7 @@ public final class EventDelivery {
       return cpu.fault(Vector.NP, error);
     }
     if (cpu.longMode()) {
-      status = linear.read(segments.wrap(cpu.idtrBase + entry + 8), 8, Access.IMPLICIT);
+      status = linear.read(gva + 8, 8, Access.IMPLICIT);
       gate.high = cpu.value;
     }
     return status;

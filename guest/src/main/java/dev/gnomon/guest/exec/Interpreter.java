@@ -45,6 +45,8 @@ public final class Interpreter {
   int execute(long budget) {
     final Cpu cpu = this.cpu;
     final long[] r = cpu.regs;
+    // An index masked by length − 1 needs no bounds check.
+    final int registers = r.length - 1;
     final int[] code = cache.code;
     final HostMemory memory = this.memory;
     final long[] tlb = cpu.mmu.data.entries;
@@ -79,17 +81,17 @@ public final class Interpreter {
       int pc = block + HEADER;
       while (true) {
         final int w = code[pc];
-        final int d = w >>> 8 & 31;
-        final long a = r[w >>> 13 & 31];
-        final long b = r[w >>> 18 & 31];
+        final int d = w >>> 8 & registers;
+        final long a = r[w >>> 13 & registers];
+        final long b = r[w >>> 18 & registers];
         final int x = w >>> 23;
+        slow:
+        {
+        sideways:
+        {
         switch (w & 0xFF) {
           case MOV64:
             r[d] = a;
-            pc += SIZE;
-            continue;
-          case MOV32:
-            r[d] = a & 0xFFFF_FFFFL;
             pc += SIZE;
             continue;
           case MOVI:
@@ -113,72 +115,54 @@ public final class Interpreter {
             pc += SIZE;
             continue;
           case LD8: {
-            int offset = SoftTlb.probe(tlb, a + (b << (x & 3)) + code[pc + 1] & addressMask, 0, SoftTlb.DENY_LOAD);
+            int offset = SoftTlb.probe(tlb, address(a, b, x, code[pc + 1]) & addressMask, 0, SoftTlb.DENY_LOAD);
             if (offset < 0) {
-              break;
+              break slow;
             }
             r[d] = memory.get8(offset) & 0xFFL;
             pc += SIZE;
             continue;
           }
-          case LD16: {
-            int offset = SoftTlb.probe(tlb, a + (b << (x & 3)) + code[pc + 1] & addressMask, 1, SoftTlb.DENY_LOAD);
-            if (offset < 0) {
-              break;
-            }
-            r[d] = memory.get16(offset) & 0xFFFFL;
-            pc += SIZE;
-            continue;
-          }
           case LD32: {
-            int offset = SoftTlb.probe(tlb, a + (b << (x & 3)) + code[pc + 1] & addressMask, 3, SoftTlb.DENY_LOAD);
+            int offset = SoftTlb.probe(tlb, address(a, b, x, code[pc + 1]) & addressMask, 3, SoftTlb.DENY_LOAD);
             if (offset < 0) {
-              break;
+              break slow;
             }
             r[d] = memory.get32(offset) & 0xFFFF_FFFFL;
             pc += SIZE;
             continue;
           }
           case LD64: {
-            int offset = SoftTlb.probe(tlb, a + (b << (x & 3)) + code[pc + 1] & addressMask, 7, SoftTlb.DENY_LOAD);
+            int offset = SoftTlb.probe(tlb, address(a, b, x, code[pc + 1]) & addressMask, 7, SoftTlb.DENY_LOAD);
             if (offset < 0) {
-              break;
+              break slow;
             }
             r[d] = memory.get64(offset);
             pc += SIZE;
             continue;
           }
           case ST8: {
-            int offset = SoftTlb.probe(tlb, a + (b << (x & 3)) + code[pc + 1] & addressMask, 0, SoftTlb.DENY_STORE);
+            int offset = SoftTlb.probe(tlb, address(a, b, x, code[pc + 1]) & addressMask, 0, SoftTlb.DENY_STORE);
             if (offset < 0) {
-              break;
+              break slow;
             }
             memory.set8(offset, (byte) r[d]);
             pc += SIZE;
             continue;
           }
-          case ST16: {
-            int offset = SoftTlb.probe(tlb, a + (b << (x & 3)) + code[pc + 1] & addressMask, 1, SoftTlb.DENY_STORE);
-            if (offset < 0) {
-              break;
-            }
-            memory.set16(offset, (short) r[d]);
-            pc += SIZE;
-            continue;
-          }
           case ST32: {
-            int offset = SoftTlb.probe(tlb, a + (b << (x & 3)) + code[pc + 1] & addressMask, 3, SoftTlb.DENY_STORE);
+            int offset = SoftTlb.probe(tlb, address(a, b, x, code[pc + 1]) & addressMask, 3, SoftTlb.DENY_STORE);
             if (offset < 0) {
-              break;
+              break slow;
             }
             memory.set32(offset, (int) r[d]);
             pc += SIZE;
             continue;
           }
           case ST64: {
-            int offset = SoftTlb.probe(tlb, a + (b << (x & 3)) + code[pc + 1] & addressMask, 7, SoftTlb.DENY_STORE);
+            int offset = SoftTlb.probe(tlb, address(a, b, x, code[pc + 1]) & addressMask, 7, SoftTlb.DENY_STORE);
             if (offset < 0) {
-              break;
+              break slow;
             }
             memory.set64(offset, r[d]);
             pc += SIZE;
@@ -188,7 +172,7 @@ public final class Interpreter {
             long sp = r[Cpu.RSP] - 8;
             int offset = SoftTlb.probe(tlb, sp, 7, SoftTlb.DENY_STORE);
             if (offset < 0) {
-              break;
+              break slow;
             }
             memory.set64(offset, a + code[pc + 1]);
             r[Cpu.RSP] = sp;
@@ -199,7 +183,7 @@ public final class Interpreter {
             long sp = r[Cpu.RSP] - 4 & 0xFFFF_FFFFL;
             int offset = SoftTlb.probe(tlb, sp, 3, SoftTlb.DENY_STORE);
             if (offset < 0) {
-              break;
+              break slow;
             }
             memory.set32(offset, (int) a + code[pc + 1]);
             r[Cpu.RSP] = sp;
@@ -209,7 +193,7 @@ public final class Interpreter {
           case POP64: {
             int offset = SoftTlb.probe(tlb, r[Cpu.RSP], 7, SoftTlb.DENY_LOAD);
             if (offset < 0) {
-              break;
+              break slow;
             }
             r[Cpu.RSP] += 8;
             r[d] = memory.get64(offset);
@@ -219,7 +203,7 @@ public final class Interpreter {
           case POP32: {
             int offset = SoftTlb.probe(tlb, r[Cpu.RSP], 3, SoftTlb.DENY_LOAD);
             if (offset < 0) {
-              break;
+              break slow;
             }
             r[Cpu.RSP] = r[Cpu.RSP] + 4 & 0xFFFF_FFFFL;
             r[d] = memory.get32(offset) & 0xFFFF_FFFFL;
@@ -230,10 +214,9 @@ public final class Interpreter {
             long p = a << x;
             long q = b + code[pc + 1] << x;
             long sum = p + q;
-            long carry = p & q | (p | q) & ~sum;
             r[d] = sum >>> x;
             result = sum >> x;
-            carries = carry & Flags.CF_PO | carry >>> x & Flags.AF;
+            carries = Flags.ofSum(p, q, sum, x);
             pc += SIZE;
             continue;
           }
@@ -241,63 +224,58 @@ public final class Interpreter {
             long p = a << x;
             long q = b + code[pc + 1] << x;
             long difference = p - q;
-            long borrow = ~p & q | (~p | q) & difference;
             r[d] = difference >>> x;
             result = difference >> x;
-            carries = borrow & Flags.CF_PO | borrow >>> x & Flags.AF;
+            carries = Flags.ofDifference(p, q, difference, x);
             pc += SIZE;
             continue;
           }
           case AND:
-            result = (a & b + code[pc + 1]) << x >> x;
+            result = signed(a & b + code[pc + 1], x);
             carries = 0;
-            r[d] = result << x >>> x;
+            r[d] = unsigned(result, x);
             pc += SIZE;
             continue;
           case OR:
-            result = (a | b + code[pc + 1]) << x >> x;
+            result = signed(a | b + code[pc + 1], x);
             carries = 0;
-            r[d] = result << x >>> x;
+            r[d] = unsigned(result, x);
             pc += SIZE;
             continue;
           case XOR:
-            result = (a ^ b + code[pc + 1]) << x >> x;
+            result = signed(a ^ b + code[pc + 1], x);
             carries = 0;
-            r[d] = result << x >>> x;
+            r[d] = unsigned(result, x);
             pc += SIZE;
             continue;
           case INC: {
-            long p = a << x;
-            long sum = p + (1L << x);
+            long sum = (a << x) + (1L << x);
             result = sum >> x;
-            carries = carries & Flags.CF | (carries ^ ~p & sum) >>> 1 & Flags.PO | ((result & 15) == 0 ? Flags.AF : 0);
+            carries = Flags.ofIncrement(carries, sum, x);
             r[d] = sum >>> x;
             pc += SIZE;
             continue;
           }
           case DEC: {
-            long p = a << x;
-            long difference = p - (1L << x);
+            long difference = (a << x) - (1L << x);
             result = difference >> x;
-            carries = carries & Flags.CF | (carries ^ p & ~difference) >>> 1 & Flags.PO | ((result & 15) == 15 ? Flags.AF : 0);
+            carries = Flags.ofDecrement(carries, difference, x);
             r[d] = difference >>> x;
             pc += SIZE;
             continue;
           }
           case SHL: {
             long p = a << x << code[pc + 1] - 1;
-            long shifted = p << 1;
-            carries = p & Flags.CF | shifted >>> 1 & Flags.PO;
-            result = shifted >> x;
-            r[d] = shifted >>> x;
+            carries = p & Flags.CF_PO;
+            result = p << 1 >> x;
+            r[d] = p << 1 >>> x;
             pc += SIZE;
             continue;
           }
           case SHR: {
             long p = a << x;
             long last = p >>> x >>> code[pc + 1] - 1;
-            carries = last << 63;
-            carries |= (carries ^ p) >>> 1 & Flags.PO;
+            carries = Flags.ofRightShift(last, p);
             result = last >>> 1;
             r[d] = result;
             pc += SIZE;
@@ -305,27 +283,9 @@ public final class Interpreter {
           }
           case SAR: {
             long last = a << x >> x >> code[pc + 1] - 1;
-            carries = last << 63 | last << 63 >>> 1;
+            carries = Flags.ofRightShift(last, 0);
             result = last >> 1;
-            r[d] = result << x >>> x;
-            pc += SIZE;
-            continue;
-          }
-          case ROL: {
-            long p = a << x >>> x;
-            long rotated = (p << code[pc + 1] | p >>> 64 - x - code[pc + 1]) << x;
-            r[d] = rotated >>> x;
-            carries = carries & ~Flags.CF_PO | rotated >>> x << 63 | rotated >>> 1 & Flags.PO;
-            pc += SIZE;
-            continue;
-          }
-          case IMUL: {
-            long p = a << x >> x;
-            long q = b + code[pc + 1] << x >> x;
-            long product = p * q;
-            result = product << x >> x;
-            carries = (x == 0 ? Math.multiplyHigh(p, q) != product >> 63 : result != product) ? Flags.CF : 0;
-            r[d] = result << x >>> x;
+            r[d] = unsigned(result, x);
             pc += SIZE;
             continue;
           }
@@ -333,12 +293,8 @@ public final class Interpreter {
             r[d] = a & code[pc + 1] & 0xFFFF_FFFFL;
             pc += SIZE;
             continue;
-          case SX64:
-            r[d] = a << x >> x;
-            pc += SIZE;
-            continue;
-          case SX32:
-            r[d] = a << x >> x & 0xFFFF_FFFFL;
+          case SX:
+            r[d] = unsigned(signed(a, x), code[pc + 1]);
             pc += SIZE;
             continue;
           case CMOV:
@@ -353,39 +309,67 @@ public final class Interpreter {
             r[d] = a + cpu.base[code[pc + 1]];
             pc += SIZE;
             continue;
-          case SUBJ: {
+          case SUBX: {
             long p = a << x;
             long q = b + code[pc + 1] << x;
             long difference = p - q;
-            long borrow = ~p & q | (~p | q) & difference;
             r[d] = difference >>> x;
             result = difference >> x;
-            carries = borrow & Flags.CF_PO | borrow >>> x & Flags.AF;
-            break;
+            carries = Flags.ofDifference(p, q, difference, x);
+            if (Flags.condition(code[pc + 2], result, carries)) {
+              break sideways;
+            }
+            pc += 2 * SIZE;
+            continue;
           }
-          case ANDJ:
-            result = (a & b + code[pc + 1]) << x >> x;
+          case ANDX:
+            result = signed(a & b + code[pc + 1], x);
             carries = 0;
-            r[d] = result << x >>> x;
-            break;
-          case DECJ: {
-            long p = a << x;
-            long difference = p - (1L << x);
+            r[d] = unsigned(result, x);
+            if (Flags.condition(code[pc + 2], result, carries)) {
+              break sideways;
+            }
+            pc += 2 * SIZE;
+            continue;
+          case DECX: {
+            long difference = (a << x) - (1L << x);
             result = difference >> x;
-            carries = carries & Flags.CF | (carries ^ p & ~difference) >>> 1 & Flags.PO | ((result & 15) == 15 ? Flags.AF : 0);
+            carries = Flags.ofDecrement(carries, difference, x);
             r[d] = difference >>> x;
-            break;
+            if (Flags.condition(code[pc + 2], result, carries)) {
+              break sideways;
+            }
+            pc += 2 * SIZE;
+            continue;
           }
-          case JCC:
-          case JNZ:
-          case JMP:
-          case FALL:
-            break;
+          case JCX:
+            if (Flags.condition(code[pc + 2], result, carries)) {
+              break sideways;
+            }
+            pc += 2 * SIZE;
+            continue;
+          case JNZX:
+            if (a != 0 == (code[pc + 2] == 0)) {
+              break sideways;
+            }
+            pc += 2 * SIZE;
+            continue;
+          case GOTO: {
+            rip += code[block + H_NEXT];
+            int link = code[block + H_LINK];
+            if (link != 0) {
+              block = link;
+              continue blocks;
+            }
+            block = finder.chain(block, code[block + H_NEXT], block + H_LINK, rip);
+            rip = cpu.rip;
+            continue blocks;
+          }
           case RET64: {
             int offset = SoftTlb.probe(tlb, r[Cpu.RSP], 7, SoftTlb.DENY_LOAD);
             long target = offset < 0 ? 1L << 62 : memory.get64(offset);
             if (target << 16 >> 16 != target) {
-              break;
+              break slow;
             }
             r[Cpu.RSP] += code[pc + 1];
             rip = target;
@@ -395,7 +379,7 @@ public final class Interpreter {
           case RET32: {
             int offset = SoftTlb.probe(tlb, r[Cpu.RSP], 3, SoftTlb.DENY_LOAD);
             if (offset < 0) {
-              break;
+              break slow;
             }
             r[Cpu.RSP] = r[Cpu.RSP] + code[pc + 1] & 0xFFFF_FFFFL;
             rip = memory.get32(offset) & 0xFFFF_FFFFL;
@@ -404,29 +388,28 @@ public final class Interpreter {
           }
           case JMPR:
             if (a << 16 >> 16 != a) {
-              break;
+              break slow;
             }
             rip = a;
             block = finder.find(rip, 0);
             continue blocks;
           default:
-            break;
+            break slow;
         }
-        // What is left: jumps, and everything that takes a call.
-        final int op = w & 0xFF;
-        if (op >= JMP && op <= JNZ || op == FALL) {
-          boolean taken = op == JMP || op != FALL && (op == JNZ ? a != 0 : Flags.condition(code[pc + 2], result, carries));
-          int way = taken ? 0 : 1;
-          rip += code[block + H_TAKEN + way];
-          int link = code[block + H_TAKEN_LINK + way];
-          if (link != 0) {
-            block = link;
-            continue blocks;
-          }
-          block = finder.chain(block, way, rip);
-          rip = cpu.rip;
+        }
+        // A conditional jump leaves the block: what lies behind it was not retired.
+        budget += n - (code[pc + SIZE + 3] >>> 16) - 1;
+        rip += code[pc + SIZE + 1];
+        int link = code[pc + SIZE + 2];
+        if (link != 0) {
+          block = link;
           continue blocks;
         }
+        block = finder.chain(block, code[pc + SIZE + 1], pc + SIZE + 2, rip);
+        rip = cpu.rip;
+        continue blocks;
+        }
+        final int op = w & 0xFF;
         if (op == WARM) {
           cpu.flagResult = result;
           cpu.flagCarries = carries;
@@ -469,5 +452,19 @@ public final class Interpreter {
     cpu.flagCarries = carries;
     cpu.retired = end - budget;
     return status;
+  }
+
+  private static long address(long a, long b, int x, int displacement) {
+    return a + (b << (x & 3)) + displacement;
+  }
+
+  /** The low 64 − x bits, sign-extended. */
+  private static long signed(long value, int x) {
+    return value << x >> x;
+  }
+
+  /** The low 64 − x bits, zero-extended. */
+  private static long unsigned(long value, int x) {
+    return value << x >>> x;
   }
 }

@@ -65,6 +65,9 @@ final class SegmentLoader {
       return cpu.fault(vector, errorCode(selector) | ext);
     }
     out.gva = wrap(tableBase + index);
+    if (!Operands.canonical(out.gva) || !Operands.canonical(out.gva + 15)) {
+      return cpu.fault(vector, errorCode(selector) | ext);
+    }
     int status = linear.read(out.gva, 8, Access.IMPLICIT);
     if (status == Status.OK) {
       out.decode(cpu.value);

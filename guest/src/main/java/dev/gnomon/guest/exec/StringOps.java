@@ -178,9 +178,8 @@ final class StringOps {
     long p = a << x;
     long q = b << x;
     long difference = p - q;
-    long borrow = ~p & q | (~p | q) & difference;
     cpu.flagResult = difference >> x;
-    cpu.flagCarries = borrow & Flags.CF_PO | borrow >>> x & Flags.AF;
+    cpu.flagCarries = Flags.ofDifference(p, q, difference, x);
   }
 
   /** Does iterations of an upward MOVS or STOS that stay within one page on each side and in plain memory. @return how many; 0 if none can be done so */

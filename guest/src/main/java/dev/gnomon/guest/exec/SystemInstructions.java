@@ -9,6 +9,7 @@ import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.Instruction;
+import dev.gnomon.guest.mmu.Mmu;
 import dev.gnomon.guest.mmu.Status;
 
 /**
@@ -19,11 +20,6 @@ final class SystemInstructions {
   private static final int POPF_FLAGS =
       Rflags.STATUS | Rflags.TF | Rflags.DF | Rflags.NT | Rflags.AC | Rflags.ID;
   private static final long PUSHF_MASK = ~(long) (Rflags.VM | Rflags.RF);
-  // INVPCID types.
-  private static final int INVPCID_ADDRESS = 0;
-  private static final int INVPCID_SINGLE = 1;
-  private static final int INVPCID_ALL = 2;
-  private static final int INVPCID_ALL_NONGLOBAL = 3;
 
   private final Cpu cpu;
   private final Intercepts intercepts;
@@ -264,28 +260,14 @@ final class SystemInstructions {
     }
     long gva = cpu.value;
     long type = Operands.zeroExtend(cpu.regs[insn.reg], insn.mode64 ? 8 : 4);
-    boolean named = type == INVPCID_ADDRESS || type == INVPCID_SINGLE;
+    boolean named = type == Mmu.INDIVIDUAL_ADDRESS || type == Mmu.SINGLE_CONTEXT;
     boolean badPcid = (pcid & ~ControlRegister.CR3_PCID) != 0
         || named && pcid != 0 && (cpu.cr4 & ControlRegister.CR4_PCIDE) == 0;
-    if (Long.compareUnsigned(type, INVPCID_ALL_NONGLOBAL) > 0 || badPcid || type == INVPCID_ADDRESS && !Operands.canonical(gva)) {
+    if (Long.compareUnsigned(type, Mmu.RETAIN_GLOBALS) > 0 || badPcid || type == Mmu.INDIVIDUAL_ADDRESS && !Operands.canonical(gva)) {
       return cpu.fault(Vector.GP);
     }
-    switch ((int) type) {
-      case INVPCID_ADDRESS -> invalidateAddress(gva, (int) pcid);
-      case INVPCID_SINGLE -> cpu.mmu.flushPcid((int) pcid);
-      case INVPCID_ALL -> cpu.mmu.flushAll();
-      // More than it must: global translations go too, as the SDM allows.
-      default -> cpu.mmu.flushAll();
-    }
+    cpu.mmu.invpcid((int) type, (int) pcid, gva);
     return done(insn);
-  }
-
-  private void invalidateAddress(long gva, int pcid) {
-    if (pcid == cpu.mmu.paging.pcid) {
-      cpu.mmu.invlpg(gva);
-    } else {
-      cpu.mmu.flushPcid(pcid);
-    }
   }
 
   /** 0F 01 with a register form. @param modrm the whole byte */

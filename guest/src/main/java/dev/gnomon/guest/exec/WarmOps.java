@@ -172,9 +172,8 @@ final class WarmOps {
 
   private void subtractFlags(long p, long q, int x) {
     long difference = p - q;
-    long borrow = ~p & q | (~p | q) & difference;
     cpu.flagResult = difference >> x;
-    cpu.flagCarries = borrow & Flags.CF_PO | borrow >>> x & Flags.AF;
+    cpu.flagCarries = Flags.ofDifference(p, q, difference, x);
   }
 
   private void addWithCarry(boolean subtract, int d, long a, long b, int x) {
@@ -182,10 +181,9 @@ final class WarmOps {
     long p = a << x;
     long q = b << x;
     long value = subtract ? p - q - carryIn : p + q + carryIn;
-    long vector = subtract ? ~p & q | (~p | q) & value : p & q | (p | q) & ~value;
     r[d] = value >>> x;
     cpu.flagResult = value >> x;
-    cpu.flagCarries = vector & Flags.CF_PO | vector >>> x & Flags.AF;
+    cpu.flagCarries = subtract ? Flags.ofDifference(p, q, value, x) : Flags.ofSum(p, q, value, x);
   }
 
   /** ROL ROR RCL RCR SHL SHR SAL SAR of left-aligned operands by a count that is masked here; a count of 0 changes no flag. */

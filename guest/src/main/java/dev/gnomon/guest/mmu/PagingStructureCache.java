@@ -20,19 +20,24 @@ public final class PagingStructureCache {
   private final TaggedArray[] arrays = new TaggedArray[LEVELS + 1];
   /** A walk that began here and faults is final; otherwise it is repeated from the root before the guest sees a fault. */
   final boolean faultsAreFinal;
-  /** Walks that began at a cached entry. */
-  long hits;
+  private final TlbStatistics statistics;
   /** After a hit: guest-physical and host-physical address of the table to read next. */
   @Gpa long tableGpa;
   @Hpa long tableHpa;
   /** After a hit: rights combined over the levels skipped. */
   int rights;
 
-  public PagingStructureCache(TlbGeometry.Structures sizes, TlbGeometry.Replacement replacement, long seed) {
-    this(sizes, replacement, seed, false);
+  /**
+   * @param seed of random replacement
+   * @param statistics where hits are counted
+   */
+  public PagingStructureCache(TlbGeometry.Structures sizes, TlbGeometry.Replacement replacement, long seed, TlbStatistics statistics) {
+    this(sizes, replacement, seed, statistics, false);
   }
 
-  private PagingStructureCache(TlbGeometry.Structures sizes, TlbGeometry.Replacement replacement, long seed, boolean faultsAreFinal) {
+  private PagingStructureCache(TlbGeometry.Structures sizes, TlbGeometry.Replacement replacement, long seed, TlbStatistics statistics,
+      boolean faultsAreFinal) {
+    this.statistics = statistics;
     this.faultsAreFinal = faultsAreFinal;
     arrays[4] = array(sizes.pml4Entries(), sizes.pml4Ways(), replacement, seed);
     arrays[3] = array(sizes.pdptEntries(), sizes.pdptWays(), replacement, seed);
@@ -42,7 +47,7 @@ public final class PagingStructureCache {
   /** Caches so large that entries practically leave by invalidation alone, and whose stale entries may fault. */
   static PagingStructureCache stale() {
     return new PagingStructureCache(new TlbGeometry.Structures(STALE_ENTRIES, STALE_WAYS, STALE_ENTRIES, STALE_WAYS, STALE_ENTRIES, STALE_WAYS),
-        TlbGeometry.Replacement.FIFO, 0, true);
+        TlbGeometry.Replacement.FIFO, 0, new TlbStatistics(), true);
   }
 
   private static TaggedArray array(int entries, int ways, TlbGeometry.Replacement replacement, long seed) {
@@ -57,7 +62,7 @@ public final class PagingStructureCache {
       if (array != null) {
         int i = array.find(TaggedArray.key(prefix(gva, level, paging.mode), paging.vpid, paging.pcid), paging.ep4ta, 0);
         if (i >= 0) {
-          hits++;
+          statistics.structureCacheHits++;
           tableGpa = array.values[i] & ~0xFFFL;
           tableHpa = array.extras[i];
           // Bit 3 of the value would mean global; WRITABLE, USER and EXECUTABLE lie below it.

@@ -37,7 +37,7 @@ public final class SoftTlb {
 
   /** Offset in the store for an aligned access, or −1 on any miss. Static, on the array, so that the interpreter keeps it in a local. */
   public static int probe(long[] entries, @Gva long gva, int sizeMask, int deny) {
-    long entry = entries[(int) (gva >>> 12 ^ gva >>> 28) & (SIZE - 1)];
+    long entry = entries[(int) (gva >>> 12 ^ gva >>> 28) & entries.length - 1];
     return ((entry ^ gva) & (TAG | sizeMask) | entry & deny) == 0 ? (int) ((entry & 0x0FFF_FE00L) << 3) | (int) gva & 0xFFF : -1;
   }
 

@@ -10,7 +10,7 @@ import java.util.Arrays;
  */
 final class SoftTlbGroup {
   private static final int REGIONS = 1 << 10;
-  private static final int REGION_SHIFT = 21;
+  static final int REGION_SHIFT = 21;
   private static final int WORDS = 8;
   private static final int SHIFT_BITS = 8;
   private static final int SHIFT_MASK = (1 << SHIFT_BITS) - 1;

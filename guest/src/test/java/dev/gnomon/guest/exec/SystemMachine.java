@@ -10,6 +10,7 @@ import dev.gnomon.guest.decode.Instruction;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Mmu;
+import dev.gnomon.guest.mmu.MmuStatistics;
 import dev.gnomon.guest.mmu.PageFaultCode;
 import dev.gnomon.guest.mmu.Status;
 import dev.gnomon.guest.mmu.Translation;
@@ -145,6 +146,8 @@ final class SystemMachine {
     for (int segment : new int[] {Segments.SS, Segments.DS, Segments.ES, Segments.FS, Segments.GS}) {
       load(segment, cpl == 0 ? DATA0 : DATA3);
     }
+    // The I/O permission map lies behind the limit: no port is allowed.
+    memory.write(TSS + 102, 2, 0x68);
     cpu.selector[Segments.TR] = TASK;
     cpu.base[Segments.TR] = TSS;
     cpu.limit[Segments.TR] = 0x67;
@@ -263,6 +266,18 @@ final class SystemMachine {
     }
   }
 
+  /** TLB operations since the last call: {@code all}, {@code nonglobal}, {@code pcid}, {@code address}, or nothing. */
+  String flushes() {
+    MmuStatistics s = mmu.statistics;
+    String text = "all ".repeat((int) s.flushAll) + "nonglobal ".repeat((int) s.flushNonGlobal) + "pcid ".repeat((int) s.flushPcid)
+        + "address ".repeat((int) s.invlpg);
+    s.flushAll = 0;
+    s.flushNonGlobal = 0;
+    s.flushPcid = 0;
+    s.invlpg = 0;
+    return text.trim();
+  }
+
   /** {@code OK}, {@code #GP(18)} or {@code EXIT}: the result of an instruction in one word. */
   String outcome(int status) {
     return status == Status.OK ? "OK" : status == Status.EXIT ? "EXIT" : status == Status.FAULT ? faultName() : "RESTART";
@@ -279,8 +294,6 @@ final class SystemMachine {
     final Set<Long> readOnly = new HashSet<>();
     final Set<Long> supervisor = new HashSet<>();
     final Set<Long> exiting = new HashSet<>();
-    final List<String> flushes = new ArrayList<>();
-
     @Override
     public long translate(long gva, int access, Translation out) {
       long page = gva >>> 12;
@@ -312,19 +325,13 @@ final class SystemMachine {
     }
 
     @Override
-    public void flushAddress(long gva, int pcid) {
-      flushes.add("address " + Long.toHexString(gva));
-    }
+    public void flushAddress(long gva, int pcid) { }
 
     @Override
-    public void flushLinear(int pcid) {
-      flushes.add(pcid < 0 ? "all" : "pcid " + pcid);
-    }
+    public void flushLinear(int pcid) { }
 
     @Override
-    public void flushAll() {
-      flushes.add("everything");
-    }
+    public void flushAll() { }
   }
 
   /** Ports that answer from a table and remember what was written. */

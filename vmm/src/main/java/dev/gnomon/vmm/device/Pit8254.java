@@ -187,22 +187,25 @@ public final class Pit8254 implements PortDevice {
   @Override
   public void save(DataOutput out) throws IOException {
     out.writeInt(VERSION);
+    out.writeLong(clk);
     for (Pit8254Channel counter : counters) {
       counter.save(out);
     }
     out.writeByte(portB);
     out.writeBoolean(irq0Level);
-    out.writeLong(clk);
   }
 
   @Override
   public void load(DataInput in) throws IOException {
     StateSection.expectVersion(in, name(), VERSION);
+    clk = in.readLong();
+    if (clk < 0 || clk > pulseAt(Long.MAX_VALUE)) {
+      throw new IOException("pit: saved state stands at pulse " + clk + ", expected a time of at most 2^63 ns");
+    }
     for (Pit8254Channel counter : counters) {
-      counter.load(in);
+      counter.load(in, clk);
     }
     portB = in.readUnsignedByte() & PORT_B_WRITABLE;
     irq0Level = in.readBoolean();
-    clk = Math.max(0, in.readLong());
   }
 }

@@ -413,7 +413,8 @@ final class Pit8254Channel {
     output.writeBoolean(readHighNext);
   }
 
-  void load(DataInput input) throws IOException {
+  /** @throws IOException if a time in it cannot be that of a counter at pulse {@code clk} */
+  void load(DataInput input, long clk) throws IOException {
     setControl(input.readUnsignedByte());
     countRegister = input.readUnsignedShort();
     lowByte = input.readUnsignedByte();
@@ -421,8 +422,8 @@ final class Pit8254Channel {
     written = input.readBoolean();
     nullCount = input.readBoolean();
     initial = input.readInt();
-    start = Math.max(0, input.readLong());
-    stopped = Math.max(0, input.readLong());
+    start = input.readLong();
+    stopped = input.readLong();
     counting = input.readBoolean();
     int least = counting && (mode == 2 || mode == 3) ? SHORTEST_PERIOD : 1;
     initial = Math.max(least, Math.min(BINARY_RANGE, initial));
@@ -430,6 +431,9 @@ final class Pit8254Channel {
     armed = input.readBoolean();
     loadAt = input.readLong();
     strobeEnd = input.readLong();
+    if (start < 0 || start > clk || stopped < 0 || stopped > clk || !soon(loadAt, clk) || !soon(strobeEnd, clk)) {
+      throw new IOException("pit: saved state has a counter time that is not near pulse " + clk);
+    }
     gate = input.readBoolean();
     out = input.readBoolean();
     rose = input.readBoolean();
@@ -438,5 +442,9 @@ final class Pit8254Channel {
     latchedStatus = input.readUnsignedByte();
     statusLatched = input.readBoolean();
     readHighNext = input.readBoolean();
+  }
+
+  private static boolean soon(long pulse, long clk) {
+    return pulse == NEVER || pulse >= 0 && pulse <= clk + 1;
   }
 }

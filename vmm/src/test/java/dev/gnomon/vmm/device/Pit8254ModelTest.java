@@ -7,8 +7,9 @@ import java.util.List;
 import java.util.Random;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
+import net.jqwik.api.constraints.LongRange;
 
-/** Random programs on counters 0 and 2 against a second model that is stepped at every CLK pulse, as the data sheet tells it. */
+/** Random programs on counters 0 and 2 against a second model that is stepped at every CLK pulse by the data sheet. */
 class Pit8254ModelTest {
   private static final int CONTROL = 0x43;
   private static final int PORT_B = 0x61;
@@ -156,6 +157,13 @@ class Pit8254ModelTest {
     int visible() {
       return range == 0x10000 ? ce : Integer.parseInt(Integer.toString(ce), 16);
     }
+  }
+
+  @Property
+  void shouldFindTheFirstNanosecondOfEachPulse(@ForAll @LongRange(min = 1, max = 1L << 50) long pulse) {
+    long ns = Pit8254.timeOf(pulse);
+    assertThat(Pit8254.pulseAt(ns)).isEqualTo(pulse);
+    assertThat(Pit8254.pulseAt(ns - 1)).isEqualTo(pulse - 1);
   }
 
   @Property(tries = 500)

@@ -1,0 +1,89 @@
+package dev.gnomon.guest.oracle;
+
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+
+/** Registers and memory before or after a case, of either side. */
+final class MachineState {
+  static final String[] NAMES = {
+    "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"};
+
+  final long[] regs = new long[16];
+  long rflags;
+  long rip;
+  /** Exception that ended the case. */
+  int vector;
+  long error;
+  /** Address of a page fault. */
+  long faultAddress;
+  final byte[] code = new byte[OracleLayout.CODE_SIZE];
+  final byte[] areas = new byte[OracleLayout.AREAS_SIZE];
+
+  void copyFrom(MachineState other) {
+    System.arraycopy(other.regs, 0, regs, 0, regs.length);
+    rflags = other.rflags;
+    rip = other.rip;
+    System.arraycopy(other.code, 0, code, 0, code.length);
+    System.arraycopy(other.areas, 0, areas, 0, areas.length);
+  }
+
+  /** Reads the helper's answer. */
+  void read(ByteBuffer records, int at) {
+    for (int register = 0; register < regs.length; register++) {
+      regs[register] = records.getLong(at + OracleLayout.REGISTERS + 8 * register);
+    }
+    rflags = records.getLong(at + OracleLayout.RFLAGS);
+    rip = records.getLong(at + OracleLayout.RIP);
+    vector = (int) records.getLong(at + OracleLayout.VECTOR);
+    error = records.getLong(at + OracleLayout.ERROR);
+    faultAddress = records.getLong(at + OracleLayout.FAULT_ADDRESS);
+    records.get(at + OracleLayout.CODE_BYTES, code);
+    records.get(at + OracleLayout.AREAS, areas);
+  }
+
+  void write(ByteBuffer records, int at, int codeLength, int cs) {
+    for (int register = 0; register < regs.length; register++) {
+      records.putLong(at + OracleLayout.REGISTERS + 8 * register, regs[register]);
+    }
+    records.putLong(at + OracleLayout.RFLAGS, rflags);
+    records.putLong(at + OracleLayout.RIP, rip);
+    records.putLong(at + OracleLayout.CS, cs);
+    records.putLong(at + OracleLayout.LENGTH, codeLength);
+    records.put(at + OracleLayout.CODE_BYTES, code);
+    records.put(at + OracleLayout.AREAS, areas);
+  }
+
+  /** Puts a value of up to 8 bytes into the areas as far as they hold the address. */
+  void poke(long address, int size, long value) {
+    for (int i = 0; i < size; i++) {
+      int index = OracleLayout.areaIndex(address + i);
+      if (index >= 0) {
+        areas[index] = (byte) (value >>> 8 * i);
+      }
+    }
+  }
+
+  String dump() {
+    StringBuilder text = new StringBuilder();
+    for (int register = 0; register < regs.length; register++) {
+      text.append(String.format("%-3s %016x%s", NAMES[register], regs[register], register % 4 == 3 ? "\n" : "  "));
+    }
+    text.append(String.format("rip %016x  rflags %06x  vector %d  error %x  cr2 %x%n", rip, rflags, vector, error, faultAddress));
+    int index = 0;
+    for (int area = 0; area < OracleLayout.areas(); area++) {
+      for (int i = 0; i < OracleLayout.areaSize(area); i += 32) {
+        text.append(String.format("%08x", OracleLayout.areaAddress(area) + i));
+        for (int j = 0; j < 32; j++) {
+          text.append(j % 8 == 0 ? " " : "").append(String.format("%02x", areas[index + i + j]));
+        }
+        text.append('\n');
+      }
+      index += OracleLayout.areaSize(area);
+    }
+    return text.toString();
+  }
+
+  boolean sameMemory(MachineState other, int codeLength) {
+    return Arrays.equals(areas, other.areas) && Arrays.equals(code, 0, codeLength, other.code, 0, codeLength);
+  }
+}

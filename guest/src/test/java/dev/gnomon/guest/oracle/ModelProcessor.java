@@ -1,0 +1,80 @@
+package dev.gnomon.guest.oracle;
+
+import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.ExitReason;
+import dev.gnomon.guest.cpu.Rflags;
+import dev.gnomon.guest.cpu.Vector;
+import java.util.Arrays;
+
+/** The modelled processor behind the same interface as the helper. */
+final class ModelProcessor {
+  /** Instructions after which a case counts as endless. */
+  private static final int BUDGET = 5000;
+  /** Vector of a case that did not end with an exception: this plus the exit reason. */
+  static final int NO_EXCEPTION = 1000;
+  private static final int DATA_PAGES = 3;
+  private static final long DATA_FRAMES = OracleLayout.PAGE;
+  private static final long CODE_FRAMES = 8 * OracleLayout.PAGE;
+
+  private final UserMachine machine;
+  private final byte[] int3 = new byte[OracleLayout.CODE_SIZE];
+
+  ModelProcessor(int blockLimit) {
+    machine = new UserMachine(16 * OracleLayout.PAGE, blockLimit);
+    for (int page = 0; page < DATA_PAGES; page++) {
+      machine.pages.map(OracleLayout.READ_ONLY + page * OracleLayout.PAGE, DATA_FRAMES + page * OracleLayout.PAGE, page == 0 ? 0 : PageMap.WRITE);
+    }
+    for (int page = 0; page < OracleLayout.CODE_PAGES; page++) {
+      machine.pages.map(OracleLayout.CODE + page * OracleLayout.PAGE, CODE_FRAMES + page * OracleLayout.PAGE, PageMap.WRITE | PageMap.EXECUTE);
+    }
+    machine.memory.fill(DATA_FRAMES, OracleLayout.PAGE, (byte) OracleLayout.READ_ONLY_FILL);
+    machine.memory.fill(CODE_FRAMES, OracleLayout.CODE_PAGES * OracleLayout.PAGE, (byte) OracleLayout.INT3);
+    Arrays.fill(int3, (byte) OracleLayout.INT3);
+  }
+
+  void run(OracleCase test, MachineState out) {
+    Cpu cpu = machine.cpu;
+    MachineState in = test.before;
+    long code = CODE_FRAMES + in.rip - OracleLayout.CODE;
+    machine.memory.writeBytes(code, in.code, 0, test.codeLength);
+    copyAreas(in.areas, true);
+    machine.select(test.cs);
+    System.arraycopy(in.regs, 0, cpu.regs, 0, 16);
+    cpu.setRflags(in.rflags);
+    cpu.rip = in.rip;
+    int reason = machine.processor.run(cpu.retired + BUDGET);
+    System.arraycopy(cpu.regs, 0, out.regs, 0, 16);
+    out.rflags = cpu.rflags();
+    out.rip = cpu.rip;
+    if (reason == ExitReason.EXCEPTION_NMI) {
+      out.vector = cpu.exit.interruptionInfo & 0xFF;
+      out.error = cpu.exit.interruptionErrorCode;
+      out.faultAddress = out.vector == Vector.PF ? cpu.exit.qualification : 0;
+    } else {
+      out.vector = NO_EXCEPTION + reason;
+    }
+    cpu.systemFlags &= ~Rflags.TF;
+    machine.memory.readBytes(code, out.code, 0, test.codeLength);
+    copyAreas(out.areas, false);
+    machine.memory.writeBytes(code, int3, 0, test.codeLength);
+  }
+
+  private void copyAreas(byte[] areas, boolean in) {
+    int index = 0;
+    for (int area = 0; area < OracleLayout.areas(); area++) {
+      long hpa = DATA_FRAMES + OracleLayout.areaAddress(area) - OracleLayout.READ_ONLY;
+      if (in) {
+        machine.memory.writeBytes(hpa, areas, index, OracleLayout.areaSize(area));
+      } else {
+        machine.memory.readBytes(hpa, areas, index, OracleLayout.areaSize(area));
+      }
+      index += OracleLayout.areaSize(area);
+    }
+  }
+
+  /** The two writable data pages; clears them. */
+  void takePages(byte[] pages) {
+    machine.memory.readBytes(DATA_FRAMES + OracleLayout.PAGE, pages, 0, pages.length);
+    machine.memory.fill(DATA_FRAMES + OracleLayout.PAGE, pages.length, (byte) 0);
+  }
+}

@@ -1,0 +1,23 @@
+package dev.gnomon.guest.oracle;
+
+/** One case: a state, some code in it, and what of the outcome is defined. */
+final class OracleCase {
+  final MachineState before = new MachineState();
+  int codeLength;
+  /** Selector of the code segment: which mode. */
+  int cs = OracleLayout.USER_CODE_64;
+  /** Status flags that the manual leaves undefined after it. */
+  int undefinedFlags;
+  /** The same if it ends with a fault other than the INT3 behind it. */
+  int undefinedFlagsOnFault;
+  /** What was generated, in words. */
+  String name = "";
+
+  boolean mode64() {
+    return cs == OracleLayout.USER_CODE_64;
+  }
+
+  byte[] code() {
+    return java.util.Arrays.copyOf(before.code, codeLength);
+  }
+}

@@ -1,0 +1,80 @@
+package dev.gnomon.guest.oracle;
+
+/**
+ * What both sides of the comparison agree on: linear addresses of code and data, and the record that carries a case to the helper and its outcome back.
+ * <pre>
+ *  data   10000000 absent | 10001000 read-only | 10002000 | 10003000 | 10004000 absent
+ *  code   20000000 | 20001000 | 20002000 | 20003000 absent; filled with INT3
+ *
+ *  record   0 RAX to R15 | 128 RFLAGS | 136 RIP
+ *         144 CS, back: vector | 152 bytes of code, back: error code | 160 back: CR2
+ *         176 code | 256 the three data areas
+ * </pre>
+ * Data accesses aim at three areas beside page boundaries; the rest of the writable pages is zero and stays so.
+ */
+final class OracleLayout {
+  static final int PAGE = 0x1000;
+  static final long READ_ONLY = 0x1000_1000L;
+  static final long DATA = 0x1000_2000L;
+  static final long DATA_MIDDLE = 0x1000_3000L;
+  static final long DATA_END = 0x1000_4000L;
+  static final long CODE = 0x2000_0000L;
+  static final int CODE_PAGES = 3;
+  static final long CODE_END = CODE + CODE_PAGES * PAGE;
+  /** Byte that the read-only page is filled with. */
+  static final int READ_ONLY_FILL = 0x5A;
+  static final int INT3 = 0xCC;
+
+  static final long FS_BASE = 0x123_4568L;
+  /** Large, so that offsets to the data wrap around. */
+  static final long GS_BASE = 0x7FFF_8765_4321L;
+
+  static final int USER_CODE_64 = 0x33;
+  static final int USER_CODE_32 = 0x23;
+  static final int USER_DATA = 0x2B;
+
+  static final int REGISTERS = 0;
+  static final int RFLAGS = 128;
+  static final int RIP = 136;
+  static final int CS = 144;
+  static final int VECTOR = 144;
+  static final int LENGTH = 152;
+  static final int ERROR = 152;
+  static final int FAULT_ADDRESS = 160;
+  static final int CODE_BYTES = 176;
+  static final int CODE_SIZE = 80;
+  static final int AREAS = 256;
+  static final int AREAS_SIZE = 512;
+  static final int RECORD = AREAS + AREAS_SIZE;
+  static final int BATCH = 256;
+
+  /** First address and size of each data area. */
+  private static final long[] AREA = {DATA, DATA_MIDDLE - 128, DATA_END - 128};
+  private static final int[] AREA_SIZE = {128, 256, 128};
+
+  private OracleLayout() { }
+
+  static int areas() {
+    return AREA.length;
+  }
+
+  static long areaAddress(int area) {
+    return AREA[area];
+  }
+
+  static int areaSize(int area) {
+    return AREA_SIZE[area];
+  }
+
+  /** Index in the record's areas of a data address, or −1 if it is in none. */
+  static int areaIndex(long address) {
+    int index = 0;
+    for (int area = 0; area < AREA.length; area++) {
+      if (address >= AREA[area] && address < AREA[area] + AREA_SIZE[area]) {
+        return index + (int) (address - AREA[area]);
+      }
+      index += AREA_SIZE[area];
+    }
+    return -1;
+  }
+}

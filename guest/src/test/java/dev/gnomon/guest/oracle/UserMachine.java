@@ -1,0 +1,60 @@
+package dev.gnomon.guest.oracle;
+
+import dev.gnomon.guest.cpu.ControlRegister;
+import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.Segments;
+import dev.gnomon.guest.exec.Processor;
+import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.mmu.Mmu;
+
+/** A processor in user mode, as a Linux program sees it, over a table of pages; every exception leaves it. */
+final class UserMachine {
+  private static final int CODE_64 = Segments.TYPE_CODE | Segments.TYPE_WRITABLE | Segments.TYPE_ACCESSED | Segments.S | Segments.DPL | Segments.P
+      | Segments.L | Segments.G;
+  private static final int CODE_32 = CODE_64 & ~Segments.L | Segments.DB;
+  private static final int DATA = Segments.TYPE_WRITABLE | Segments.TYPE_ACCESSED | Segments.S | Segments.DPL | Segments.P | Segments.DB | Segments.G;
+  private static final long FLAT = 0xFFFF_FFFFL;
+
+  final HostMemory memory;
+  final PageMap pages = new PageMap();
+  final Cpu cpu;
+  final Processor processor;
+
+  UserMachine(int bytes, int blockLimit) {
+    memory = new HostMemory(0, bytes, 0);
+    Mmu mmu = new Mmu(memory);
+    mmu.setTranslator(pages);
+    cpu = new Cpu(memory, mmu);
+    processor = new Processor(cpu, blockLimit);
+    cpu.cr0 = ControlRegister.CR0_PE | ControlRegister.CR0_PG | ControlRegister.CR0_AM | ControlRegister.CR0_WP | ControlRegister.CR0_NE
+        | ControlRegister.CR0_ET;
+    cpu.cr4 = ControlRegister.CR4_PAE;
+    cpu.efer = ControlRegister.EFER_LME | ControlRegister.EFER_LMA | ControlRegister.EFER_NXE | ControlRegister.EFER_SCE;
+    cpu.intercepts.enabled = true;
+    cpu.intercepts.exceptionBitmap = -1;
+    segment(Segments.CS, OracleLayout.USER_CODE_64, FLAT, CODE_64);
+    segment(Segments.SS, OracleLayout.USER_DATA, FLAT, DATA);
+    segment(Segments.DS, OracleLayout.USER_DATA, FLAT, DATA);
+    segment(Segments.ES, OracleLayout.USER_DATA, FLAT, DATA);
+    segment(Segments.FS, 0, 0, Segments.UNUSABLE);
+    segment(Segments.GS, 0, 0, Segments.UNUSABLE);
+    segment(Segments.LDTR, 0, 0, Segments.UNUSABLE);
+    segment(Segments.TR, 0x40, 0, 0x8B);
+    cpu.base[Segments.FS] = OracleLayout.FS_BASE;
+    cpu.base[Segments.GS] = OracleLayout.GS_BASE;
+    cpu.setCpl(3);
+    cpu.syncPaging();
+  }
+
+  private void segment(int segment, int selector, long limit, int rights) {
+    cpu.selector[segment] = selector;
+    cpu.limit[segment] = limit;
+    cpu.rights[segment] = rights;
+  }
+
+  /** Chooses 64-bit mode or compatibility mode by the selector that Linux has for it. */
+  void select(int cs) {
+    segment(Segments.CS, cs, FLAT, cs == OracleLayout.USER_CODE_64 ? CODE_64 : CODE_32);
+    cpu.updateMode();
+  }
+}

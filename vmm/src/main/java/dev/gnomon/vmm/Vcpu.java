@@ -1,0 +1,217 @@
+package dev.gnomon.vmm;
+
+import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.ExitReason;
+import dev.gnomon.guest.cpu.InterruptSource;
+import dev.gnomon.guest.cpu.Rflags;
+import dev.gnomon.guest.cpu.Vector;
+import dev.gnomon.vmm.RunResult.End;
+import dev.gnomon.vmm.device.DeviceBus;
+import dev.gnomon.vmm.polled.PolledDevice;
+import java.util.List;
+
+/**
+ * A virtual processor's run loop: lets it run to the next thing that must happen at an exact virtual time, brings devices up to that time, and
+ * between entries injects interrupts as KVM does.
+ *
+ * <p>A device's deadline stands for a timer of the host. It finds the guest running, so under a hypervisor it is an EXTERNAL_INTERRUPT exit; if it
+ * falls into the handling of another exit, or the processor sleeps, it is none. Polls of shared memory happen on another host processor and are
+ * never exits. Natively the processor takes interrupts from the interrupt controller itself.
+ *
+ * <p>All decisions depend on the retired-instruction count and the devices alone, so an interrupt reaches the guest at the same instruction in every
+ * mode.
+ */
+public final class Vcpu {
+  /** Device events in a row that did not wake a sleeping processor, after which nothing will: a timer that runs on behind a mask. */
+  private static final int FRUITLESS_EVENTS = 100_000;
+
+  private final Cpu cpu;
+  private final GuestCore core;
+  private final DeviceBus devices;
+  private final MachineBus bus;
+  private final InterruptSource interrupts;
+  private final List<PolledDevice> polled;
+  private final ExitStatistics exits;
+  private final KvmCounters counters;
+  /** Null natively. */
+  private final ExitDispatcher dispatcher;
+  /** Set inside a device access, looked at between instructions. */
+  private RunResult requested;
+  private volatile boolean stopRequested;
+
+  Vcpu(Cpu cpu, GuestCore core, DeviceBus devices, MachineBus bus, InterruptSource interrupts, List<PolledDevice> polled,
+      ExitStatistics exits, KvmCounters counters, ExitDispatcher dispatcher) {
+    this.cpu = cpu;
+    this.core = core;
+    this.devices = devices;
+    this.bus = bus;
+    this.interrupts = interrupts;
+    this.polled = List.copyOf(polled);
+    this.exits = exits;
+    this.counters = counters;
+    this.dispatcher = dispatcher;
+  }
+
+  public Cpu cpu() {
+    return cpu;
+  }
+
+  /** Ends the run behind the instruction that asked for it. */
+  void end(RunResult result) {
+    if (requested == null) {
+      requested = result;
+    }
+    cpu.stopRequested = true;
+  }
+
+  /** Asks a run to return {@link End#BUDGET} soon; from any thread. */
+  public void requestStop() {
+    stopRequested = true;
+    cpu.stopRequested = true;
+  }
+
+  /**
+   * Runs for at most so many more instructions.
+   *
+   * @param maxInstructions at least 0
+   */
+  public RunResult run(long maxInstructions) {
+    long end = maxInstructions > Long.MAX_VALUE - cpu.retired ? Long.MAX_VALUE : cpu.retired + maxInstructions;
+    boolean ranToDeadline = false;
+    while (true) {
+      if (requested != null) {
+        RunResult result = requested;
+        requested = null;
+        return result;
+      }
+      advanceDevices(ranToDeadline);
+      ranToDeadline = false;
+      if (cpu.halted && !wakes()) {
+        if (!sleep()) {
+          return RunResult.of(End.HALTED, haltReason());
+        }
+        continue;
+      }
+      if (cpu.retired >= end) {
+        return RunResult.of(End.BUDGET);
+      }
+      if (stopRequested) {
+        stopRequested = false;
+        return RunResult.of(End.BUDGET, "stopped");
+      }
+      if (dispatcher != null) {
+        injectInterrupt();
+      }
+      long deadline = Math.min(devices.nextDeadline(), nextPoll());
+      bus.runsUntil = deadline;
+      int reason = core.run(Math.min(end, instructionsAt(deadline)));
+      bus.runsUntil = Long.MAX_VALUE;
+      if (reason == ExitReason.BUDGET) {
+        ranToDeadline = true;
+      } else if (dispatcher != null) {
+        RunResult result = handleExit();
+        if (result != null) {
+          return result;
+        }
+      } else if (reason == ExitReason.TRIPLE_FAULT) {
+        return tripleFault();
+      }
+    }
+  }
+
+  /** The retired-instruction count at which a virtual time is reached. */
+  private long instructionsAt(long ns) {
+    if (ns == Long.MAX_VALUE) {
+      return Long.MAX_VALUE;
+    }
+    long running = Math.max(0, ns - cpu.skippedNs);
+    return (running + cpu.nsPerInstruction - 1) / cpu.nsPerInstruction;
+  }
+
+  private long nextPoll() {
+    long next = Long.MAX_VALUE;
+    for (int i = 0; i < polled.size(); i++) {
+      next = Math.min(next, polled.get(i).nextPoll());
+    }
+    return next;
+  }
+
+  private void advanceDevices(boolean guestWasRunning) {
+    long now = cpu.now();
+    for (int i = 0; i < polled.size(); i++) {
+      polled.get(i).poll(now);
+    }
+    if (devices.nextDeadline() <= now) {
+      if (guestWasRunning && dispatcher != null) {
+        externalInterrupt();
+      }
+      devices.advanceTo(now);
+    }
+  }
+
+  /** A timer of the host interrupts the guest. */
+  private void externalInterrupt() {
+    cpu.vmExit(ExitReason.EXTERNAL_INTERRUPT, 0, 0);
+    if (cpu.observer != null) {
+      cpu.observer.exit(cpu.exit, cpu.retired);
+    }
+    exits.count(ExitReason.EXTERNAL_INTERRUPT, ExitStatistics.Cause.TIMER);
+    counters.irqExits++;
+  }
+
+  private boolean wakes() {
+    return cpu.nmiPending || (cpu.systemFlags & Rflags.IF) != 0 && interrupts.pending();
+  }
+
+  /** Jumps to the next event that a device has, until one wakes the processor. @return false if none ever will */
+  private boolean sleep() {
+    boolean deaf = (cpu.systemFlags & Rflags.IF) == 0 && !cpu.nmiPending;
+    for (int i = 0; i < FRUITLESS_EVENTS && !deaf; i++) {
+      long next = devices.nextDeadline();
+      if (next == Long.MAX_VALUE) {
+        return false;
+      }
+      cpu.skippedNs += Math.max(0, next - cpu.now());
+      advanceDevices(false);
+      if (wakes()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private String haltReason() {
+    return "halted for ever at rip 0x" + Long.toHexString(cpu.rip)
+        + ((cpu.systemFlags & Rflags.IF) == 0 ? " with interrupts off" : " with no interrupt to come");
+  }
+
+  /** As KVM before each entry: the interrupt now if the guest can take it, otherwise an exit when it can. */
+  private void injectInterrupt() {
+    boolean pending = interrupts.pending();
+    boolean open = (cpu.systemFlags & Rflags.IF) != 0 && !cpu.blockedBySti && !cpu.blockedByMovSs && !cpu.eventPending;
+    if (pending && open) {
+      core.queue(interrupts.acknowledge(), Vector.TYPE_EXTERNAL, false, 0, 0);
+      counters.irqInjections++;
+      pending = interrupts.pending();
+    }
+    if (pending && !cpu.intercepts.interruptWindow) {
+      counters.requestIrqExits++;
+    }
+    cpu.intercepts.interruptWindow = pending;
+    cpu.halted = false;
+  }
+
+  private RunResult handleExit() {
+    int next = dispatcher.handle();
+    if (next == ExitDispatcher.RESUME) {
+      return null;
+    }
+    return next == ExitDispatcher.SHUTDOWN ? tripleFault()
+        : new RunResult(End.INTERNAL_ERROR, 0, dispatcher.problem(), RegisterDump.of(cpu));
+  }
+
+  private RunResult tripleFault() {
+    return new RunResult(End.TRIPLE_FAULT, 0, "triple fault at rip 0x" + Long.toHexString(cpu.rip) + " after " + cpu.retired
+        + " instructions", RegisterDump.of(cpu));
+  }
+}

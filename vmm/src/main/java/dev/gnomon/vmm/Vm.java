@@ -1,0 +1,134 @@
+package dev.gnomon.vmm;
+
+import dev.gnomon.ept.EptTables;
+import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.exec.Processor;
+import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.shadow.ShadowMmu;
+import dev.gnomon.vmm.boot.BootMemory;
+import dev.gnomon.vmm.boot.GuestImage;
+import dev.gnomon.vmm.boot.InitialState;
+import dev.gnomon.vmm.memory.E820;
+import dev.gnomon.vmm.memory.GuestPhysicalMemory;
+import dev.gnomon.vmm.memory.MemorySlots;
+import java.util.Map;
+
+/** A machine with one virtual processor: what {@link VmBuilder} made, for whoever boots, runs and looks at it. */
+public final class Vm {
+  private final VmOptions options;
+  private final HostMemory memory;
+  private final MemorySlots slots;
+  private final GuestPhysicalMemory guestMemory;
+  private final PcPlatform platform;
+  private final RequestDevices requestDevices;
+  private final Processor processor;
+  private final Vcpu vcpu;
+  private final ExitStatistics exits;
+  private final VmStatistics statistics;
+  private final VmxControls controls;
+  private final EptMemory ept;
+  private final ShadowPaging shadow;
+
+  Vm(VmBuilder.Parts parts) {
+    options = parts.options;
+    memory = parts.memory;
+    slots = parts.slots;
+    guestMemory = parts.guestMemory;
+    platform = parts.platform;
+    requestDevices = parts.requestDevices;
+    processor = parts.processor;
+    vcpu = parts.vcpu;
+    exits = parts.exits;
+    controls = parts.controls;
+    ept = parts.ept;
+    shadow = parts.shadow;
+    statistics = new VmStatistics(exits, parts.counters, parts.emulator, slots, ept, shadow);
+  }
+
+  /**
+   * Loads an image and puts the processor at its first instruction.
+   *
+   * @throws dev.gnomon.vmm.boot.ImageException if the image is malformed or does not fit
+   */
+  public void boot(GuestImage image) {
+    start(image.load(bootMemory()));
+  }
+
+  /** Guest memory for a loader; each gets a view in which nothing is taken yet. */
+  public BootMemory bootMemory() {
+    return new BootMemory(guestMemory, E820.of(slots.layout()));
+  }
+
+  /** Puts the processor into a state, as an INIT would. */
+  public void start(InitialState state) {
+    state.applyTo(cpu());
+    if (shadow != null) {
+      shadow.reload(true);
+    }
+    if (options.mode().virtual()) {
+      controls.refreshShadows();
+    }
+  }
+
+  /** Runs for at most so many more instructions. */
+  public RunResult run(long maxInstructions) {
+    return vcpu.run(maxInstructions);
+  }
+
+  public VmOptions options() {
+    return options;
+  }
+
+  public Cpu cpu() {
+    return vcpu.cpu();
+  }
+
+  public Vcpu vcpu() {
+    return vcpu;
+  }
+
+  public Processor processor() {
+    return processor;
+  }
+
+  public HostMemory memory() {
+    return memory;
+  }
+
+  public MemorySlots slots() {
+    return slots;
+  }
+
+  public GuestPhysicalMemory guestMemory() {
+    return guestMemory;
+  }
+
+  public PcPlatform platform() {
+    return platform;
+  }
+
+  /** The request devices, null unless the machine was built with them. */
+  public RequestDevices requestDevices() {
+    return requestDevices;
+  }
+
+  /** Exits by reason and cause; all zero natively. */
+  public ExitStatistics exits() {
+    return exits;
+  }
+
+  /** All counters by KVM's names, in KVM's order. */
+  public Map<String, Long> statistics() {
+    return statistics.byName();
+  }
+
+  /** The EPT tables, null in other modes. */
+  public EptTables ept() {
+    return ept == null ? null : ept.tables;
+  }
+
+  /** The shadow MMU, null in other modes. */
+  public ShadowMmu shadow() {
+    return shadow == null ? null : shadow.mmu;
+  }
+}

@@ -1,0 +1,238 @@
+package dev.gnomon.vmm;
+
+import dev.gnomon.ept.EptCapabilities;
+import dev.gnomon.ept.EptPointer;
+import dev.gnomon.ept.EptTables;
+import dev.gnomon.ept.EptWalker;
+import dev.gnomon.ept.NestedTlb;
+import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.exec.Processor;
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.memory.TableFrames;
+import dev.gnomon.guest.mmu.Mmu;
+import dev.gnomon.guest.mmu.PageWalker;
+import dev.gnomon.guest.mmu.TlbPolicy;
+import dev.gnomon.shadow.ShadowMmu;
+import dev.gnomon.shadow.ShadowPages;
+import dev.gnomon.vmm.RunResult.End;
+import dev.gnomon.vmm.device.ByteSink;
+import dev.gnomon.vmm.device.Device;
+import dev.gnomon.vmm.device.MmioDevice;
+import dev.gnomon.vmm.device.MmioRange;
+import dev.gnomon.vmm.memory.GuestPhysicalMemory;
+import dev.gnomon.vmm.memory.MemoryLayout;
+import dev.gnomon.vmm.memory.MemorySlot;
+import dev.gnomon.vmm.memory.MemorySlots;
+import dev.gnomon.vmm.memory.NativeMemoryMap;
+import dev.gnomon.vmm.polled.MmioRequestDevice;
+import dev.gnomon.vmm.polled.PolledDevice;
+import dev.gnomon.vmm.polled.PolledRequestDevice;
+import dev.gnomon.vmm.polled.PortRequestDevice;
+import dev.gnomon.vmm.polled.RequestEngine;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Assembles a {@link Vm}: memory, processor, the mode's translation, the platform, and what was asked for beside it. */
+public final class VmBuilder {
+  private static final long POLLED_ALIGNMENT = 2L << 20;
+  private static final long PAGE = HostMemory.FRAME_SIZE;
+  /** Tables that EPT needs beside those of RAM: the root and upper levels, devices, reserved pages. */
+  private static final long EPT_SPARE_FRAMES = 64;
+  private static final long EPT_TABLE_COVERS = 2L << 20;
+  /** What shadowing needs beside its pages. */
+  private static final long SHADOW_SPARE_FRAMES = 8;
+
+  /** The virtual processor's tag, so that VM entries and exits flush nothing. */
+  private static final int VPID = 1;
+
+  private final VmOptions options;
+  private ByteSink console = ByteSink.DISCARD;
+  private ByteSink debugConsole = ByteSink.DISCARD;
+  private final List<Device> devices = new ArrayList<>();
+  private long pollPeriodNs;
+
+  /** What a {@link Vm} is made of, while it is being made. */
+  static final class Parts {
+    VmOptions options;
+    HostMemory memory;
+    MemorySlots slots;
+    GuestPhysicalMemory guestMemory;
+    PcPlatform platform;
+    RequestDevices requestDevices;
+    Cpu cpu;
+    Processor processor;
+    MachineBus bus;
+    VmxControls controls;
+    final ExitStatistics exits = new ExitStatistics();
+    final KvmCounters counters = new KvmCounters();
+    /** All null natively; of the last two one is null. */
+    Emulator emulator;
+    EptMemory ept;
+    ShadowPaging shadow;
+    Vcpu vcpu;
+  }
+
+  public VmBuilder(VmOptions options) {
+    this.options = options;
+  }
+
+  /** Where COM1's bytes go. */
+  public VmBuilder console(ByteSink sink) {
+    console = sink;
+    return this;
+  }
+
+  /** Where the bytes of port E9h go. */
+  public VmBuilder debugConsole(ByteSink sink) {
+    debugConsole = sink;
+    return this;
+  }
+
+  /** One more device on the bus. */
+  public VmBuilder device(Device device) {
+    devices.add(device);
+    return this;
+  }
+
+  /** The {@link RequestDevices}, the polled one looked at once a period of virtual nanoseconds. */
+  public VmBuilder requestDevices(long periodNs) {
+    if (periodNs < 1) {
+      throw new IllegalArgumentException("poll period of " + periodNs + " ns: expected at least 1");
+    }
+    pollPeriodNs = periodNs;
+    return this;
+  }
+
+  /**
+   * Builds the machine. The processor is in no state to run until an image is booted.
+   *
+   * @throws IllegalArgumentException if options or devices contradict each other, or there is not enough host memory
+   */
+  public Vm build() {
+    Parts parts = new Parts();
+    parts.options = options;
+    MemoryLayout layout = layout();
+    buildMemory(parts, layout);
+    parts.cpu = new Cpu(parts.memory, new Mmu(parts.memory));
+    parts.cpu.nsPerInstruction = options.nsPerInstruction();
+    parts.processor = new Processor(parts.cpu, options.blockLimit());
+    buildPlatform(parts);
+    GuestCore core = GuestCore.of(parts.processor);
+    ExitDispatcher dispatcher = switch (options.mode()) {
+      case NATIVE -> {
+        buildNative(parts);
+        yield null;
+      }
+      case EPT -> buildEpt(parts, core);
+      case SHADOW -> buildShadow(parts, core);
+    };
+    parts.cpu.mmu.setPolicy(options.tlb());
+    List<PolledDevice> polled = parts.requestDevices == null ? List.of() : List.of(parts.requestDevices.polled());
+    parts.vcpu = new Vcpu(parts.cpu, core, parts.platform.bus(), parts.bus, parts.platform.interrupts(), polled, parts.exits, parts.counters,
+        dispatcher);
+    return new Vm(parts);
+  }
+
+  private MemoryLayout layout() {
+    MemoryLayout layout = MemoryLayout.pc(options.memoryBytes());
+    if (pollPeriodNs != 0) {
+      @Gpa long gpa = layout.backedEnd() + POLLED_ALIGNMENT - 1 & -POLLED_ALIGNMENT;
+      layout = layout.with(PolledRequestDevice.slotOf("polled", gpa));
+    }
+    return layout;
+  }
+
+  private void buildMemory(Parts parts, MemoryLayout layout) {
+    if (options.mode() == Mode.NATIVE) {
+      parts.memory = new HostMemory(0, layout.backedEnd(), 0);
+      parts.slots = MemorySlots.identity(parts.memory, layout);
+    } else {
+      parts.memory = new HostMemory(HostMemory.VM_DRAM_BASE, MemorySlots.hostBytes(layout, options.backing()), tableBytes());
+      parts.slots = MemorySlots.virtual(parts.memory, layout, options.backing());
+    }
+    parts.guestMemory = new GuestPhysicalMemory(parts.memory, parts.slots);
+  }
+
+  private long tableBytes() {
+    if (options.tableBytes() != 0) {
+      return options.tableBytes();
+    }
+    return options.mode() == Mode.EPT ? (options.memoryBytes() / EPT_TABLE_COVERS + EPT_SPARE_FRAMES) * PAGE
+        : (options.shadow().pageLimit() + SHADOW_SPARE_FRAMES) * PAGE;
+  }
+
+  private void buildPlatform(Parts parts) {
+    parts.platform = new PcPlatform(console, debugConsole,
+        status -> parts.vcpu.end(new RunResult(End.GUEST_EXIT, status, "guest exit with status " + status, "")),
+        source -> parts.vcpu.end(RunResult.of(End.RESET, "reset by " + source)));
+    if (pollPeriodNs != 0) {
+      @Gpa long gpa = parts.slots.layout().slots().get(parts.slots.layout().slots().size() - 1).gpa();
+      parts.requestDevices = new RequestDevices(
+          new PolledRequestDevice("polled", gpa, pollPeriodNs, parts.guestMemory, engine(parts)),
+          new MmioRequestDevice("request-mmio", RequestDevices.MMIO_GPA, engine(parts)),
+          new PortRequestDevice("request-port", RequestDevices.PORT, engine(parts)));
+      devices.add(parts.requestDevices.mmio());
+      devices.add(parts.requestDevices.port());
+    }
+    for (Device device : devices) {
+      parts.platform.bus().register(device);
+    }
+    for (MmioRange range : parts.platform.bus().mmioRanges()) {
+      reserve(parts, range);
+    }
+    parts.bus = new MachineBus(parts.cpu, parts.platform.bus());
+    parts.cpu.bus = parts.bus;
+  }
+
+  private RequestEngine engine(Parts parts) {
+    return new RequestEngine(parts.guestMemory, options.seed());
+  }
+
+  /** A slot for a device's memory, so that nothing else is put there and the overlap with memory is an error. */
+  private static void reserve(Parts parts, MmioRange range) {
+    @Gpa long start = range.start() & -PAGE;
+    @Gpa long end = range.end() + PAGE - 1 & -PAGE;
+    String name = ((MmioDevice) parts.platform.bus().mmioOwner(range.start())).name();
+    parts.slots.add(new MemorySlot(MemorySlot.Kind.MMIO, start, end - start, name));
+  }
+
+  private void buildNative(Parts parts) {
+    parts.cpu.interrupts = parts.platform.interrupts();
+    parts.cpu.mmu.setTranslator(new NativeMemoryMap(new PageWalker(parts.memory, parts.cpu.mmu.paging, null), parts.slots));
+    parts.controls = new VmxControls(parts.cpu, Mode.NATIVE);
+  }
+
+  private ExitDispatcher buildEpt(Parts parts, GuestCore core) {
+    EptCapabilities capabilities = EptCapabilities.ALL;
+    EptTables tables = new EptTables(parts.memory, new TableFrames(parts.memory), parts.slots, capabilities, options.eptMaxPageShift());
+    boolean counted = options.tlb() instanceof TlbPolicy.Counted;
+    EptWalker walker = new EptWalker(parts.memory, capabilities, counted ? new NestedTlb() : null, true);
+    long eptp = tables.eptPointer(options.eptAccessedDirty());
+    walker.setEptPointer(eptp);
+    parts.cpu.mmu.setTags(VPID, eptp & EptPointer.ADDRESS_MASK);
+    parts.cpu.mmu.setTranslator(new PageWalker(parts.memory, parts.cpu.mmu.paging, walker));
+    parts.ept = new EptMemory(tables, walker, parts.cpu);
+    if (parts.requestDevices != null) {
+      parts.ept.mapInAdvance(parts.requestDevices.polledGpa(), PolledRequestDevice.PAGE_BYTES);
+    }
+    return dispatcher(parts, core, parts.cpu.mmu.paging.pdpte);
+  }
+
+  private ExitDispatcher buildShadow(Parts parts, GuestCore core) {
+    ShadowPages pages = new ShadowPages(parts.memory, new TableFrames(parts.memory), parts.slots, options.shadow());
+    parts.cpu.mmu.setTranslator(new PageWalker(parts.memory, parts.cpu.mmu.paging, null));
+    parts.cpu.mmu.setTags(VPID, 0);
+    ShadowMmu mmu = new ShadowMmu(pages, parts.cpu.mmu.paging, parts.cpu.mmu::flushAll);
+    parts.shadow = new ShadowPaging(mmu, parts.cpu, parts.guestMemory);
+    return dispatcher(parts, core, parts.shadow.pdptes());
+  }
+
+  private ExitDispatcher dispatcher(Parts parts, GuestCore core, long[] pdptes) {
+    parts.controls = new VmxControls(parts.cpu, options.mode());
+    EmulationPort port = new EmulationPort(parts.cpu, new SlotStage(parts.slots), pdptes,
+        (paging, stage) -> new PageWalker(parts.memory, paging, stage));
+    parts.emulator = new Emulator(parts.cpu, core, port, parts.shadow == null ? null : parts.shadow.mmu);
+    return new ExitDispatcher(parts.cpu, parts.bus, parts.exits, parts.counters, parts.controls, parts.emulator, parts.ept, parts.shadow);
+  }
+}
