@@ -159,8 +159,9 @@ public final class Vcpu {
     counters.irqExits++;
   }
 
+  /** A debug trap behind the HLT is an event too. */
   private boolean wakes() {
-    return cpu.nmiPending || (cpu.systemFlags & Rflags.IF) != 0 && interrupts.pending();
+    return cpu.eventPending || cpu.nmiPending || (cpu.systemFlags & Rflags.IF) != 0 && interrupts.pending();
   }
 
   /** Jumps to the next event that a device has, until one wakes the processor. @return false if none ever will */

@@ -11,6 +11,7 @@ import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.vmm.boot.BootRequest;
 import java.io.ByteArrayOutputStream;
 import java.util.Random;
+import net.jqwik.api.Assume;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.ShrinkingMode;
@@ -85,25 +86,41 @@ class HostileCodeTest {
     return a.assemble(Machines.CODE);
   }
 
+  /** Null if the guest changed its page tables: without an invalidation, which it does not know to need, modes may differ. */
   private static String outcome(Mode mode, int block, byte[] code, BootRequest.Entry entry) {
     Vm vm = Machines.boot(new VmBuilder(Machines.options(mode).withBlockLimit(block).withMemoryBytes(4 * Machines.MIB)).build(), code, entry);
+    long cr3 = vm.cpu().cr3;
+    int before = tables(vm);
     RunResult result = vm.run(BUDGET);
+    if (tables(vm) != before || vm.cpu().cr3 != cr3) {
+      return null;
+    }
     return result.end() + " " + result.status() + "\n" + Machines.state(vm.cpu()) + "\nmemory " + Machines.memory(vm);
+  }
+
+  /** Hash of the loader's page tables without their A and D bits. */
+  private static int tables(Vm vm) {
+    int hash = 0;
+    for (long gpa = 0x1000; gpa < 0x7000; gpa += 8) {
+      hash = 31 * hash + Long.hashCode(vm.guestMemory().read(gpa, 8) & ~0x60L);
+    }
+    return hash;
   }
 
   private static void shouldAgree(byte[] code, BootRequest.Entry entry) {
     String expected = outcome(Mode.NATIVE, 64, code, entry);
+    Assume.that(expected != null);
     assertThat(outcome(Mode.NATIVE, 1, code, entry)).as("native, blocks of 1").isEqualTo(expected);
     assertThat(outcome(Mode.EPT, 64, code, entry)).as("ept").isEqualTo(expected);
     assertThat(outcome(Mode.SHADOW, 64, code, entry)).as("shadow").isEqualTo(expected);
   }
 
-  @Property(tries = 150, shrinking = ShrinkingMode.OFF)
+  @Property(tries = 2000, shrinking = ShrinkingMode.OFF)
   void shouldRunRandomLongModeCodeAlikeInAllModes(@ForAll long seed) {
     shouldAgree(program(seed), BootRequest.Entry.LONG);
   }
 
-  @Property(tries = 60, shrinking = ShrinkingMode.OFF)
+  @Property(tries = 1000, shrinking = ShrinkingMode.OFF)
   void shouldRunRandomProtectedModeCodeAlikeInAllModes(@ForAll long seed) {
     shouldAgree(randomCode(seed), BootRequest.Entry.PROTECTED);
   }

@@ -106,6 +106,11 @@ public final class Flags {
     return cf | (cf ^ before) >>> 1 & PO;
   }
 
+  /** Carries word of a signed multiplication: CF and OF tell that {@code truncated} is not the product. */
+  public static long ofProduct(long p, long q, long truncated) {
+    return truncated == p * q && Math.multiplyHigh(p, q) == p * q >> 63 ? 0 : CF;
+  }
+
   /** Carries word with CF and OF as given and AF clear. */
   public static long carries(boolean cf, boolean of) {
     return (cf ? CF : 0) | (cf != of ? PO : 0);

@@ -289,6 +289,15 @@ public final class Interpreter {
             pc += SIZE;
             continue;
           }
+          case IMUL: {
+            long p = signed(a, x);
+            long q = signed(b + code[pc + 1], x);
+            result = signed(p * q, x);
+            carries = Flags.ofProduct(p, q, result);
+            r[d] = unsigned(result, x);
+            pc += SIZE;
+            continue;
+          }
           case ZX:
             r[d] = a & code[pc + 1] & 0xFFFF_FFFFL;
             pc += SIZE;

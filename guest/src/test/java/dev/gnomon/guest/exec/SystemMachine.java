@@ -10,9 +10,9 @@ import dev.gnomon.guest.decode.Instruction;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Mmu;
-import dev.gnomon.guest.mmu.MmuStatistics;
 import dev.gnomon.guest.mmu.PageFaultCode;
 import dev.gnomon.guest.mmu.Status;
+import dev.gnomon.guest.mmu.TlbStatistics;
 import dev.gnomon.guest.mmu.Translation;
 import dev.gnomon.guest.mmu.Translator;
 import dev.gnomon.guest.mmu.WalkObserver;
@@ -268,7 +268,7 @@ final class SystemMachine {
 
   /** TLB operations since the last call: {@code all}, {@code nonglobal}, {@code pcid}, {@code address}, or nothing. */
   String flushes() {
-    MmuStatistics s = mmu.statistics;
+    TlbStatistics s = mmu.statistics;
     String text = "all ".repeat((int) s.flushAll) + "nonglobal ".repeat((int) s.flushNonGlobal) + "pcid ".repeat((int) s.flushPcid)
         + "address ".repeat((int) s.invlpg);
     s.flushAll = 0;

@@ -1,0 +1,70 @@
+package dev.gnomon.guest.cpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class CpuidTest {
+  private final Cpuid cpuid = new Cpuid();
+
+  private static String text(int... words) {
+    ByteBuffer bytes = ByteBuffer.allocate(4 * words.length).order(ByteOrder.LITTLE_ENDIAN);
+    for (int word : words) {
+      bytes.putInt(word);
+    }
+    return new String(bytes.array(), StandardCharsets.US_ASCII).replace("\0", "");
+  }
+
+  @Test
+  void shouldNameVendorAndBrand() {
+    int[] vendor = cpuid.query(0, 0);
+    assertThat(text(vendor[Cpuid.EBX], vendor[Cpuid.EDX], vendor[Cpuid.ECX])).isEqualTo("GenuineIntel");
+    assertThat(vendor[Cpuid.EAX]).isEqualTo(0xB);
+    assertThat(text(cpuid.query(0x8000_0002, 0)) + text(cpuid.query(0x8000_0003, 0)) + text(cpuid.query(0x8000_0004, 0)))
+        .isEqualTo("Gnomon virtual processor");
+  }
+
+  /** Feature bits: leaf, register, bit, offered. What is not offered does not work, and the other way round. */
+  @ParameterizedTest
+  @CsvSource({"1, 3, 0, false", "1, 3, 2, true", "1, 3, 3, true", "1, 3, 4, true", "1, 3, 5, true", "1, 3, 6, true", "1, 3, 7, false", "1, 3, 8, true",
+      "1, 3, 9, false", "1, 3, 11, true", "1, 3, 12, false", "1, 3, 13, true", "1, 3, 15, true", "1, 3, 16, true", "1, 3, 19, true", "1, 3, 23, false",
+      "1, 3, 24, false", "1, 3, 25, false", "1, 3, 26, false", "1, 2, 5, false", "1, 2, 13, true", "1, 2, 17, true", "1, 2, 26, false", "1, 2, 31, false",
+      "7, 1, 0, false", "7, 1, 7, true", "7, 1, 10, true", "7, 1, 20, true", "80000001, 3, 11, true", "80000001, 3, 20, true", "80000001, 3, 26, true",
+      "80000001, 3, 27, true", "80000001, 3, 29, true", "80000001, 2, 0, true"})
+  void shouldOfferWhatWorks(String leaf, int register, int bit, boolean offered) {
+    assertThat((cpuid.query(Integer.parseUnsignedInt(leaf, 16), 0)[register] >>> bit & 1) != 0).isEqualTo(offered);
+  }
+
+  @Test
+  void shouldGiveAddressWidthsAndCaches() {
+    assertThat(cpuid.query(0x8000_0008, 0)[Cpuid.EAX]).isEqualTo(48 << 8 | 46);
+    assertThat(cpuid.query(4, 0)[Cpuid.EAX] & 0x1F).isEqualTo(1);
+    assertThat(cpuid.query(4, 4)[Cpuid.EAX] & 0x1F).as("no fifth cache").isZero();
+    assertThat(cpuid.query(0xB, 1)[Cpuid.ECX]).isEqualTo(0x201);
+    assertThat(cpuid.query(0xB, 99)[Cpuid.EAX]).isZero();
+  }
+
+  @Test
+  void shouldGiveHighestBasicLeafForUnknownOnes() {
+    int[] highest = cpuid.query(0xB, 0);
+    assertThat(cpuid.query(0xC, 0)).isEqualTo(highest);
+    assertThat(cpuid.query(0x4000_0000, 0)).isEqualTo(highest);
+    assertThat(cpuid.query(0x8000_0009, 0)).isEqualTo(highest);
+    assertThat(cpuid.query(-1, -1)).isNotNull();
+  }
+
+  @Test
+  void shouldReplaceLeafAndRefuseUnknownOne() {
+    cpuid.set(7, 0, 1, 2, 3, 4);
+    assertThat(cpuid.query(7, 0)).containsExactly(1, 2, 3, 4);
+    assertThat(cpuid.smap()).isFalse();
+    assertThat(cpuid.cr4Bits() & ControlRegister.CR4_SMAP).isZero();
+    assertThatThrownBy(() -> cpuid.set(0x40, 0, 0, 0, 0, 0)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("40H");
+  }
+}
