@@ -25,6 +25,8 @@ final class RandomGuest {
   final ShadowMachine machine;
   private final Random random;
   private final List<Long> path = new ArrayList<>();
+  /** Address of the last store to a table, likely to be used again while the TLB knows it. */
+  private long lastStore;
   private final Set<Stale> stale = new LinkedHashSet<>();
   /** Top table by PCID as last loaded. */
   private final Map<Integer, Long> contexts = new TreeMap<>();
@@ -158,10 +160,10 @@ final class RandomGuest {
 
   /** The guest stores new entries through any address that happens to map a table and to be writable. */
   private void editByStore() {
-    int access = Access.WRITE | MODIFIERS[random.nextInt(MODIFIERS.length)];
+    int access = Access.WRITE | (oneIn(3) ? MODIFIERS[random.nextInt(MODIFIERS.length)] : 0);
     int size = machine.entrySize();
     for (int tries = 0; tries < 8; tries++) {
-      long gva = gva() & -0x1000L | (long) INDICES[random.nextInt(INDICES.length)] * size;
+      long gva = (tries == 0 ? lastStore : gva()) & -0x1000L | (long) INDICES[random.nextInt(INDICES.length)] * size;
       if (leavesMemory(gva)) {
         continue;
       }
@@ -170,6 +172,7 @@ final class RandomGuest {
         check(gva, access, expected, machine.shadowAccess(gva, access));
         continue;
       }
+      lastStore = gva;
       // A second store before the invalidation is only well-defined if the first did not touch its own translation.
       for (int edits = 1 + random.nextInt(3); edits > 0; edits--) {
         int part = size == 8 && oneIn(8) ? 4 : size;
@@ -219,7 +222,7 @@ final class RandomGuest {
   }
 
   private void invalidate() {
-    if (oneIn(4)) {
+    if (oneIn(6)) {
       machine.mmu.flushGuest();
       machine.flushAll();
       machine.load(true);

@@ -25,7 +25,7 @@ public final class InstructionDecoder {
       "MMMMBZ..MMMMBZ.T" + "MMMMBZ..MMMMBZ.." + "MMMMBZP.MMMMBZP." + "MMMMBZP.MMMMBZP."
       + "................" + "................" + "..MMPPPPZzBb...." + "JJJJJJJJJJJJJJJJ"
       + "bzbbMMMMMMMMMMMM" + "..........F....." + "OOOO....BZ......" + "BBBBBBBBVVVVVVVV"
-      + "bbW.MMbzE.W..B.." + "MMMMBBx.MMMMMMMM" + "JJJJBBBBKKFJ...." + "P.PP..GG......MM";
+      + "bbW.MMbzE.W..B.." + "MMMMBB..MMMMMMMM" + "JJJJBBBBKKFJ...." + "P.PP..GG......MM";
 
   private static final String TWO_BYTE =
       "MMMMx.....x.xMxx" + "MMMMMMMMMMMMMMMM" + "MMMMxxxxMMMMMMMM" + "......xxTxTxxxxx"
@@ -55,6 +55,7 @@ public final class InstructionDecoder {
     this.at = from;
     int result = decode(mode, insn);
     if (result == MORE && end - from >= MAX_LENGTH) {
+      insn.length = MAX_LENGTH;
       return TOO_LONG;
     }
     insn.length = at - from;

@@ -27,6 +27,8 @@ final class Lowering {
 
   private static final int[] ALU = {MicroOp.ADD, MicroOp.OR, -WarmOp.ADC - 1, -WarmOp.SBB - 1, MicroOp.AND, MicroOp.SUB, MicroOp.XOR, MicroOp.SUB};
   private static final int CMP = 7;
+  /** Condition code of ZF = 1. */
+  private static final int EQUAL = 4;
 
   private final BlockBuilder out;
   private Instruction insn;
@@ -599,7 +601,12 @@ final class Lowering {
     } else {
       emit(MicroOp.MOV64, T0, register(insn.rm, size, T0), 0, 0, 0, 0);
       warm(WarmOp.CMPXCHG, T1, T0, source, x, 0);
-      writeRegister(insn.rm, T1, size);
+      if (size == 4) {
+        // A register that is not equal is not written: it keeps its upper half.
+        emit(MicroOp.CMOV, insn.rm, T1, 0, 0, 0, EQUAL);
+      } else {
+        writeRegister(insn.rm, T1, size);
+      }
     }
     warm(WarmOp.CMPXCHG_ACC, SINK, T0, ZERO, x, 0);
     return NEXT;

@@ -198,10 +198,8 @@ final class DescriptorTables {
     }
     int status = Status.OK;
     if (insn.isMemory()) {
-      status = operands.linearize(insn.segment, operands.effectiveAddress(insn), 2, true);
-      if (status == Status.OK) {
-        status = linear.loadForWrite(cpu.linear, 2);
-      }
+      // Written only if it changes, as processors do: otherwise it may be read-only.
+      status = operands.load(insn.segment, operands.effectiveAddress(insn), 2);
     } else {
       cpu.value = operands.register(insn, insn.rm, 2);
     }
@@ -214,7 +212,7 @@ final class DescriptorTables {
     if (raise) {
       long raised = selector & ~(long) Descriptor.RPL | rpl;
       if (insn.isMemory()) {
-        status = linear.store(cpu.linear, 2, raised);
+        status = operands.store(insn.segment, operands.effectiveAddress(insn), 2, raised);
       } else {
         operands.setRegister(insn.rm, 2, raised);
       }

@@ -1,9 +1,12 @@
 package dev.gnomon.guest.exec;
 
+import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.Instruction;
+import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
 
@@ -112,6 +115,12 @@ public final class Operands {
     return last <= cpu.limit[segment];
   }
 
+  /** #AC(0) for a misaligned access at CPL 3 with CR0.AM and EFLAGS.AC (SDM vol. 3A, "Alignment Check Exception"). */
+  static int aligned(Cpu cpu, @Gva long gva, int size) {
+    boolean misaligned = (gva & size - 1) != 0 && cpu.cpl == 3;
+    return misaligned && (cpu.cr0 & ControlRegister.CR0_AM) != 0 && (cpu.systemFlags & Rflags.AC) != 0 ? cpu.fault(Vector.AC) : Status.OK;
+  }
+
   /** Loads the ModRM operand of {@code size} bytes, zero-extended, into {@code cpu.value}. */
   public int loadRm(Instruction insn, int size) {
     if (!insn.isMemory()) {
@@ -133,17 +142,26 @@ public final class Operands {
   /** Segment-relative load with the current mode's rights, into {@code cpu.value}. */
   public int load(int segment, long offset, int size) {
     int status = linearize(segment, offset, size, false);
+    if (status == Status.OK) {
+      status = aligned(cpu, cpu.linear, size);
+    }
     return status < 0 ? status : linear.load(cpu.linear, size);
   }
 
   public int store(int segment, long offset, int size, long value) {
     int status = linearize(segment, offset, size, true);
+    if (status == Status.OK) {
+      status = aligned(cpu, cpu.linear, size);
+    }
     return status < 0 ? status : linear.store(cpu.linear, size, value);
   }
 
   /** Checks that a store would succeed. */
   public int probeStore(int segment, long offset, int size) {
     int status = linearize(segment, offset, size, true);
+    if (status == Status.OK) {
+      status = aligned(cpu, cpu.linear, size);
+    }
     return status < 0 ? status : linear.probe(cpu.linear, size, cpu.mmu.dataAccess | Access.WRITE);
   }
 

@@ -93,7 +93,11 @@ final class StackWriter {
       if (!allowed(offsets[i], size)) {
         return cpu.fault(Vector.SS, errorCode);
       }
-      int status = linear.probe(address(offsets[i]), size, access | Access.WRITE);
+      long gva = address(offsets[i]);
+      int status = (access & Access.USER) != 0 ? Operands.aligned(cpu, gva, size) : Status.OK;
+      if (status == Status.OK) {
+        status = linear.probe(gva, size, access | Access.WRITE);
+      }
       if (status < 0) {
         return status;
       }

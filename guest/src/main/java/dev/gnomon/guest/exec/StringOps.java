@@ -1,11 +1,9 @@
 package dev.gnomon.guest.exec;
 
-import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Flags;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
-import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.Instruction;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
@@ -107,9 +105,9 @@ final class StringOps {
     int status;
     switch (insn.opcode & 0xFE) {
       case 0xA4:
-        status = load(insn.segment, index(insn, Cpu.RSI), size);
+        status = operands.load(insn.segment, index(insn, Cpu.RSI), size);
         if (status == Status.OK) {
-          status = store(Segments.ES, index(insn, Cpu.RDI), size, cpu.value);
+          status = operands.store(Segments.ES, index(insn, Cpu.RDI), size, cpu.value);
         }
         if (status == Status.OK) {
           advance(insn, Cpu.RSI, step);
@@ -117,60 +115,40 @@ final class StringOps {
         }
         return status;
       case 0xA6: {
-        status = load(insn.segment, index(insn, Cpu.RSI), size);
-        long first = cpu.value;
+        // The destination is read first, as Intel's processors do: it decides which of two faults is seen.
+        status = operands.load(Segments.ES, index(insn, Cpu.RDI), size);
+        long second = cpu.value;
         if (status == Status.OK) {
-          status = load(Segments.ES, index(insn, Cpu.RDI), size);
+          status = operands.load(insn.segment, index(insn, Cpu.RSI), size);
         }
         if (status == Status.OK) {
-          compare(first, cpu.value, size);
+          compare(cpu.value, second, size);
           advance(insn, Cpu.RSI, step);
           advance(insn, Cpu.RDI, step);
         }
         return status;
       }
       case 0xAA:
-        status = store(Segments.ES, index(insn, Cpu.RDI), size, cpu.regs[Cpu.RAX]);
+        status = operands.store(Segments.ES, index(insn, Cpu.RDI), size, cpu.regs[Cpu.RAX]);
         if (status == Status.OK) {
           advance(insn, Cpu.RDI, step);
         }
         return status;
       case 0xAC:
-        status = load(insn.segment, index(insn, Cpu.RSI), size);
+        status = operands.load(insn.segment, index(insn, Cpu.RSI), size);
         if (status == Status.OK) {
           operands.setRegister(Cpu.RAX, size, cpu.value);
           advance(insn, Cpu.RSI, step);
         }
         return status;
       default:
-        status = load(Segments.ES, index(insn, Cpu.RDI), size);
+        status = operands.load(Segments.ES, index(insn, Cpu.RDI), size);
         if (status == Status.OK) {
           compare(cpu.regs[Cpu.RAX], cpu.value, size);
           advance(insn, Cpu.RDI, step);
         }
         return status;
     }
-  }
-
-  private int load(int segment, long offset, int size) {
-    int status = operands.linearize(segment, offset, size, false);
-    if (status == Status.OK) {
-      status = aligned(cpu.linear, size);
-    }
-    return status < 0 ? status : linear.load(cpu.linear, size);
-  }
-
-  private int store(int segment, long offset, int size, long value) {
-    int status = operands.linearize(segment, offset, size, true);
-    if (status == Status.OK) {
-      status = aligned(cpu.linear, size);
-    }
-    return status < 0 ? status : linear.store(cpu.linear, size, value);
-  }
-
-  private int aligned(@Gva long gva, int size) {
-    boolean checked = cpu.cpl == 3 && (cpu.cr0 & ControlRegister.CR0_AM) != 0 && (cpu.systemFlags & Rflags.AC) != 0;
-    return checked && (gva & size - 1) != 0 ? cpu.fault(Vector.AC) : Status.OK;
   }
 
   private void compare(long a, long b, int size) {

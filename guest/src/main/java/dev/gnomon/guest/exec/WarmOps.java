@@ -406,13 +406,10 @@ final class WarmOps {
     }
   }
 
-  /** ZF tells a zero source, which leaves the destination as it was (as every Intel processor does, though the manual says undefined). */
+  /** ZF tells a zero source, which leaves the destination as it was, upper half too (newer processors; some older ones clear that with 32 bits). */
   private void bitScan(boolean reverse, int d, long source, int x) {
     if (source == 0) {
       cpu.setStatusFlags((int) cpu.rflags() & Rflags.STATUS | Rflags.ZF);
-      if (x == 32) {
-        r[d] &= 0xFFFF_FFFFL;
-      }
       return;
     }
     r[d] = reverse ? 63 - Long.numberOfLeadingZeros(source) : Long.numberOfTrailingZeros(source);

@@ -217,11 +217,11 @@ class EventDeliveryTest {
     SystemMachine m = SystemMachine.longMode(3);
     m.load(Segments.CS, SystemMachine.CODE3_COMPAT);
     m.cpu.regs[Cpu.RSP] = STACK;
-    m.memory.write64(TSS + 4, 0x20_0000 - 8);
+    m.memory.write64(TSS + 4, 0x7_0000 - 8);
     m.interruptGate(EXTERNAL, CODE0, HANDLER, INTERRUPT, 0, 0);
     assertThat(external(m)).isEqualTo("OK");
     assertThat(m.cpu.code64()).isTrue();
-    assertThat(m.cpu.regs[Cpu.RSP]).isEqualTo(0x20_0000 - 16 - 40);
+    assertThat(m.cpu.regs[Cpu.RSP]).isEqualTo(0x7_0000 - 16 - 40);
     assertThat(m.stack(1, 8)).isEqualTo(SystemMachine.CODE3_COMPAT);
   }
 

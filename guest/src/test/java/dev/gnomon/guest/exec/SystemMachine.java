@@ -58,7 +58,7 @@ final class SystemMachine {
   static final int FLAG_DB = 4;
   static final int FLAG_L = 2;
 
-  final HostMemory memory = new HostMemory(0, 4 << 20, 0);
+  final HostMemory memory = new HostMemory(0, 512 << 10, 0);
   final Mmu mmu = new Mmu(memory);
   final Pages pages = new Pages();
   final Cpu cpu;

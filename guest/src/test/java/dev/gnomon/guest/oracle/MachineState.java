@@ -8,6 +8,8 @@ final class MachineState {
   static final String[] NAMES = {
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"};
 
+  private static final int LINE = 32;
+
   final long[] regs = new long[16];
   long rflags;
   long rip;
@@ -63,20 +65,39 @@ final class MachineState {
     }
   }
 
+  /** All registers. */
   String dump() {
     StringBuilder text = new StringBuilder();
     for (int register = 0; register < regs.length; register++) {
       text.append(String.format("%-3s %016x%s", NAMES[register], regs[register], register % 4 == 3 ? "\n" : "  "));
     }
-    text.append(String.format("rip %016x  rflags %06x  vector %d  error %x  cr2 %x%n", rip, rflags, vector, error, faultAddress));
+    return text.append(String.format("rip %016x  rflags %06x%n", rip, rflags)).toString();
+  }
+
+  /** How it ended, and the registers that another state has otherwise. */
+  String differences(MachineState other) {
+    StringBuilder text = new StringBuilder();
+    for (int register = 0; register < regs.length; register++) {
+      if (regs[register] != other.regs[register]) {
+        text.append(String.format("%s %016x  ", NAMES[register], regs[register]));
+      }
+    }
+    return text.append(String.format("rip %x  rflags %06x  vector %d  error %x  cr2 %x%n", rip, rflags, vector, error, faultAddress)).toString();
+  }
+
+  /** The lines of the data areas that another state has otherwise. */
+  String memory(MachineState other) {
+    StringBuilder text = new StringBuilder();
     int index = 0;
     for (int area = 0; area < OracleLayout.areas(); area++) {
-      for (int i = 0; i < OracleLayout.areaSize(area); i += 32) {
-        text.append(String.format("%08x", OracleLayout.areaAddress(area) + i));
-        for (int j = 0; j < 32; j++) {
-          text.append(j % 8 == 0 ? " " : "").append(String.format("%02x", areas[index + i + j]));
+      for (int i = 0; i < OracleLayout.areaSize(area); i += LINE) {
+        if (!Arrays.equals(areas, index + i, index + i + LINE, other.areas, index + i, index + i + LINE)) {
+          text.append(String.format("%08x", OracleLayout.areaAddress(area) + i));
+          for (int j = 0; j < LINE; j++) {
+            text.append(j % 8 == 0 ? " " : "").append(String.format("%02x", areas[index + i + j]));
+          }
+          text.append('\n');
         }
-        text.append('\n');
       }
       index += OracleLayout.areaSize(area);
     }

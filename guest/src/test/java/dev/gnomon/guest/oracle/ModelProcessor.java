@@ -9,7 +9,7 @@ import java.util.Arrays;
 /** The modelled processor behind the same interface as the helper. */
 final class ModelProcessor {
   /** Instructions after which a case counts as endless. */
-  private static final int BUDGET = 5000;
+  private static final int BUDGET = 50_000;
   /** Vector of a case that did not end with an exception: this plus the exit reason. */
   static final int NO_EXCEPTION = 1000;
   private static final int DATA_PAGES = 3;

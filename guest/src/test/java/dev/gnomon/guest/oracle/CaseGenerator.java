@@ -1,0 +1,474 @@
+package dev.gnomon.guest.oracle;
+
+import dev.gnomon.guest.cpu.Rflags;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/**
+ * Makes cases of one instruction from the table of forms: any prefix, register, addressing form and size that the form has, in a state made for it, so that
+ * most memory operands hit the data areas, many of them misaligned or across a page boundary.
+ */
+final class CaseGenerator {
+  static final long[] SPECIAL = {
+    0, 1, 2, -1, -2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFF_FFFFL, 0x8000_0000L, 0xFFFF_FFFFL, 0x1_0000_0000L, Long.MAX_VALUE, Long.MIN_VALUE,
+    0xFFFF_FFFF_8000_0000L};
+  private static final int RAX = 0;
+  private static final int RCX = 1;
+  private static final int RDX = 2;
+  private static final int RBX = 3;
+  private static final int RSP = 4;
+  private static final int RBP = 5;
+  private static final int RSI = 6;
+  private static final int RDI = 7;
+  private static final int NONE = -1;
+  private static final int FS_PREFIX = 0x64;
+  private static final int GS_PREFIX = 0x65;
+  private static final int[] SEGMENT_PREFIXES = {0x26, 0x2E, 0x36, 0x3E, FS_PREFIX, GS_PREFIX};
+  private static final long LOW_32 = 0xFFFF_FFFFL;
+  /** Addresses where canonical form and wrap-around decide. */
+  private static final long[] EDGES = {0x7FFF_FFFF_FFFEL, 0x8000_0000_0000L, 0xFFFF_7FFF_FFFF_FFFFL, -4, -1, 0, 0xFFFF_FFFEL};
+
+  private final List<InstructionForm> forms;
+  private final boolean intel;
+  private SplittableRandom random;
+  private OracleCase test;
+  private MachineState state;
+  private final byte[] bytes = new byte[64];
+  private int length;
+  // Of the instruction being made.
+  private boolean mode64;
+  private int size;
+  private int segment;
+  private boolean shortAddress;
+  private boolean rexAllowed;
+  private int rexPosition;
+  private int rex;
+  private boolean locked;
+  private long immediate;
+  /** Register of the ModRM operand, or −1 if it is in memory at {@link #target}. */
+  private int rmRegister;
+  private int regField;
+  private long target;
+  private int accessSize;
+
+  CaseGenerator(List<InstructionForm> forms, boolean intel) {
+    this.forms = forms;
+    this.intel = intel;
+  }
+
+  /** The case that belongs to a seed. */
+  OracleCase generate(long seed) {
+    random = new SplittableRandom(seed);
+    while (true) {
+      OracleCase made = attempt();
+      if (made != null) {
+        return made;
+      }
+    }
+  }
+
+  private OracleCase attempt() {
+    begin();
+    InstructionForm form = forms.get(random.nextInt(forms.size()));
+    if (form.is(mode64 ? "legacy" : "long") || !emit(form)) {
+      return null;
+    }
+    test.name = form.name();
+    return finish();
+  }
+
+  private void begin() {
+    test = new OracleCase();
+    state = test.before;
+    length = 0;
+    mode64 = random.nextInt(4) != 0;
+    test.cs = mode64 ? OracleLayout.USER_CODE_64 : OracleLayout.USER_CODE_32;
+    for (int register = 0; register < 16; register++) {
+      state.regs[register] = mode64 ? value() : register < 8 ? value() & LOW_32 : 0;
+    }
+    for (int i = 0; i < state.areas.length; i += 8) {
+      long v = value();
+      for (int j = 0; j < 8; j++) {
+        state.areas[i + j] = (byte) (v >>> 8 * j);
+      }
+    }
+    state.regs[RSP] = stackPointer();
+    state.rflags = random.nextInt() & Rflags.STATUS | Rflags.FIXED | Rflags.IF | (random.nextInt(4) == 0 ? Rflags.DF : 0)
+        | (random.nextInt(20) == 0 ? Rflags.AC : 0) | (random.nextInt(8) == 0 ? Rflags.ID : 0);
+    state.rip = switch (random.nextInt(16)) {
+      case 0, 1 -> OracleLayout.CODE + OracleLayout.PAGE - 1 - random.nextInt(14);
+      case 2 -> OracleLayout.CODE_END - 1 - random.nextInt(14);
+      default -> OracleLayout.CODE + 0x800 + random.nextInt(64);
+    };
+  }
+
+  private OracleCase finish() {
+    test.codeLength = (int) Math.min(length, OracleLayout.CODE_END - state.rip);
+    System.arraycopy(bytes, 0, state.code, 0, test.codeLength);
+    return test;
+  }
+
+  long value() {
+    return switch (random.nextInt(4)) {
+      case 0 -> SPECIAL[random.nextInt(SPECIAL.length)];
+      case 1 -> random.nextInt(-128, 128);
+      default -> random.nextLong();
+    };
+  }
+
+  private long stackPointer() {
+    return OracleLayout.DATA_MIDDLE - 64 + random.nextInt(8) * 16L + (random.nextInt(6) == 0 ? random.nextInt(16) : 0);
+  }
+
+  /** An address for an access of some bytes. */
+  private long pickTarget(int bytesAccessed) {
+    int kind = random.nextInt(32);
+    if (kind == 0) {
+      long edge = EDGES[random.nextInt(EDGES.length)];
+      // Whether an access across the end of a 4-GiB segment faults is the processor's choice (SDM vol. 3A, "Limit Checking").
+      return mode64 || (edge & LOW_32) + bytesAccessed <= 1L << 32 ? edge : 0;
+    }
+    if (kind < 3) {
+      return OracleLayout.DATA - 1 - random.nextInt(2 * bytesAccessed);
+    }
+    if (kind < 5) {
+      return OracleLayout.DATA_END + random.nextInt(bytesAccessed) - random.nextInt(bytesAccessed);
+    }
+    if (kind < 10) {
+      return OracleLayout.DATA_MIDDLE - random.nextInt(bytesAccessed);
+    }
+    int area = random.nextInt(OracleLayout.areas());
+    long address = OracleLayout.areaAddress(area) + random.nextInt(OracleLayout.areaSize(area) - bytesAccessed);
+    return random.nextBoolean() ? address & -bytesAccessed : address;
+  }
+
+  private void put(long value, int count) {
+    for (int i = 0; i < count; i++) {
+      bytes[length++] = (byte) (value >>> 8 * i);
+    }
+  }
+
+  private boolean emit(InstructionForm form) {
+    boolean branch = form.is("branch");
+    boolean prefix66 = random.nextInt(4) == 0 && (!branch || mode64 && intel && random.nextInt(8) == 0) && !form.is("plain");
+    rexAllowed = mode64 && random.nextInt(8) < 5;
+    boolean wide = rexAllowed && random.nextBoolean();
+    shortAddress = random.nextInt(10) == 0;
+    segment = random.nextInt(10) == 0 ? SEGMENT_PREFIXES[random.nextInt(SEGMENT_PREFIXES.length)] : NONE;
+    boolean memory = form.hasModrm() && (form.is("m") || !form.is("reg") && random.nextBoolean());
+    locked = random.nextInt(form.is("lock") && memory ? 6 : 80) == 0;
+    size = form.is("b") ? 1 : wide ? 8 : prefix66 ? 2 : 4;
+    if (mode64 && form.is("stack") && size != 2 || mode64 && branch) {
+      size = 8;
+    }
+    int repeat = repeatPrefix(form);
+    if (form.is("bswap") && size == 2) {
+      return false;
+    }
+    boolean shuffled = random.nextBoolean();
+    if (shuffled && repeat != 0) {
+      put(repeat, 1);
+    }
+    if (prefix66) {
+      put(0x66, 1);
+    }
+    if (segment != NONE) {
+      put(segment, 1);
+    }
+    if (shortAddress) {
+      put(0x67, 1);
+    }
+    if (locked) {
+      put(0xF0, 1);
+    }
+    if (!shuffled && repeat != 0) {
+      put(repeat, 1);
+    }
+    rexPosition = length;
+    rex = 0x40 | (wide ? 8 : 0);
+    if (rexAllowed) {
+      put(rex, 1);
+    }
+    int opcode = form.opcode();
+    if (opcode > 0xFF) {
+      put(0x0F, 1);
+      opcode &= 0xFF;
+    }
+    immediate = 0;
+    int immediateSize = immediateSize(form);
+    prepare(form);
+    if (form.is("+r")) {
+      regField = register();
+      rexBit(regField >> 3, 1);
+      put(opcode | regField & 7, 1);
+      rmRegister = regField;
+    } else {
+      put(opcode, 1);
+    }
+    accessSize = form.is("src8") ? 1 : form.is("src16") ? 2 : form.is("src32") ? Math.min(4, size) : form.is("pair") ? wide ? 16 : 8
+        : form.is("bound") ? 2 * size : size;
+    if (form.hasModrm()) {
+      modrm(form, memory, immediateSize);
+    }
+    operandsInPlace(form, memory, immediateSize);
+    if (immediateSize > 0) {
+      put(immediate, immediateSize);
+    }
+    if (rexAllowed) {
+      bytes[rexPosition] = (byte) rex;
+    }
+    if (form.is("double") && size == 2 && (count(form) & 31) > 16) {
+      return false;
+    }
+    test.undefinedFlags = form.flags().mask(count(form), 8 * size);
+    test.memoryUndefinedOnFault = form.is("enter") || form.name().equals("call");
+    test.countersCutOnFault = form.is("string") && shortAddress;
+    test.undefinedFlagsOnFault = form.flags() == UndefinedFlags.DIVIDE || form.is("string") ? Rflags.STATUS : 0;
+    return true;
+  }
+
+  private int count(InstructionForm form) {
+    return form.is("by-cl") ? (int) state.regs[RCX] & 0xFF : form.is("by-1") ? 1 : (int) immediate & 0xFF;
+  }
+
+  private int repeatPrefix(InstructionForm form) {
+    if (form.is("string")) {
+      int which = random.nextInt(4);
+      return which == 0 ? 0 : which == 1 ? 0xF2 : 0xF3;
+    }
+    boolean selects = form.is("plain") || form.is("scan") || form.is("pair") || form.opcode() == 0xF0D || form.opcode() == 0xF18 || form.opcode() == 0xFB9;
+    return !selects && random.nextInt(30) == 0 ? random.nextBoolean() ? 0xF2 : 0xF3 : 0;
+  }
+
+  private int immediateSize(InstructionForm form) {
+    if (form.is("ib") || form.is("vector")) {
+      immediate = random.nextInt(3) == 0 ? random.nextInt(4) : (byte) random.nextInt();
+      if (form.is("vector") && (immediate & 0xFF) >= 3 && (immediate & 0xFF) <= 4 || form.is("vector") && (immediate & 0xFF) == 0x80) {
+        immediate = 5;
+      }
+      return 1;
+    }
+    immediate = value();
+    return form.is("iz") ? Math.min(4, size) : form.is("iv") ? size : form.is("iw") ? 2 : 0;
+  }
+
+  private int register() {
+    return random.nextInt(rexAllowed ? 16 : 8);
+  }
+
+  private void rexBit(int bit, int place) {
+    rex |= bit != 0 ? place : 0;
+  }
+
+  /** Sets up registers that the instruction uses without naming them. */
+  private void prepare(InstructionForm form) {
+    long[] r = state.regs;
+    if (form.is("divide")) {
+      if (size == 1) {
+        r[RAX] = random.nextInt(3) == 0 ? r[RAX] : r[RAX] & ~0xFFFFL | random.nextInt(0x300) - 0x80 & 0xFFFF;
+      } else if (random.nextInt(4) != 0) {
+        r[RDX] = form.name().equals("div") ? random.nextInt(3) : r[RAX] << 64 - 8 * size >> 63;
+      }
+    } else if (form.is("by-cl") && random.nextBoolean()) {
+      r[RCX] = r[RCX] & ~0xFFL | random.nextInt(80);
+    } else if (form.is("loop") && random.nextBoolean()) {
+      r[RCX] = random.nextInt(3) | (shortAddress ? random.nextLong() << 32 : 0);
+    } else if (form.is("string")) {
+      string();
+    } else if (form.is("leave") || form.is("enter")) {
+      r[RBP] = pickTarget(8);
+    }
+    if (!mode64) {
+      for (int register = 0; register < 8; register++) {
+        r[register] &= LOW_32;
+      }
+    }
+  }
+
+  private void string() {
+    long[] r = state.regs;
+    boolean same = random.nextBoolean();
+    if (same) {
+      byte fill = (byte) random.nextInt();
+      for (int i = 0; i < state.areas.length; i++) {
+        state.areas[i] = random.nextInt(64) == 0 ? (byte) random.nextInt() : fill;
+      }
+      r[RAX] = (fill & 0xFF) * 0x0101_0101_0101_0101L;
+    }
+    long from = pickTarget(size);
+    long to = random.nextInt(3) == 0 ? from + random.nextInt(-9, 10) : pickTarget(size);
+    long base = mode64 && segment == FS_PREFIX ? OracleLayout.FS_BASE : mode64 && segment == GS_PREFIX ? OracleLayout.GS_BASE : 0;
+    r[RSI] = from - base;
+    r[RDI] = to;
+    r[RCX] = random.nextInt(16) == 0 ? value() : random.nextInt(24);
+    if (shortAddress && mode64) {
+      for (int register : new int[] {RCX, RSI, RDI}) {
+        r[register] = r[register] & LOW_32 | random.nextLong() << 32;
+      }
+    }
+  }
+
+  private void modrm(InstructionForm form, boolean memory, int immediateSize) {
+    regField = form.digit() >= 0 ? form.digit() : form.is("selector") ? random.nextInt(8) : register();
+    rexBit(regField >> 3, 4);
+    if (!memory) {
+      rmRegister = register();
+      rexBit(rmRegister >> 3, 1);
+      put(0xC0 | (regField & 7) << 3 | rmRegister & 7, 1);
+      return;
+    }
+    rmRegister = NONE;
+    target = pickTarget(Math.max(1, accessSize));
+    long base = mode64 && segment == FS_PREFIX ? OracleLayout.FS_BASE : mode64 && segment == GS_PREFIX ? OracleLayout.GS_BASE : 0;
+    long effective = target - base;
+    if (form.is("bitstring")) {
+      long offset = random.nextInt(6) == 0 ? state.regs[regField] : random.nextInt(-600, 600);
+      long masked = size == 8 ? offset : size == 4 ? (int) offset : (short) offset;
+      state.regs[regField] = mode64 ? offset : offset & LOW_32;
+      effective -= Math.floorDiv(masked, 8L * size) * size;
+    }
+    if (!mode64 && shortAddress) {
+      address16();
+    } else {
+      address(effective, immediateSize);
+    }
+  }
+
+  private void address16() {
+    int mod = random.nextInt(3);
+    int rm = random.nextInt(8);
+    put(mod << 6 | (regField & 7) << 3 | rm, 1);
+    put(random.nextInt(), mod == 1 ? 1 : mod == 2 || rm == 6 ? 2 : 0);
+  }
+
+  /** Encodes a memory operand in one of its forms and sets its registers so that it has an effective address. */
+  private void address(long effective, int immediateSize) {
+    long[] r = state.regs;
+    long mask = mode64 && !shortAddress ? -1L : LOW_32;
+    long garbage = mode64 && shortAddress ? random.nextLong() << 32 : 0;
+    int reg = (regField & 7) << 3;
+    int kind = random.nextInt(8);
+    if (kind == 0) {
+      put(reg | 5, 1);
+      long next = state.rip + length + 4 + immediateSize;
+      put(mode64 ? effective - next : effective, 4);
+    } else if (kind == 1) {
+      put(reg | 4, 1);
+      put(0x25 | random.nextInt(4) << 6, 1);
+      put(effective, 4);
+    } else if (kind == 2) {
+      int index = indexRegister();
+      int scale = random.nextInt(4);
+      put(reg | 4, 1);
+      put(scale << 6 | (index & 7) << 3 | 5, 1);
+      int displacement = (int) (effective & (1 << scale) - 1) + (random.nextInt(-1000, 1000) << scale);
+      r[index] = effective - displacement >> scale & mask | garbage;
+      put(displacement, 4);
+    } else {
+      int base = register();
+      int index = kind < 6 ? NONE : indexRegister();
+      int scale = random.nextInt(4);
+      int displacement = switch (random.nextInt(3)) {
+        case 0 -> 0;
+        case 1 -> random.nextInt(-128, 128);
+        default -> random.nextInt();
+      };
+      if (index == base) {
+        long factor = 1 + (1 << scale);
+        displacement = (int) Math.floorMod(effective, factor);
+        r[base] = Math.floorDiv(effective, factor) & mask | garbage;
+      } else {
+        r[base] = effective - displacement - (index == NONE ? 0 : r[index] << scale) & mask | garbage;
+      }
+      rexBit(base >> 3, 1);
+      int mod = displacement == 0 && (base & 7) != 5 && random.nextBoolean() ? 0 : displacement == (byte) displacement ? 1 + random.nextInt(2) : 2;
+      if (index != NONE || (base & 7) == 4 || random.nextInt(8) == 0) {
+        put(mod << 6 | reg | 4, 1);
+        put(scale << 6 | (index == NONE ? 4 : index & 7) << 3 | base & 7, 1);
+      } else {
+        put(mod << 6 | reg | base & 7, 1);
+      }
+      put(displacement, mod == 0 ? 0 : mod == 1 ? 1 : 4);
+    }
+    if (!mode64) {
+      for (int register = 0; register < 8; register++) {
+        r[register] &= LOW_32;
+      }
+    }
+  }
+
+  private int indexRegister() {
+    int index = register();
+    while (index == RSP) {
+      index = register();
+    }
+    rexBit(index >> 3, 2);
+    return index;
+  }
+
+  /** Places values that only make sense once the addresses are known, and operands outside ModRM. */
+  private void operandsInPlace(InstructionForm form, boolean memory, int immediateSize) {
+    long[] r = state.regs;
+    if (form.is("accumulator") && random.nextBoolean()) {
+      if (memory) {
+        state.poke(target, size, r[RAX]);
+      } else if (size > 1 || rexAllowed || rmRegister < 4) {
+        r[RAX] = mode64 ? r[rmRegister] : r[rmRegister] & LOW_32;
+      }
+    } else if (form.is("pair") && random.nextBoolean()) {
+      state.poke(target, accessSize / 2, r[RAX]);
+      state.poke(target + accessSize / 2, accessSize / 2, r[RDX]);
+    } else if (form.is("moffs")) {
+      long address = pickTarget(size);
+      int addressSize = mode64 ? shortAddress ? 4 : 8 : shortAddress ? 2 : 4;
+      long base = mode64 && segment == FS_PREFIX ? OracleLayout.FS_BASE : mode64 && segment == GS_PREFIX ? OracleLayout.GS_BASE : 0;
+      put(address - base, addressSize);
+    } else if (form.is("xlat")) {
+      long base = mode64 && segment == FS_PREFIX ? OracleLayout.FS_BASE : mode64 && segment == GS_PREFIX ? OracleLayout.GS_BASE : 0;
+      r[RBX] = pickTarget(1) - base - (r[RAX] & 0xFF);
+      r[RBX] = mode64 ? r[RBX] : r[RBX] & LOW_32;
+    } else if (form.is("popf")) {
+      state.poke(r[RSP], 8, random.nextLong() & ~(long) Rflags.TF);
+    } else if (form.is("enter")) {
+      put(random.nextInt(4) == 0 ? random.nextInt() : random.nextInt(80), 2);
+      put(random.nextInt(4) == 0 ? random.nextInt() : random.nextInt(4), 1);
+    } else if (form.is("indirect")) {
+      if (memory) {
+        state.poke(target, 8, branchTarget());
+      } else if (rmRegister != RSP) {
+        r[rmRegister] = mode64 ? branchTarget() : branchTarget() & LOW_32;
+      }
+    } else if (form.is("ret")) {
+      state.poke(r[RSP], 8, branchTarget());
+    } else if (form.is("branch")) {
+      relative(immediateSize);
+    }
+  }
+
+  /** Where an indirect jump may go: behind or before the code, to data, nowhere, or to an address that is not canonical. */
+  private long branchTarget() {
+    return switch (random.nextInt(10)) {
+      case 0 -> OracleLayout.DATA + random.nextInt(64);
+      case 1 -> 0x4000_0000L + random.nextInt(0x5000_0000);
+      case 2 -> intel ? random.nextLong() | 1L << 60 : OracleLayout.CODE;
+      case 3 -> -1L - random.nextInt(0x7000_0000);
+      default -> OracleLayout.CODE + 0x1200 + random.nextInt(0x400);
+    };
+  }
+
+  private void relative(int immediateSize) {
+    long next = state.rip + length + immediateSize;
+    if (immediateSize == 1) {
+      long start = state.rip - 1;
+      do {
+        immediate = (byte) random.nextInt();
+      } while (next + immediate >= start && next + immediate < next);
+    } else {
+      long to = branchTarget();
+      immediate = to - next;
+      if ((int) immediate != immediate && mode64) {
+        immediate = OracleLayout.CODE + 0x1200 - next;
+      }
+    }
+  }
+}

@@ -1,0 +1,163 @@
+package dev.gnomon.guest.oracle;
+
+import dev.gnomon.guest.cpu.Rflags;
+import dev.gnomon.guest.cpu.Vector;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.function.LongFunction;
+
+/** Runs cases on both processors and compares what they leave behind. */
+final class Oracle implements AutoCloseable {
+  private static final int[] BLOCK_LIMITS = {1, 8, 64};
+  private static final long GOLDEN = 0x9E37_79B9_7F4A_7C15L;
+  /** A helper's processor time is limited. */
+  private static final int CASES_PER_HELPER = 2_000_000;
+  /** End of what Linux gives to user programs. */
+  private static final long USER_END = 0x7FFF_FFFF_F000L;
+  private static final long COMPARED_FLAGS = Rflags.STATUS | Rflags.DF | Rflags.IF | Rflags.IOPL | Rflags.NT | Rflags.AC | Rflags.ID;
+
+  private final ModelProcessor[] models = new ModelProcessor[BLOCK_LIMITS.length];
+  private final byte[] records = new byte[OracleLayout.BATCH * OracleLayout.RECORD];
+  private final ByteBuffer view = ByteBuffer.wrap(records).order(ByteOrder.LITTLE_ENDIAN);
+  private final byte[] hostPages = new byte[2 * OracleLayout.PAGE];
+  private final byte[] modelPages = new byte[2 * OracleLayout.PAGE];
+  private final MachineState host = new MachineState();
+  private final MachineState[] model = new MachineState[OracleLayout.BATCH];
+  private HostProcessor helper = new HostProcessor();
+  private long sent;
+
+  Oracle() {
+    for (int i = 0; i < models.length; i++) {
+      models[i] = new ModelProcessor(BLOCK_LIMITS[i]);
+    }
+    for (int i = 0; i < model.length; i++) {
+      model[i] = new MachineState();
+    }
+  }
+
+  /**
+   * Compares {@code count} cases.
+   *
+   * @param generator the case that belongs to a seed
+   * @return description of the first difference, or null
+   */
+  String compare(long seed, long first, long count, LongFunction<OracleCase> generator) {
+    OracleCase[] cases = new OracleCase[OracleLayout.BATCH];
+    for (long done = 0; done < count; ) {
+      int batch = (int) Math.min(OracleLayout.BATCH, count - done);
+      for (int i = 0; i < batch; i++) {
+        cases[i] = generator.apply(seed + (first + done + i) * GOLDEN);
+      }
+      ModelProcessor processor = models[(int) ((first + done) / OracleLayout.BATCH % models.length)];
+      String difference = compare(cases, batch, processor);
+      if (difference != null) {
+        int index = Integer.parseInt(difference.substring(0, difference.indexOf(' ')));
+        return "seed " + seed + " case " + (first + done + index) + ": " + difference.substring(difference.indexOf(' ') + 1);
+      }
+      done += batch;
+    }
+    return null;
+  }
+
+  private String compare(OracleCase[] cases, int count, ModelProcessor processor) {
+    send(cases, 0, count);
+    for (int i = 0; i < count; i++) {
+      processor.run(cases[i], model[i]);
+    }
+    processor.takePages(modelPages);
+    if (!helper.receive(records, count, hostPages)) {
+      return culprit(cases, count);
+    }
+    for (int i = 0; i < count; i++) {
+      host.read(view, i * OracleLayout.RECORD);
+      String difference = difference(cases[i], host, model[i]);
+      if (difference != null) {
+        return i + " " + report(cases[i], difference, host, model[i]);
+      }
+    }
+    int page = Arrays.mismatch(hostPages, modelPages);
+    return page < 0 ? null : "0 a case of the " + count + " from here wrote outside the data areas differently, at "
+        + Long.toHexString(OracleLayout.DATA + page);
+  }
+
+  private void send(OracleCase[] cases, int from, int count) {
+    if (sent + count > CASES_PER_HELPER) {
+      restart();
+    }
+    sent += count;
+    for (int i = 0; i < count; i++) {
+      OracleCase test = cases[from + i];
+      test.before.write(view, i * OracleLayout.RECORD, test.codeLength, test.cs);
+    }
+    helper.send(records, count);
+  }
+
+  private void restart() {
+    helper.close();
+    helper = new HostProcessor();
+    sent = 0;
+  }
+
+  /** Finds the case that the helper died of, by running each with a new helper. */
+  private String culprit(OracleCase[] cases, int count) {
+    for (int i = 0; i < count; i++) {
+      restart();
+      send(cases, i, 1);
+      if (!helper.receive(records, 1, hostPages)) {
+        restart();
+        return i + " " + cases[i].name + " ended the helper\n" + Disassembly.of(cases[i]);
+      }
+    }
+    return "0 the helper died of a batch, but of none of its cases alone";
+  }
+
+  private static String difference(OracleCase test, MachineState host, MachineState model) {
+    if (host.vector == Vector.BP || host.vector == Vector.OF) {
+      // A trap: the host's RIP is behind it, the model's at it.
+      host.rip--;
+    }
+    if (host.vector != model.vector) {
+      return "vector";
+    }
+    if (host.vector == Vector.PF) {
+      if (host.faultAddress != model.faultAddress) {
+        return "fault address";
+      }
+      // Linux hides whether its own pages are present.
+      long known = host.faultAddress < 0 || host.faultAddress >= USER_END ? ~1L : -1L;
+      if ((host.error & known) != (model.error & known)) {
+        return "error code";
+      }
+    } else if (Vector.hasErrorCode(host.vector) && host.error != model.error) {
+      return "error code";
+    }
+    if (host.rip != model.rip) {
+      return "rip";
+    }
+    boolean faulted = host.rip == test.before.rip;
+    for (int register = 0; register < host.regs.length; register++) {
+      long different = host.regs[register] ^ model.regs[register];
+      if (different != 0 && !(faulted && test.countersCutOnFault && different << 32 == 0 && host.regs[register] >>> 32 == 0)) {
+        return MachineState.NAMES[register];
+      }
+    }
+    int undefined = faulted ? test.undefinedFlagsOnFault : test.undefinedFlags;
+    long flags = (host.rflags ^ model.rflags) & COMPARED_FLAGS & ~undefined;
+    if (flags != 0) {
+      return "flags " + Long.toHexString(flags);
+    }
+    return faulted && test.memoryUndefinedOnFault || host.sameMemory(model, test.codeLength) ? null : "memory";
+  }
+
+  private static String report(OracleCase test, String difference, MachineState host, MachineState model) {
+    return test.name + ": " + difference + " differs\n" + Disassembly.of(test) + "before\n" + test.before.dump() + test.before.memory(host)
+        + "host, where the model differs\n" + host.differences(model) + host.memory(model)
+        + "model\n" + model.differences(host) + model.memory(host);
+  }
+
+  @Override
+  public void close() {
+    helper.close();
+  }
+}
