@@ -18,12 +18,18 @@ import java.util.TreeMap;
 final class RandomGuest {
   private static final int FIRST_TABLE = 0x10;
   private static final int TABLES = 20;
+  private static final int ROOTS = 3;
+  /** Tables of the window, from the top. */
+  private static final int WINDOW_TABLES = FIRST_TABLE - 4;
+  private static final int FIRST_DATA = 0x300;
+  private static final int DATA = 6;
   private static final long[] LARGE_PAGES = {0, 2L << 20, 4L << 20, 6L << 20, TestSlots.RAM_BYTES, 16L << 20, 1L << 30, 0};
   private static final int[] INDICES = {0, 1, 2, 3, 5, 7, 8, 255, 256, 257, 509, 511};
   private static final int[] MODIFIERS = {0, Access.USER, Access.SMAP_OVERRIDE, Access.IMPLICIT, Access.USER, 0};
 
   final ShadowMachine machine;
   private final Random random;
+  private final boolean orderly;
   private final List<Long> path = new ArrayList<>();
   /** Address of the last store to a table, likely to be used again while the TLB knows it. */
   private long lastStore;
@@ -32,7 +38,12 @@ final class RandomGuest {
   private final Map<Integer, Long> contexts = new TreeMap<>();
   private final long[] gvas = new long[24];
 
-  RandomGuest(ShadowOptions options, boolean largeBacking, long seed) {
+  /**
+   * @param orderly the tables form trees as an operating system's do and the guest edits them through a window that maps them all; otherwise any entry may
+   *     name any frame
+   */
+  RandomGuest(ShadowOptions options, boolean largeBacking, boolean orderly, long seed) {
+    this.orderly = orderly;
     random = new Random(seed);
     machine = new ShadowMachine(options, largeBacking, seed);
     chooseMode();
@@ -160,6 +171,10 @@ final class RandomGuest {
 
   /** The guest stores new entries through any address that happens to map a table and to be writable. */
   private void editByStore() {
+    if (orderly && !oneIn(5)) {
+      editThroughWindow();
+      return;
+    }
     int access = Access.WRITE | (oneIn(3) ? MODIFIERS[random.nextInt(MODIFIERS.length)] : 0);
     int size = machine.entrySize();
     for (int tries = 0; tries < 8; tries++) {
@@ -177,7 +192,7 @@ final class RandomGuest {
       for (int edits = 1 + random.nextInt(3); edits > 0; edits--) {
         int part = size == 8 && oneIn(8) ? 4 : size;
         noteUsers(expected);
-        check(gva, access, expected, machine.store(gva, access, part, entry(machine.read(expected, size))));
+        check(gva, access, expected, machine.store(gva, access, part, entry(expected)));
         path(gva);
         if (path.stream().anyMatch(entry -> entry >>> 3 == expected >>> 3)) {
           break;
@@ -185,6 +200,62 @@ final class RandomGuest {
       }
       invalidate();
       return;
+    }
+  }
+
+  private void editThroughWindow() {
+    int size = machine.entrySize();
+    for (int edits = 1 + random.nextInt(5); edits > 0; edits--) {
+      long gpa = table() + (long) INDICES[random.nextInt(INDICES.length)] * size;
+      if (!isEditable(gpa)) {
+        continue;
+      }
+      long gva = window() + gpa - ((long) FIRST_TABLE << 12);
+      long expected = machine.nativeAccess(gva, Access.WRITE);
+      noteUsers(gpa);
+      check(gva, Access.WRITE, expected, machine.store(gva, Access.WRITE, size, entry(gpa)));
+    }
+    invalidate();
+  }
+
+  private long window() {
+    return machine.state.longMode() ? 4L << 39 : machine.state.pae() ? 3L << 30 : 2L << 30;
+  }
+
+  private int levelOf(long gpa) {
+    int table = (int) (gpa >>> 12) - FIRST_TABLE;
+    if (machine.state.longMode()) {
+      return table < ROOTS ? 4 : table < 6 ? 3 : table < 10 ? 2 : 1;
+    }
+    return machine.state.pae() ? table < ROOTS ? 3 : table < 8 ? 2 : 1 : table < ROOTS ? 2 : 1;
+  }
+
+  /** Not the way to the window. */
+  private boolean isEditable(long gpa) {
+    boolean root = gpa >>> 12 < FIRST_TABLE + ROOTS;
+    int index = (int) (gpa & 0xFFF) / machine.entrySize();
+    return !root || (machine.state.pae() ? index < 3 : index != windowIndex());
+  }
+
+  private int windowIndex() {
+    return machine.state.longMode() ? 4 : machine.state.pae() ? 3 : 0x200;
+  }
+
+  private void makeWindow() {
+    int size = machine.entrySize();
+    long flags = PageTableEntry.P | PageTableEntry.RW | PageTableEntry.A | PageTableEntry.D;
+    int levels = machine.state.longMode() ? 4 : machine.state.pae() ? 3 : 2;
+    for (int root = 0; root < ROOTS; root++) {
+      long entry = (long) WINDOW_TABLES << 12 | (machine.state.pae() ? PageTableEntry.P : flags);
+      machine.poke(((long) (FIRST_TABLE + root) << 12) + (long) windowIndex() * size, size, entry);
+    }
+    for (int i = 0; i < levels - 1; i++) {
+      long table = (long) (WINDOW_TABLES + i) << 12;
+      for (int index = 0; index < TABLES; index++) {
+        boolean leaf = i == levels - 2;
+        long target = leaf ? FIRST_TABLE + index : WINDOW_TABLES + i + 1;
+        machine.poke(table + (long) index * size, size, leaf || index == 0 ? target << 12 | flags : 0);
+      }
     }
   }
 
@@ -203,7 +274,7 @@ final class RandomGuest {
   private void editByDevice() {
     long gpa = table() + (long) INDICES[random.nextInt(INDICES.length)] * machine.entrySize();
     noteUsers(gpa);
-    machine.foreignWrite(gpa, machine.entrySize(), entry(machine.read(gpa, machine.entrySize())));
+    machine.foreignWrite(gpa, machine.entrySize(), entry(gpa));
     invalidate();
   }
 
@@ -249,7 +320,7 @@ final class RandomGuest {
   }
 
   private long randomRoot() {
-    return machine.state.paging() ? table() : 0;
+    return !machine.state.paging() ? 0 : orderly ? (long) (FIRST_TABLE + random.nextInt(ROOTS)) << 12 : table();
   }
 
   private void chooseMode() {
@@ -257,7 +328,13 @@ final class RandomGuest {
       case 0, 1 -> machine.longMode();
       case 2, 3 -> machine.paeMode();
       case 4, 5 -> machine.legacyMode();
-      default -> machine.noPaging();
+      default -> {
+        if (orderly) {
+          machine.longMode();
+        } else {
+          machine.noPaging();
+        }
+      }
     }
     machine.state.cr3 = randomRoot();
   }
@@ -284,7 +361,7 @@ final class RandomGuest {
       long gva = 0;
       int bits = machine.state.legacy() ? 10 : 9;
       for (int level = 1; level <= 4; level++) {
-        int index = INDICES[random.nextInt(level == 1 ? INDICES.length : 4)];
+        int index = INDICES[random.nextInt(level == 1 ? orderly ? 5 : INDICES.length : orderly ? 2 : 4)];
         if (level == 2 && machine.state.legacy()) {
           index = index << 8 | random.nextInt(4);
         }
@@ -296,8 +373,15 @@ final class RandomGuest {
       if (!machine.state.paging() && random.nextBoolean()) {
         gva = table();
       }
+      if (machine.state.pae() && orderly && gva >>> 30 == 3) {
+        gva = random.nextInt(1 << 30);
+      }
+      if (orderly && oneIn(4)) {
+        gva = window() | random.nextInt(TABLES) << 12;
+      }
       gvas[i] = machine.state.longMode() ? gva & (1L << 47) - 1 : gva & 0xFFFF_FFFFL;
     }
+    lastStore = gvas[0];
   }
 
   private void fillTables() {
@@ -308,11 +392,15 @@ final class RandomGuest {
         long value = 0;
         for (int known : INDICES) {
           if ((index & 511) == known || machine.state.legacy() && (index & 255) < 4) {
-            value = entry(0);
+            value = entry(table + (long) index * size);
           }
         }
         machine.poke(table + (long) index * size, size, value);
       }
+    }
+    if (orderly) {
+      makeWindow();
+      return;
     }
     // PDPTEs: at the start of each table, valid under PAE's own rules.
     if (machine.state.pae()) {
@@ -328,7 +416,13 @@ final class RandomGuest {
     return random.nextInt(n) == 0;
   }
 
-  private long entry(long old) {
+  /** A new value for the entry at an address. */
+  private long entry(long gpa) {
+    long old = machine.read(gpa, machine.entrySize());
+    int level = orderly && isTable(gpa) ? levelOf(gpa) : 0;
+    if (level == 3 && machine.state.pae()) {
+      return oneIn(4) ? 0 : PageTableEntry.P | target(3);
+    }
     if (old != 0 && oneIn(2)) {
       long[] bits = {PageTableEntry.P, PageTableEntry.RW, PageTableEntry.US, PageTableEntry.A, PageTableEntry.D, PageTableEntry.D};
       return old ^ bits[random.nextInt(bits.length)];
@@ -343,15 +437,34 @@ final class RandomGuest {
       boolean nx = (machine.state.efer & ControlRegister.EFER_NXE) != 0;
       flags |= (oneIn(nx ? 8 : 80) ? PageTableEntry.NX : 0) | (oneIn(150) ? 1L << 51 : 0) | (oneIn(machine.state.longMode() ? 10 : 150) ? 1L << 52 : 0);
     }
-    if (oneIn(10)) {
+    if (level != 1 && oneIn(orderly ? 20 : 10)) {
       long large = LARGE_PAGES[random.nextInt(LARGE_PAGES.length)];
       return flags | PageTableEntry.PS | (wide || oneIn(8) ? large : large & PageTableEntry.ADDRESS_4M) | (oneIn(30) ? 1L << 13 : 0);
+    }
+    if (level != 0) {
+      return flags | target(level);
     }
     return flags | (oneIn(12) ? (long) random.nextInt((int) (TestSlots.RAM_BYTES >> 12)) << 12 : table());
   }
 
+  /** What an orderly entry of a level names: a table of the next, or some page; now and then any table. */
+  private long target(int level) {
+    if (level == 1 && !oneIn(4)) {
+      return switch (random.nextInt(16)) {
+        case 0 -> 16L << 20;
+        case 1 -> TestSlots.RAM_BYTES;
+        default -> (long) (FIRST_DATA + random.nextInt(DATA)) << 12;
+      };
+    }
+    long table = table();
+    while (level > 1 && !oneIn(20) && levelOf(table) != level - 1) {
+      table = table();
+    }
+    return table;
+  }
+
   private void compareTables() {
-    for (int i = 0; i < TABLES; i++) {
+    for (int i = WINDOW_TABLES - FIRST_TABLE; i < TABLES; i++) {
       long table = (long) (FIRST_TABLE + i) << 12;
       for (int offset = 0; offset < 4096; offset += 8) {
         long shadow = machine.read(table + offset, 8);

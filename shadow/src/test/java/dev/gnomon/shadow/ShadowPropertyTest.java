@@ -14,8 +14,8 @@ import net.jqwik.api.constraints.IntRange;
 class ShadowPropertyTest {
   @Property(tries = 400)
   void shouldTranslateAsTheProcessorDoesWithAllInvariantsHeld(
-      @ForAll("options") ShadowOptions options, @ForAll boolean largeBacking, @ForAll long seed, @ForAll @IntRange(min = 1, max = 150) int steps) {
-    new RandomGuest(options, largeBacking, seed).run(steps);
+      @ForAll("options") ShadowOptions options, @ForAll boolean largeBacking, @ForAll boolean orderly, @ForAll long seed, @ForAll @IntRange(min = 1, max = 150) int steps) {
+    new RandomGuest(options, largeBacking, orderly, seed).run(steps);
   }
 
   @Provide

@@ -92,7 +92,7 @@ public final class Vcpu {
         }
         continue;
       }
-      if (cpu.retired >= end) {
+      if (cpu.retired >= end && !deliverable()) {
         return RunResult.of(End.BUDGET);
       }
       if (stopRequested) {
@@ -117,6 +117,15 @@ public final class Vcpu {
         return tripleFault();
       }
     }
+  }
+
+  /** An event or interrupt belongs to this instruction boundary; a run that ends here delivers it first, as the processor itself would. */
+  private boolean deliverable() {
+    return cpu.eventPending || interruptible() && interrupts.pending();
+  }
+
+  private boolean interruptible() {
+    return (cpu.systemFlags & Rflags.IF) != 0 && !cpu.blockedBySti && !cpu.blockedByMovSs;
   }
 
   /** The retired-instruction count at which a virtual time is reached. */
@@ -189,8 +198,7 @@ public final class Vcpu {
   /** As KVM before each entry: the interrupt now if the guest can take it, otherwise an exit when it can. */
   private void injectInterrupt() {
     boolean pending = interrupts.pending();
-    boolean open = (cpu.systemFlags & Rflags.IF) != 0 && !cpu.blockedBySti && !cpu.blockedByMovSs && !cpu.eventPending;
-    if (pending && open) {
+    if (pending && interruptible() && !cpu.eventPending) {
       core.queue(interrupts.acknowledge(), Vector.TYPE_EXTERNAL, false, 0, 0);
       counters.irqInjections++;
       pending = interrupts.pending();

@@ -108,6 +108,8 @@ public final class Cpu {
   public boolean nmiPending;
   /** Debug traps recorded for the instruction that runs, as DR6 bits; delivered behind it, dropped by an event before that. */
   public int pendingDebug;
+  /** The instruction at RIP is a repeated one with some of its iterations done. */
+  public boolean repeating;
   /** The instruction just executed loaded RF (IRET), so that its completion must not clear it. */
   public boolean rfLoaded;
   /** The fault just returned came from an IRET, which unblocks NMIs even so. */

@@ -108,7 +108,10 @@ final class Lowering {
       case 0x8F:
         return popRm();
       case 0x90, 0x91, 0x92, 0x93, 0x94, 0x95, 0x96, 0x97:
-        if (insn.rm != 0) {
+        if (op == 0x90 && insn.rep == 0xF3) {
+          // PAUSE, even with REX.B.
+          warm(WarmOp.PAUSE, SINK, ZERO, ZERO, 0, insn.length);
+        } else if (insn.rm != 0) {
           emit(MicroOp.MOV64, T0, RAX, 0, 0, 0, 0);
           writeFull(RAX, insn.rm, insn.operandSize);
           writeFull(insn.rm, T0, insn.operandSize);

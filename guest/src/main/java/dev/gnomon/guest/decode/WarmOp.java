@@ -67,6 +67,8 @@ public final class WarmOp {
   public static final int LEA16 = 45;
   /** LOOPNE, LOOPE, LOOP, JCXZ condition (word 1 0 to 3) into d, counting CX of 2^x bytes. */
   public static final int LOOP = 46;
+  /** Spin-loop hint of word 1 bytes, which may leave the guest. */
+  public static final int PAUSE = 47;
   /** Near indirect target a checked: canonical in 64-bit mode, within CS otherwise. */
   public static final int CHECKRIP = 49;
 

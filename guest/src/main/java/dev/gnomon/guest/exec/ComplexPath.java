@@ -31,14 +31,17 @@ final class ComplexPath {
   int run(int number, long budget) {
     Instruction insn = cache.instruction(number);
     linear.alone = true;
+    long rip = cpu.rip;
     int status;
     if (StringOps.handles(insn.opcode)) {
       status = strings.execute(insn, budget + 1);
       cpu.retired += strings.iterations;
+      cpu.repeating = status == Status.OK && cpu.rip == rip;
     } else {
       status = insn.opcode == ExclusiveOps.GROUP_9 && insn.isMemory() && insn.group() == 1 ? exclusive.execute(insn) : complex.execute(insn);
       if (status == Status.OK) {
         cpu.retired++;
+        cpu.repeating = insn.rep != 0 && cpu.rip == rip;
       }
     }
     linear.touchedDevice();

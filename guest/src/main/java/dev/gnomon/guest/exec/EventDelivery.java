@@ -233,10 +233,10 @@ public final class EventDelivery {
     return cpu.code64() ? rip : rip & 0xFFFF_FFFFL;
   }
 
-  /** RFLAGS as pushed: RF is set for faults, so that the restarted instruction meets no instruction breakpoint. */
+  /** RFLAGS as pushed: RF is set for faults and in the middle of a repeated instruction, so that what restarts meets no instruction breakpoint. */
   private long pushedFlags() {
     boolean fault = cpu.eventType == Vector.TYPE_HARDWARE_EXCEPTION && cpu.eventVector != Vector.DB;
-    return fault ? cpu.rflags() | Rflags.RF : cpu.rflags();
+    return fault || cpu.repeating ? cpu.rflags() | Rflags.RF : cpu.rflags();
   }
 
   /** Real-address mode: a far pointer of four bytes. */
@@ -267,6 +267,7 @@ public final class EventDelivery {
       return status;
     }
     cpu.regs[Cpu.RSP] = stack.pointer();
+    cpu.repeating = false;
     cpu.setSystemFlags(cpu.systemFlags & ~(Rflags.IF | Rflags.TF | Rflags.RF | Rflags.AC));
     segments.commitParagraph(Segments.CS, selector);
     cpu.rip = offset;
@@ -452,6 +453,7 @@ public final class EventDelivery {
     if ((gate.type() & 1) == 0) {
       cleared |= Rflags.IF;
     }
+    cpu.repeating = false;
     cpu.setSystemFlags(cpu.systemFlags & ~cleared);
   }
 }

@@ -33,6 +33,10 @@ final class ExclusiveOps {
     if (wide && (gva & 15) != 0) {
       return cpu.fault(Vector.GP);
     }
+    status = Operands.aligned(cpu, gva, 2 * half);
+    if (status < 0) {
+      return status;
+    }
     // The destination is written in either case, so it must be writable in either case.
     status = linear.probe(gva, 2 * half, cpu.mmu.dataAccess | Access.WRITE);
     if (status == Status.OK) {

@@ -112,14 +112,15 @@ final class MultiSlotInstructions {
     if (status < 0) {
       return status;
     }
-    long lower = Operands.signExtend(cpu.value, size);
+    long index = Operands.signExtend(cpu.regs[insn.reg], size);
+    if (index < Operands.signExtend(cpu.value, size)) {
+      return cpu.fault(Vector.BR);
+    }
     status = operands.load(insn.segment, Operands.zeroExtend(address + size, insn.addressSize), size);
     if (status < 0) {
       return status;
     }
-    long upper = Operands.signExtend(cpu.value, size);
-    long index = Operands.signExtend(cpu.regs[insn.reg], size);
-    return index < lower || index > upper ? cpu.fault(Vector.BR) : ComplexInstructions.complete(cpu, insn);
+    return index > Operands.signExtend(cpu.value, size) ? cpu.fault(Vector.BR) : ComplexInstructions.complete(cpu, insn);
   }
 
   /** The checks of a byte load of the memory operand, without the load: CLFLUSH. */

@@ -145,7 +145,7 @@ public final class Processor {
     }
     boolean sti = cpu.blockedBySti;
     boolean movSs = cpu.blockedByMovSs;
-    long rip = cpu.rip;
+    cpu.repeating = false;
     long before = cpu.retired;
     int status = interpreter.execute(1);
     cache.leave();
@@ -153,7 +153,7 @@ public final class Processor {
       return status;
     }
     if (debug.stepping()) {
-      status = debug.afterInstruction(cpu.rip == rip && cpu.regs[Cpu.RCX] != 0);
+      status = debug.afterInstruction(cpu.repeating);
     }
     // The shadow lasts one instruction; that instruction may have cast the next one.
     if (shadow) {

@@ -50,6 +50,9 @@ final class StringOps {
       return status;
     }
     long mask = insn.addressSize == 8 ? -1L : (1L << 8 * insn.addressSize) - 1;
+    if (insn.mode64 && insn.addressSize == 4) {
+      cutRegisters(insn.opcode & 0xFE);
+    }
     if ((cpu.regs[Cpu.RCX] & mask) == 0) {
       iterations = 1;
       finish(insn);
@@ -78,6 +81,20 @@ final class StringOps {
       }
     }
     return Status.OK;
+  }
+
+  /**
+   * With 32-bit addresses in 64-bit mode the counter, and the pointers of MOVS and STOS, lose their upper halves before the first iteration, also if there is
+   * none: what Intel's processors do (and KVM's {@code string_registers_quirk}).
+   */
+  private void cutRegisters(int kind) {
+    cpu.regs[Cpu.RCX] &= 0xFFFF_FFFFL;
+    if (kind == 0xA4) {
+      cpu.regs[Cpu.RSI] &= 0xFFFF_FFFFL;
+    }
+    if (kind == 0xA4 || kind == 0xAA) {
+      cpu.regs[Cpu.RDI] &= 0xFFFF_FFFFL;
+    }
   }
 
   private void finish(Instruction insn) {

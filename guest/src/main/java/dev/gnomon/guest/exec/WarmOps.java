@@ -3,6 +3,7 @@ package dev.gnomon.guest.exec;
 import static dev.gnomon.guest.decode.WarmOp.*;
 
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Flags;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
@@ -148,6 +149,8 @@ final class WarmOps {
       case LOOP:
         r[d] = loop(immediate, x) ? 1 : 0;
         return Status.OK;
+      case PAUSE:
+        return cpu.intercepts.enabled && cpu.intercepts.pause ? cpu.vmExit(ExitReason.PAUSE_INSTRUCTION, 0, immediate) : Status.OK;
       case CHECKRIP:
         return checkTarget(a);
       case SELECT:

@@ -85,9 +85,7 @@ final class TaggedArray {
       used[set]++;
       live++;
     }
-    for (int i = last; i > first; i--) {
-      copy(i - 1, i);
-    }
+    move(first, first + 1, last - first);
     keys[first] = key;
     spaces[first] = space;
     values[first] = value;
@@ -98,9 +96,7 @@ final class TaggedArray {
     int set = index / ways;
     int last = set * ways + --used[set];
     live--;
-    for (int i = index; i < last; i++) {
-      copy(i + 1, i);
-    }
+    move(index + 1, index, last - index);
   }
 
   void clear() {
@@ -171,11 +167,11 @@ final class TaggedArray {
     return (int) (key >>> PAGE_SHIFT) & sets - 1;
   }
 
-  private void copy(int from, int to) {
-    keys[to] = keys[from];
-    spaces[to] = spaces[from];
-    values[to] = values[from];
-    extras[to] = extras[from];
+  private void move(int from, int to, int count) {
+    System.arraycopy(keys, from, keys, to, count);
+    System.arraycopy(spaces, from, spaces, to, count);
+    System.arraycopy(values, from, values, to, count);
+    System.arraycopy(extras, from, extras, to, count);
   }
 
   private int nextWay() {

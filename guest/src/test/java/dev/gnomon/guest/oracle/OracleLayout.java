@@ -8,7 +8,7 @@ package dev.gnomon.guest.oracle;
  *
  *  record   0 RAX to R15 | 128 RFLAGS | 136 RIP
  *         144 CS, back: vector | 152 bytes of code, back: error code | 160 back: CR2
- *         176 code | 256 the three data areas
+ *         176 code | 304 the three data areas
  * </pre>
  * Data accesses aim at three areas beside page boundaries; the rest of the writable pages is zero and stays so.
  */
@@ -27,7 +27,7 @@ final class OracleLayout {
 
   static final long FS_BASE = 0x123_4568L;
   /** Large, so that offsets to the data wrap around. */
-  static final long GS_BASE = 0x7FFF_8765_4321L;
+  static final long GS_BASE = 0x6FFF_8765_4321L;
 
   static final int USER_CODE_64 = 0x33;
   static final int USER_CODE_32 = 0x23;
@@ -42,8 +42,8 @@ final class OracleLayout {
   static final int ERROR = 152;
   static final int FAULT_ADDRESS = 160;
   static final int CODE_BYTES = 176;
-  static final int CODE_SIZE = 80;
-  static final int AREAS = 256;
+  static final int CODE_SIZE = 128;
+  static final int AREAS = 304;
   static final int AREAS_SIZE = 512;
   static final int RECORD = AREAS + AREAS_SIZE;
   static final int BATCH = 256;

@@ -30,9 +30,9 @@ class LockstepTest {
   /** All that a guest can see at the end: registers, time, memory with A and D flags, and how the run ended. */
   private record Outcome(RunResult.End end, String registers, int memory, List<String> log) {}
 
-  @Property(tries = 40)
+  @Property(tries = 60)
   void shouldRunTheSameInAllModesWhenTheGuestSynchronisesItsEdits(
-      @ForAll @Size(min = 20, max = 120) List<@IntRange(max = 1 << 24) Integer> steps, @ForAll @IntRange(max = 7) int configuration) {
+      @ForAll @Size(min = 100, max = 300) List<@IntRange(max = 1 << 24) Integer> steps, @ForAll @IntRange(max = 7) int configuration) {
     PagingProgram program = new PagingProgram(true);
     byte[] code = program.assemble(steps);
     Outcome reference = run(VmOptions.of(Mode.NATIVE), program, code);

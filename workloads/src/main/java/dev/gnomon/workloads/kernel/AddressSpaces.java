@@ -42,9 +42,9 @@ final class AddressSpaces {
     this.k = k;
     this.a = k.a;
     this.filePages = k.variable("file_pages", 8 * FILE_PAGES);
-    this.entryPdpt = k.options.isolation() ? k.pages("entry_pdpt", 1) : null;
-    this.entryPd = k.options.isolation() ? k.pages("entry_pd", 1) : null;
-    this.entryPt = k.options.isolation() ? k.pages("entry_pt", 1) : null;
+    this.entryPdpt = k.pages("entry_pdpt", 1);
+    this.entryPd = k.pages("entry_pd", 1);
+    this.entryPt = k.pages("entry_pt", 1);
   }
 
   void emit() {

@@ -41,7 +41,7 @@ final class BootCode {
   final Label entry = new Label("boot_entry");
   private final Label longMode = new Label("boot_long_mode");
   private final Label start = new Label("kernel_start");
-  /** Where the kernel goes when it is set up: the program's entry, or the first process. */
+  /** A kernel-mode program's first instruction. */
   final Label main = new Label("kernel_main");
   private final Label stack;
   /** End of RAM above 1 MiB, physical. */
@@ -165,8 +165,8 @@ final class BootCode {
     a.jmp(RAX);
   }
 
-  /** The 64-bit part: leaves the low addresses, sets the processor up, and goes to the program. */
-  void emitStart(Program.Mode mode) {
+  /** The 64-bit part: leaves the low addresses, sets the processor up, and jumps to {@code program}. */
+  void emitStart(Label program) {
     a.bind(start);
     a.lea(RSP, rip(stack, STACK_PAGES * KernelLayout.PAGE));
     a.mov(R15, KernelLayout.DIRECT_MAP);
@@ -181,10 +181,8 @@ final class BootCode {
     if (k.options.isolation()) {
       a.call(k.spaces.initializeIsolation);
     }
-    if (k.options.hz() != 0) {
-      a.call(k.timer.initialize);
-    }
-    a.jmp(mode == Program.Mode.USER ? k.processes.startFirst : main);
+    a.call(k.timer.initialize);
+    a.jmp(program);
   }
 
   private void emitFeatures() {

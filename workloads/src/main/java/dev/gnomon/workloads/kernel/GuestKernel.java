@@ -4,8 +4,11 @@ import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.ElfImage;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.asm.Mem;
+import dev.gnomon.guest.asm.Reg;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -24,8 +27,8 @@ public final class GuestKernel {
   final Assembler a = new Assembler(32);
   final KernelOptions options;
   final String name;
-  private final java.util.List<Variable> variables = new java.util.ArrayList<>();
-  private final java.util.List<Variable> pages = new java.util.ArrayList<>();
+  private final List<Variable> variables = new ArrayList<>();
+  private final List<Variable> pages = new ArrayList<>();
 
   final Console console = new Console(this);
   final EntryCode entry = new EntryCode(this);
@@ -33,6 +36,7 @@ public final class GuestKernel {
   final PageTables tables = new PageTables(this);
   final Areas areas = new Areas(this);
   final AddressSpaces spaces = new AddressSpaces(this);
+  final ForkCopy forkCopy = new ForkCopy(this);
   final PageFaults faults = new PageFaults(this);
   final Processes processes = new Processes(this);
   final SystemCalls calls = new SystemCalls(this);
@@ -66,19 +70,22 @@ public final class GuestKernel {
     a.align(KernelLayout.PAGE, 0);
     entry.emitData();
     a.align(KernelLayout.PAGE, 0);
-    boot.emitStart(program.mode());
+    boolean user = program instanceof Program.User;
+    boot.emitStart(user ? processes.startFirst : boot.main);
     console.emit();
     frames.emit();
     tables.emit();
     areas.emit();
     spaces.emit();
+    forkCopy.emit();
     faults.emit();
-    processes.emit();
+    processes.emit(user);
     calls.emit();
     traps.emit();
     timer.emit();
     results.emit();
-    new ProgramEmitter(this).emit(program);
+    emitProgram(program);
+    results.emitStrings();
     int fileEnd = a.offset();
     emitVariables();
     if (a.offset() > KernelLayout.IMAGE_LIMIT) {
@@ -91,6 +98,31 @@ public final class GuestKernel {
             Arrays.copyOf(image, fileEnd), image.length)
         .toBytes();
     return new Image(file, new LinkedHashMap<>(a.symbols(origin)));
+  }
+
+  private void emitProgram(Program program) {
+    if (program instanceof Program.User user) {
+      a.align(KernelLayout.PAGE, 0);
+      a.bind(processes.userText);
+      a.phase(KernelLayout.USER_TEXT);
+      UserCode code = new UserCode(a);
+      user.code().accept(code);
+      a.mov(Reg.RDI, Reg.RBX);
+      code.call(SystemCall.REPORT);
+      code.exit(0);
+      a.dephase();
+      a.align(KernelLayout.PAGE, 0);
+      a.bind(processes.userTextEnd);
+    } else if (program instanceof Program.Kernel inKernel) {
+      a.bind(boot.main);
+      KernelModeCode code = new KernelModeCode(this);
+      code.emitStart();
+      inKernel.code().accept(code);
+      a.mov(Reg.RDI, Reg.RBX);
+      a.call(results.report);
+      a.xor(Reg.EDI, Reg.EDI);
+      a.jmp(results.finish);
+    }
   }
 
   /** A variable of the kernel, zero at the start. */

@@ -9,4 +9,14 @@ public sealed interface Program {
 
   /** Runs in the kernel, at CPL 0 with interrupts off, on the kernel's own page tables, which it may edit within the window. */
   record Kernel(Consumer<KernelModeCode> code) implements Program {}
+
+  /** A program for user mode. */
+  static Program user(Consumer<UserCode> code) {
+    return new User(code);
+  }
+
+  /** A program for the kernel. */
+  static Program kernel(Consumer<KernelModeCode> code) {
+    return new Kernel(code);
+  }
 }

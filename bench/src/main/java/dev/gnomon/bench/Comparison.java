@@ -1,0 +1,155 @@
+package dev.gnomon.bench;
+
+import dev.gnomon.bench.report.Block;
+import dev.gnomon.bench.report.Column;
+import dev.gnomon.bench.report.Report;
+import dev.gnomon.bench.report.Table;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+
+/** The result of {@code gnomon compare}. */
+public record Comparison(Provenance provenance, List<GuestComparison> guests) implements Report {
+  @Override
+  public List<Block> blocks() {
+    List<Block> blocks = new ArrayList<>();
+    for (GuestComparison guest : guests) {
+      blocks.add(new Block.Heading(1, heading(guest)));
+      blocks.add(modes(guest));
+      Table exits = exits(guest);
+      if (!exits.rows().isEmpty()) {
+        blocks.add(exits);
+      }
+      if (!guest.why().isEmpty()) {
+        blocks.add(new Block.Paragraph("why: " + guest.why()));
+      }
+      guest.problems().forEach(problem -> blocks.add(new Block.Paragraph("PROBLEM: " + problem)));
+      blocks.add(new Block.Paragraph(hostTimes(guest)));
+    }
+    if (guests.size() > 1) {
+      blocks.add(new Block.Heading(1, "summary: modelled cycles relative to the first mode"));
+      blocks.add(summary());
+    }
+    blocks.add(new Block.Heading(1, "cost model " + provenance.costs().name() + ", cycles each (--cost KEY=CYCLES overrides)"));
+    blocks.add(new Block.Paragraph(costs()));
+    blocks.add(new Block.Paragraph("counters are exact: same guest, options and seed, same numbers. Cycles are counters x costs, not a "
+        + "measurement."));
+    return blocks;
+  }
+
+  private static String heading(GuestComparison guest) {
+    StringBuilder text = new StringBuilder(guest.guest());
+    guest.parameters().forEach((name, value) -> text.append(' ').append(name).append('=').append(value.contains(" ") ? '"' + value + '"'
+        : value));
+    return text.append(", ").append(guest.scope()).toString();
+  }
+
+  private static Table modes(GuestComparison guest) {
+    Table.Builder table = new Table.Builder(Column.text("mode"), Column.count("instructions"), Column.count("TLB misses"),
+        Column.count("walk refs"), Column.average("per miss"), Column.count("exits"), Column.count("guest #PF"),
+        Column.count("injected"), Column.count("modelled cycles"), Column.percent("walks"), Column.percent("in exits"), Column.factor("relative"));
+    for (ModeResult mode : guest.modes()) {
+      Counters c = mode.counters();
+      long total = Math.max(1, mode.cycles().total());
+      table.row(mode.mode(), c.instructions(), c.tlb().misses(), c.tlb().references(), c.tlb().referencesPerMiss(), c.exitTotal(),
+          c.guestEvents().pageFaults(), c.injectedFaults(), mode.cycles().total(), 100.0 * mode.cycles().walks() / total,
+          100.0 * mode.cycles().exits() / total, mode.relative());
+    }
+    return table.build();
+  }
+
+  /** Reasons with their causes indented, one column a mode. */
+  private static Table exits(GuestComparison guest) {
+    List<ModeResult> virtual = guest.modes().stream().filter(mode -> !mode.mode().equals("native")).toList();
+    Map<String, Set<String>> causes = new LinkedHashMap<>();
+    for (ModeResult mode : virtual) {
+      for (ExitCount exit : mode.counters().exits()) {
+        causes.computeIfAbsent(exit.reason(), reason -> new LinkedHashSet<>()).add(exit.cause());
+      }
+    }
+    List<Column> columns = new ArrayList<>();
+    columns.add(Column.text("exits by reason"));
+    virtual.forEach(mode -> columns.add(Column.count(mode.mode())));
+    Table.Builder table = new Table.Builder(columns);
+    causes.forEach((reason, set) -> {
+      table.row(cells(reason, virtual, c -> c.exitsOf(reason)));
+      for (String cause : set) {
+        if (!cause.isEmpty()) {
+          table.row(cells("  " + cause, virtual, c -> c.exits().stream()
+              .filter(exit -> exit.reason().equals(reason) && exit.cause().equals(cause)).mapToLong(ExitCount::count).sum()));
+        }
+      }
+    });
+    return table.build();
+  }
+
+  private static Object[] cells(String name, List<ModeResult> modes, java.util.function.ToLongFunction<Counters> count) {
+    Object[] cells = new Object[modes.size() + 1];
+    cells[0] = name;
+    for (int i = 0; i < modes.size(); i++) {
+      cells[i + 1] = count.applyAsLong(modes.get(i).counters());
+    }
+    return cells;
+  }
+
+  private static String hostTimes(GuestComparison guest) {
+    List<String> times = guest.modes().stream()
+        .map(mode -> String.format(Locale.ROOT, "%s %.2f s (%.1f ns/insn)", mode.mode(), mode.host().seconds(), mode.host().nsPerInstruction()))
+        .toList();
+    return "host time, whole run, noisy: " + String.join(", ", times);
+  }
+
+  private Table summary() {
+    Set<String> modes = new LinkedHashSet<>();
+    guests.forEach(guest -> guest.modes().forEach(mode -> modes.add(mode.mode())));
+    List<Column> columns = new ArrayList<>();
+    columns.add(Column.text("guest"));
+    modes.forEach(mode -> columns.add(Column.factor(mode)));
+    columns.add(Column.text("winner"));
+    Table.Builder table = new Table.Builder(columns);
+    for (GuestComparison guest : guests) {
+      List<Object> row = new ArrayList<>();
+      row.add(guest.guest());
+      for (String mode : modes) {
+        row.add(guest.modes().stream().filter(result -> result.mode().equals(mode)).map(result -> (Object) result.relative()).findFirst()
+            .orElse(null));
+      }
+      row.add(guest.winner());
+      table.row(row.toArray());
+    }
+    return table.build();
+  }
+
+  private String costs() {
+    return String.join(" · ", provenance.costs().costs().entrySet().stream().map(cost -> cost.getKey() + " " + plain(cost.getValue())).toList());
+  }
+
+  static String plain(double cycles) {
+    return cycles == Math.rint(cycles) ? Long.toString((long) cycles) : Double.toString(cycles);
+  }
+
+  @Override
+  public Table flat() {
+    Table.Builder table = new Table.Builder(Column.text("guest"), Column.text("mode"), Column.text("end"), Column.count("instructions"),
+        Column.count("virtual_ns"), Column.count("tlb_misses"), Column.count("walk_references"), Column.count("guest_references"),
+        Column.count("ept_references"), Column.average("references_per_miss"), Column.count("exits"), Column.count("guest_page_faults"),
+        Column.count("injected_faults"), Column.count("modelled_cycles"), Column.count("cycles_execution"), Column.count("cycles_walks"),
+        Column.count("cycles_delivery"), Column.count("cycles_flushes"), Column.count("cycles_exits"), Column.count("cycles_host_memory"),
+        Column.factor("relative"), Column.factor("host_seconds"));
+    for (GuestComparison guest : guests) {
+      for (ModeResult mode : guest.modes()) {
+        Counters c = mode.counters();
+        Cycles cycles = mode.cycles();
+        table.row(guest.guest(), mode.mode(), mode.end(), c.instructions(), c.virtualNs(), c.tlb().misses(), c.tlb().references(),
+            c.tlb().guestReferences(), c.tlb().eptReferences(), c.tlb().referencesPerMiss(), c.exitTotal(), c.guestEvents().pageFaults(),
+            c.injectedFaults(), cycles.total(), cycles.execution(), cycles.walks(), cycles.delivery(), cycles.flushes(), cycles.exits(),
+            cycles.hostMemory(), mode.relative(), mode.host().seconds());
+      }
+    }
+    return table.build();
+  }
+}

@@ -1,0 +1,98 @@
+package dev.gnomon.bench;
+
+import dev.gnomon.vmm.RunResult;
+import dev.gnomon.vmm.Vm;
+import dev.gnomon.vmm.VmBuilder;
+import dev.gnomon.vmm.VmOptions;
+import dev.gnomon.vmm.device.ByteSink;
+import java.util.function.LongConsumer;
+
+/** One guest on one machine: boots it, runs it, counts. */
+public final class GuestRun {
+  /** Instructions between looks at the world outside: about a twentieth of a second. */
+  private static final long SLICE = 2_000_000;
+
+  private final Guest guest;
+  private final Vm vm;
+  private final Interruption interruption;
+  private final GuestEventCounter events = new GuestEventCounter();
+  private final Region region = new Region();
+  private RunResult result;
+  private long hostNs;
+
+  /**
+   * Builds the machine and loads the guest.
+   *
+   * @param options as the user gave them
+   * @param memoryGiven whether the memory size is the user's, or may follow the guest's wishes
+   * @param console takes the bytes of the first serial port
+   * @throws IllegalArgumentException if the guest is malformed or does not fit
+   */
+  public GuestRun(Guest guest, VmOptions options, boolean memoryGiven, ByteSink console, Interruption interruption) {
+    this.guest = guest;
+    this.interruption = interruption;
+    VmBuilder builder = new VmBuilder(guest.adapt(options, memoryGiven)).console(console);
+    guest.equip(builder, region);
+    vm = builder.build();
+    vm.cpu().observer = events;
+    region.attach(this::counters);
+    guest.boot(vm);
+  }
+
+  /**
+   * Runs until the guest ends, the budget is used up or the run is interrupted.
+   *
+   * @param maxInstructions in all, from the start of the machine
+   * @param progress told the instructions done, now and then
+   */
+  public RunResult run(long maxInstructions, LongConsumer progress) {
+    interruption.running(vm.vcpu());
+    try {
+      do {
+        long start = System.nanoTime();
+        result = vm.run(Math.min(SLICE, Math.max(0, maxInstructions - vm.cpu().retired)));
+        hostNs += System.nanoTime() - start;
+        progress.accept(vm.cpu().retired);
+      } while (result.resumable() && vm.cpu().retired < maxInstructions && !interruption.requested());
+    } finally {
+      interruption.running(null);
+    }
+    return result;
+  }
+
+  public Vm vm() {
+    return vm;
+  }
+
+  public Guest guest() {
+    return guest;
+  }
+
+  /** Nanoseconds of host time that {@link #run} took. */
+  public long hostNs() {
+    return hostNs;
+  }
+
+  /** Why the last {@link #run} returned. */
+  public RunResult result() {
+    return result;
+  }
+
+  /** The measured region, if the guest marks one. */
+  public Region region() {
+    return region;
+  }
+
+  /** Counted since the machine was built. */
+  public Counters counters() {
+    int pieceFrames = 1 << vm.options().backing().shift() - 12;
+    long pieces = vm.slots().isIdentity() ? 0 : (vm.slots().residentFrames() + pieceFrames - 1) / pieceFrames;
+    return new Counters(vm.cpu().retired, vm.cpu().now(), TlbCounters.of(vm.cpu().mmu.statistics), events.events(),
+        ExitCount.of(vm.exits()), pieces, vm.statistics());
+  }
+
+  /** Of the measured region if the guest has gone through one, else of the whole run. */
+  public Counters measured() {
+    return region.complete() ? region.counters() : counters();
+  }
+}

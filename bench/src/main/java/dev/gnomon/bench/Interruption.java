@@ -1,0 +1,30 @@
+package dev.gnomon.bench;
+
+import dev.gnomon.vmm.Vcpu;
+
+/** Lets another thread end the run in hand, for Ctrl-C. */
+public final class Interruption {
+  private volatile boolean requested;
+  private volatile Vcpu running;
+
+  /** Ends the run in hand soon, and keeps others from starting. From any thread. */
+  public void request() {
+    requested = true;
+    Vcpu vcpu = running;
+    if (vcpu != null) {
+      vcpu.requestStop();
+    }
+  }
+
+  /** Whether someone asked. */
+  public boolean requested() {
+    return requested;
+  }
+
+  void running(Vcpu vcpu) {
+    running = vcpu;
+    if (requested && vcpu != null) {
+      vcpu.requestStop();
+    }
+  }
+}

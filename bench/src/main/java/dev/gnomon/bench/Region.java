@@ -1,0 +1,45 @@
+package dev.gnomon.bench;
+
+import dev.gnomon.guest.cpu.ExitReason;
+import dev.gnomon.workloads.kernel.GuestPorts;
+import java.util.function.Supplier;
+
+/** The measured part of a run: the guest says where it begins and ends, and the counters are read at just these instructions. */
+public final class Region {
+  /** The cause under which the closing mark's own exit is counted. */
+  private static final String MARK = "out 0x" + Integer.toHexString(GuestPorts.REGION);
+
+  private Supplier<Counters> source;
+  private Counters begin;
+  private Counters end;
+
+  void attach(Supplier<Counters> counters) {
+    source = counters;
+  }
+
+  /** The guest enters the region; a second time only the last visit counts. */
+  public void begin() {
+    begin = source.get();
+    end = null;
+  }
+
+  /** The guest leaves the region. */
+  public void end() {
+    if (begin != null) {
+      end = source.get();
+    }
+  }
+
+  /** Whether the guest went through it. */
+  public boolean complete() {
+    return end != null;
+  }
+
+  /** What was counted in it, without the closing mark's own exit. @throws IllegalStateException unless it is complete */
+  Counters counters() {
+    if (end == null) {
+      throw new IllegalStateException("the guest did not reach the end of its measured region");
+    }
+    return end.minus(begin).withoutPortExits(ExitReason.name(ExitReason.IO_INSTRUCTION), MARK);
+  }
+}
