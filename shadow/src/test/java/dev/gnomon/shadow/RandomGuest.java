@@ -424,13 +424,13 @@ final class RandomGuest {
       return oneIn(4) ? 0 : PageTableEntry.P | target(3);
     }
     if (old != 0 && oneIn(2)) {
-      long[] bits = {PageTableEntry.P, PageTableEntry.RW, PageTableEntry.US, PageTableEntry.A, PageTableEntry.D, PageTableEntry.D};
+      long[] bits = {PageTableEntry.P, PageTableEntry.RW, PageTableEntry.US, PageTableEntry.A, PageTableEntry.A, PageTableEntry.D, PageTableEntry.D, PageTableEntry.D};
       return old ^ bits[random.nextInt(bits.length)];
     }
     if (oneIn(25)) {
       return 0;
     }
-    long flags = PageTableEntry.P | (oneIn(6) ? 0 : PageTableEntry.RW) | (oneIn(6) ? 0 : PageTableEntry.US)
+    long flags = PageTableEntry.P | (oneIn(10) ? 0 : PageTableEntry.RW) | (oneIn(12) ? 0 : PageTableEntry.US)
         | (oneIn(2) ? 0 : PageTableEntry.A) | (oneIn(2) ? 0 : PageTableEntry.D);
     boolean wide = machine.entrySize() == 8;
     if (wide) {
