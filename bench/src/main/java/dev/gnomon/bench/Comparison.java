@@ -51,7 +51,7 @@ public record Comparison(Provenance provenance, List<GuestComparison> guests) im
   private static Table modes(GuestComparison guest) {
     Table.Builder table = new Table.Builder(Column.text("mode"), Column.count("instructions"), Column.count("TLB misses"),
         Column.count("walk refs"), Column.average("per miss"), Column.count("exits"), Column.count("guest #PF"),
-        Column.count("injected"), Column.count("modelled cycles"), Column.percent("walks"), Column.percent("in exits"), Column.factor("relative"));
+        Column.count("injected"), Column.count("modelled cycles"), Column.percent("in walks"), Column.percent("in exits"), Column.factor("relative"));
     for (ModeResult mode : guest.modes()) {
       Counters c = mode.counters();
       long total = Math.max(1, mode.cycles().total());

@@ -14,10 +14,11 @@ import java.util.Map;
  * @param guestEvents what reached the guest through its IDT
  * @param exits by reason and cause, most frequent first; empty natively
  * @param backedPieces pieces of host memory given out on first touch, of the backing's size; 0 natively
+ * @param mmio accesses to device memory by address, if these were watched
  * @param kvm counters and gauges by the names of KVM's statistics; of a region, gauges and peaks ({@link #GAUGES}) are those at its end
  */
 public record Counters(long instructions, long virtualNs, TlbCounters tlb, GuestEvents guestEvents, List<ExitCount> exits,
-    long backedPieces, Map<String, Long> kvm) {
+    long backedPieces, List<MmioCount> mmio, Map<String, Long> kvm) {
   /** Names in {@link #kvm} that do not grow with events. */
   public static final List<String> GAUGES = List.of("mmu_unsync", "pages_4k", "pages_2m", "pages_1g", "max_mmu_rmap_size");
   /** Page faults that the hypervisor, not the processor, delivered to the guest. */
@@ -27,7 +28,8 @@ public record Counters(long instructions, long virtualNs, TlbCounters tlb, Guest
     Map<String, Long> difference = new LinkedHashMap<>();
     kvm.forEach((name, value) -> difference.put(name, GAUGES.contains(name) ? value : value - o.kvm.getOrDefault(name, 0L)));
     return new Counters(instructions - o.instructions, virtualNs - o.virtualNs, tlb.minus(o.tlb), guestEvents.minus(o.guestEvents),
-        ExitCount.difference(exits, o.exits), backedPieces - o.backedPieces, difference);
+        ExitCount.difference(exits, o.exits), backedPieces - o.backedPieces,
+        MmioCount.difference(mmio, o.mmio), difference);
   }
 
   /** These without the exits of one reason and cause, which are port instructions. */
@@ -36,7 +38,7 @@ public record Counters(long instructions, long virtualNs, TlbCounters tlb, Guest
     Map<String, Long> rest = new LinkedHashMap<>(kvm);
     rest.replaceAll((name, value) -> name.equals("exits") || name.equals("io_exits") ? value - gone : value);
     return new Counters(instructions, virtualNs, tlb, guestEvents,
-        exits.stream().filter(exit -> !exit.reason().equals(reason) || !exit.cause().equals(cause)).toList(), backedPieces, rest);
+        exits.stream().filter(exit -> !exit.reason().equals(reason) || !exit.cause().equals(cause)).toList(), backedPieces, mmio, rest);
   }
 
   /** All exits. */

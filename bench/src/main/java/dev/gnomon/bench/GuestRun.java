@@ -5,6 +5,7 @@ import dev.gnomon.vmm.Vm;
 import dev.gnomon.vmm.VmBuilder;
 import dev.gnomon.vmm.VmOptions;
 import dev.gnomon.vmm.device.ByteSink;
+import java.util.List;
 import java.util.function.LongConsumer;
 
 /** One guest on one machine: boots it, runs it, counts. */
@@ -17,6 +18,8 @@ public final class GuestRun {
   private final Interruption interruption;
   private final GuestEventCounter events = new GuestEventCounter();
   private final Region region = new Region();
+  /** Null unless device memory is watched. */
+  private MmioCounter mmio;
   private RunResult result;
   private long hostNs;
 
@@ -37,6 +40,12 @@ public final class GuestRun {
     vm.cpu().observer = events;
     region.attach(this::counters);
     guest.boot(vm);
+  }
+
+  /** Counts accesses to device memory by address from now on. */
+  public void watchMmio() {
+    mmio = new MmioCounter(vm.cpu().bus);
+    vm.cpu().bus = mmio;
   }
 
   /**
@@ -88,7 +97,8 @@ public final class GuestRun {
     int pieceFrames = 1 << vm.options().backing().shift() - 12;
     long pieces = vm.slots().isIdentity() ? 0 : (vm.slots().residentFrames() + pieceFrames - 1) / pieceFrames;
     return new Counters(vm.cpu().retired, vm.cpu().now(), TlbCounters.of(vm.cpu().mmu.statistics), events.events(),
-        ExitCount.of(vm.exits()), pieces, vm.statistics());
+        ExitCount.of(vm.exits()), pieces,
+        mmio == null ? List.of() : mmio.counts(), vm.statistics());
   }
 
   /** Of the measured region if the guest has gone through one, else of the whole run. */

@@ -1,11 +1,12 @@
 package dev.gnomon.bench;
 
 import dev.gnomon.guest.cpu.ExitReason;
+import dev.gnomon.workloads.RegionMarker;
 import dev.gnomon.workloads.kernel.GuestPorts;
 import java.util.function.Supplier;
 
 /** The measured part of a run: the guest says where it begins and ends, and the counters are read at just these instructions. */
-public final class Region {
+public final class Region implements RegionMarker.Listener {
   /** The cause under which the closing mark's own exit is counted. */
   private static final String MARK = "out 0x" + Integer.toHexString(GuestPorts.REGION);
 
@@ -18,13 +19,15 @@ public final class Region {
   }
 
   /** The guest enters the region; a second time only the last visit counts. */
-  public void begin() {
+  @Override
+  public void regionBegin() {
     begin = source.get();
     end = null;
   }
 
   /** The guest leaves the region. */
-  public void end() {
+  @Override
+  public void regionEnd() {
     if (begin != null) {
       end = source.get();
     }

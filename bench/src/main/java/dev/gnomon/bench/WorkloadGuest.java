@@ -7,7 +7,7 @@ import dev.gnomon.vmm.boot.BootRequest;
 import dev.gnomon.vmm.boot.GuestImages;
 import dev.gnomon.workloads.GuestProgram;
 import dev.gnomon.workloads.Parameters;
-import dev.gnomon.workloads.RequestDevice;
+import dev.gnomon.workloads.RegionMarker;
 import dev.gnomon.workloads.Workload;
 import dev.gnomon.workloads.WorkloadCatalog;
 import dev.gnomon.workloads.kernel.Results;
@@ -69,8 +69,8 @@ public final class WorkloadGuest implements Guest {
 
   @Override
   public void equip(VmBuilder builder, Region region) {
-    builder.device(new RegionPort(region));
-    if (program.device().access() != RequestDevice.Access.NONE) {
+    builder.device(new RegionMarker(region));
+    if (program.requestDevices()) {
       builder.requestDevices(POLL_PERIOD_NS);
     }
   }

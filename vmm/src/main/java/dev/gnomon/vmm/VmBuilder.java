@@ -12,6 +12,7 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.TableFrames;
 import dev.gnomon.guest.mmu.Mmu;
 import dev.gnomon.guest.mmu.PageWalker;
+import dev.gnomon.guest.mmu.TlbGeometry;
 import dev.gnomon.guest.mmu.TlbPolicy;
 import dev.gnomon.shadow.ShadowMmu;
 import dev.gnomon.shadow.ShadowPages;
@@ -206,8 +207,7 @@ public final class VmBuilder {
   private ExitDispatcher buildEpt(Parts parts, GuestCore core) {
     EptCapabilities capabilities = EptCapabilities.ALL;
     EptTables tables = new EptTables(parts.memory, new TableFrames(parts.memory), parts.slots, capabilities, options.eptMaxPageShift());
-    boolean counted = options.tlb() instanceof TlbPolicy.Counted;
-    EptWalker walker = new EptWalker(parts.memory, capabilities, counted ? new NestedTlb() : null, true);
+    EptWalker walker = new EptWalker(parts.memory, capabilities, nestedTlb(), true);
     long eptp = tables.eptPointer(options.eptAccessedDirty());
     walker.setEptPointer(eptp);
     parts.cpu.mmu.setTags(VPID, eptp & EptPointer.ADDRESS_MASK);
@@ -217,6 +217,15 @@ public final class VmBuilder {
       parts.ept.mapInAdvance(parts.requestDevices.polledGpa(), PolledRequestDevice.PAGE_BYTES);
     }
     return dispatcher(parts, core, parts.cpu.mmu.paging.pdpte);
+  }
+
+  /**
+   * The counted nested TLB of a processor that has walk caches at all. It holds where guest tables lie and not final addresses, as Bhargava et al.
+   * (ASPLOS 2008) describe it, so that a miss still walks EPT for the data.
+   */
+  private NestedTlb nestedTlb() {
+    boolean caches = options.tlb() instanceof TlbPolicy.Counted counted && !counted.geometry().structures().equals(TlbGeometry.Structures.NONE);
+    return caches ? new NestedTlb(NestedTlb.DEFAULT_ENTRIES, NestedTlb.DEFAULT_WAYS, NestedTlb.Option.TABLES_ONLY) : null;
   }
 
   private ExitDispatcher buildShadow(Parts parts, GuestCore core) {

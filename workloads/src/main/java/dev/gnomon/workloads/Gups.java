@@ -13,8 +13,9 @@ import dev.gnomon.workloads.kernel.UserCode;
 import java.util.List;
 
 /**
- * Random updates of a large table (HPC Challenge's RandomAccess, "giga-updates per second"): TLB misses without page-table work. The table is
- * touched before the measured region. The result is the sum of all values that an update found.
+ * Random updates of a large table (HPC Challenge's RandomAccess, "giga-updates per second"): TLB misses without
+ * page-table work. The table is touched before the measured region. The result is the sum of all values that an update
+ * found.
  */
 final class Gups implements Workload {
   static final int ENTRY_BYTES = 8;
@@ -53,7 +54,7 @@ final class Gups implements Workload {
   private static void emit(UserCode code, long size, PageSize page, int updates, long seed) {
     code.map(KernelLayout.USER_HEAP, size, page.areaFlags());
     code.checkCall();
-    TouchAll.emitTouch(code.a, size, page.bytes);
+    TouchAll.emitTouch(code.a, size, page);
     code.regionBegin();
     code.a.mov(RSI, seed);
     code.a.xor(EBX, EBX);

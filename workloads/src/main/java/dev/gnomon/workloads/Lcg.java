@@ -4,8 +4,8 @@ import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Reg;
 
 /**
- * The random numbers of guest programs: Knuth's linear congruential generator of 64 bits (MMIX), whose upper half gives an index below a bound. The
- * guest's form and Java's form of each operation stand side by side.
+ * The random numbers of guest programs: Knuth's linear congruential generator of 64 bits (MMIX), whose upper half gives
+ * an index below a bound. The guest's form and Java's form of each operation stand side by side.
  */
 final class Lcg {
   static final long MULTIPLIER = 6364136223846793005L;

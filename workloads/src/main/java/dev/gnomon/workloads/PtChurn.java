@@ -15,8 +15,8 @@ import dev.gnomon.workloads.kernel.Program;
 import java.util.List;
 
 /**
- * Remaps pages of a window at random: rewrite the entry, INVLPG, touch. Runs in the kernel. Each frame holds its number; the result is the sum of
- * what the touches found, each multiplied by the step.
+ * Remaps pages of a window at random: rewrite the entry, INVLPG, touch. Runs in the kernel. Each frame holds its
+ * number; the result is the sum of what the touches found, each multiplied by the step.
  */
 final class PtChurn implements Workload {
   private static final long ENTRY = PageTableEntry.P | PageTableEntry.RW | PageTableEntry.A | PageTableEntry.D;

@@ -9,17 +9,13 @@ import dev.gnomon.workloads.kernel.GuestKernel;
 import dev.gnomon.workloads.kernel.KernelLayout;
 import dev.gnomon.workloads.kernel.KernelOptions;
 import dev.gnomon.workloads.kernel.Program;
-import dev.gnomon.workloads.kernel.UserCode;
 import java.util.List;
 
 /**
- * First touch of every page of a heap: nothing but page faults, zeroing and the construction of page tables. Each page is checked to be zero. The
- * result is the number of pages whose mark is found again afterwards.
+ * First touch of every page of a heap: nothing but page faults, zeroing and the construction of page tables. A random
+ * number goes into each page; the result is their sum, read back after the measured region.
  */
 final class TouchAll implements Workload {
-  /** What the second pass adds for each page that holds its mark. */
-  private static final int MARK = 0x5A;
-
   @Override
   public String name() {
     return "touchall";
@@ -34,55 +30,62 @@ final class TouchAll implements Workload {
   public List<Parameter> parameters() {
     return List.of(
         Parameter.size("size", 8 << 20, 1 << 12, 1 << 30, "size of the heap"),
-        PageSize.parameter());
+        PageSize.parameter(),
+        Parameter.seed());
   }
 
   @Override
   public GuestProgram build(Parameters values) {
     PageSize page = PageSize.of(values);
     long size = page.roundUp(values.number("size"));
-    long expected = size / page.bytes;
-    GuestKernel.Image image =
-        GuestKernel.build(name(), KernelOptions.defaults(), expected, Program.user(code -> emit(code, size, page)));
+    int pages = (int) page.pages(size);
+    long seed = values.number("seed");
+    long expected = PfLoop.randomSum(seed, pages);
+    Program program = Program.user(code -> {
+      code.map(KernelLayout.USER_HEAP, size, page.areaFlags());
+      code.checkCall();
+      code.regionBegin();
+      emitFill(code.a, pages, page, seed);
+      code.regionEnd();
+      code.a.xor(EBX, EBX);
+      emitSum(code.a, pages, page);
+    });
+    GuestKernel.Image image = GuestKernel.build(name(), KernelOptions.defaults(), expected, program);
     return GuestProgram.of(this, values, image, expected, MachineMemory.forFrames(size));
   }
 
-  private static void emit(UserCode code, long size, PageSize page) {
-    Assembler a = code.a;
-    code.map(KernelLayout.USER_HEAP, size, page.areaFlags());
-    code.checkCall();
-    code.regionBegin();
-    Label loop = new Label();
+  /** Adds a random number to the first quadword of each page of the heap; clobbers RCX, RDX, RSI, R8, R9. */
+  static void emitFill(Assembler a, int pages, PageSize page, long seed) {
+    Lcg.emitConstants(a, R8, R9);
+    a.mov(RSI, seed);
     a.mov(RDX, KernelLayout.USER_HEAP);
-    a.mov(ECX, size / page.bytes);
-    a.bind(loop);
-    a.add(ptr(RDX).q(), MARK);
+    a.mov(ECX, pages);
+    Label loop = a.here();
+    Lcg.emitNext(a, RSI, R8, R9);
+    a.add(ptr(RDX), RSI);
     a.add(RDX, page.bytes);
     a.dec(ECX);
     a.jne(loop);
-    code.regionEnd();
-    Label check = new Label();
-    Label lost = new Label();
-    a.mov(RDX, KernelLayout.USER_HEAP);
-    a.mov(ECX, size / page.bytes);
-    a.xor(EBX, EBX);
-    a.bind(check);
-    a.cmp(ptr(RDX).q(), MARK);
-    a.jne(lost);
-    a.inc(RBX);
-    a.bind(lost);
-    a.add(RDX, page.bytes);
-    a.dec(ECX);
-    a.jne(check);
   }
 
-  /** Reads and writes back a byte of each page of the heap, so that all of it is mapped; clobbers RCX and RDX. */
-  static void emitTouch(Assembler a, long size, int pageBytes) {
+  /** Adds the first quadword of each page to RBX; clobbers RCX, RDX. */
+  static void emitSum(Assembler a, int pages, PageSize page) {
     a.mov(RDX, KernelLayout.USER_HEAP);
-    a.mov(ECX, size / pageBytes);
+    a.mov(ECX, pages);
+    Label loop = a.here();
+    a.add(RBX, ptr(RDX));
+    a.add(RDX, page.bytes);
+    a.dec(ECX);
+    a.jne(loop);
+  }
+
+  /** Writes to each page of the heap and changes nothing, so that all of it is mapped; clobbers RCX and RDX. */
+  static void emitTouch(Assembler a, long size, PageSize page) {
+    a.mov(RDX, KernelLayout.USER_HEAP);
+    a.mov(ECX, page.pages(size));
     Label loop = a.here();
     a.add(ptr(RDX).b(), 0);
-    a.add(RDX, pageBytes);
+    a.add(RDX, page.bytes);
     a.dec(ECX);
     a.jne(loop);
   }

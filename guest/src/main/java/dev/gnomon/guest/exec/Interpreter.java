@@ -422,6 +422,7 @@ public final class Interpreter {
         if (op == WARM) {
           cpu.flagResult = result;
           cpu.flagCarries = carries;
+          cpu.retired = end - budget - 1;
           status = warm.run(code[pc + 2], pc, n == 1);
           result = cpu.flagResult;
           carries = cpu.flagCarries;
@@ -437,7 +438,7 @@ public final class Interpreter {
         }
         if (status >= 0) {
           if (memoryPath.lookAround) {
-            // A device was touched, so the run loop must see to interrupts before the next instruction: this block is the last.
+            // A device was touched, so that the run loop must see to interrupts before the next instruction, or code changed: this block is the last.
             memoryPath.lookAround = false;
             end -= budget;
             budget = 0;

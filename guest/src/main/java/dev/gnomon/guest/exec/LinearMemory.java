@@ -104,6 +104,14 @@ public final class LinearMemory {
   }
 
   /**
+   * Whether the block must not go on into another: a device was touched since the last call, or the bytes of the running frame changed, so that what the
+   * block is linked to may be stale.
+   */
+  boolean mustLookAround() {
+    return touchedDevice() | codeChanged;
+  }
+
+  /**
    * Stores for a locked read-modify-write that loaded {@code expected}: by compare-and-swap, because a device may write from another thread.
    * Only misaligned locked stores are not atomic (the processor would lock the bus for them).
    *

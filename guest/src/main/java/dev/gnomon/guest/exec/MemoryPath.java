@@ -101,7 +101,7 @@ final class MemoryPath {
     int status = check(gva, size, stack);
     if (status == Status.OK) {
       status = linear.load(gva, size);
-      lookAround |= linear.touchedDevice();
+      lookAround |= linear.mustLookAround();
     }
     return status;
   }
@@ -110,7 +110,7 @@ final class MemoryPath {
     int status = check(gva, size, stack);
     if (status == Status.OK) {
       status = linear.store(gva, size, value);
-      lookAround |= linear.touchedDevice();
+      lookAround |= linear.mustLookAround();
     }
     return status;
   }

@@ -134,7 +134,7 @@ final class WarmOps {
       case PEEK: {
         linear.alone = alone;
         int status = operands.load(Segments.SS, a & stackMask(), 1 << x);
-        memoryPath.lookAround |= linear.touchedDevice();
+        memoryPath.lookAround |= linear.mustLookAround();
         if (status == Status.OK) {
           r[d] = cpu.value;
         }
@@ -436,7 +436,7 @@ final class WarmOps {
     int status = memoryPath.check(gva, size, stack);
     if (status == Status.OK) {
       status = linear.loadForWrite(gva, size);
-      memoryPath.lookAround |= linear.touchedDevice();
+      memoryPath.lookAround |= linear.mustLookAround();
     }
     if (status == Status.OK) {
       r[d] = cpu.value;
@@ -452,7 +452,7 @@ final class WarmOps {
   private int storeExclusive(long value, @Gva long gva, int size, boolean alone) {
     linear.alone = alone;
     int status = linear.storeExclusive(gva, size, exclusiveValue, value);
-    memoryPath.lookAround |= linear.touchedDevice();
+    memoryPath.lookAround |= linear.mustLookAround();
     if (status == Status.RESTART) {
       cpu.flagResult = savedResult;
       cpu.flagCarries = savedCarries;
@@ -473,7 +473,7 @@ final class WarmOps {
   private int push(long value, int size) {
     long sp = r[Cpu.RSP] - size & stackMask();
     int status = operands.store(Segments.SS, sp, size, value);
-    memoryPath.lookAround |= linear.touchedDevice();
+    memoryPath.lookAround |= linear.mustLookAround();
     if (status == Status.OK) {
       setStackPointer(sp);
     }

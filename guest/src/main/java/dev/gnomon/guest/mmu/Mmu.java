@@ -5,11 +5,12 @@ import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
 
 /**
- * The processor's address-translation unit: soft TLBs for speed, the modelled TLBs if the {@link TlbPolicy} has any, and the mode's {@link Translator}
- * behind them. Invalidations follow SDM vol. 3A, "Invalidation of TLBs and Paging-Structure Caches", and vol. 3C, "Invalidating Cached Translation Information".
+ * The processor's address-translation unit: soft TLBs for speed, the modelled TLBs if the {@link TlbPolicy} has any,
+ * and the mode's {@link Translator} behind them. Invalidations follow SDM vol. 3A, "Invalidation of TLBs and
+ * Paging-Structure Caches", and vol. 3C, "Invalidating Cached Translation Information".
  *
- * <p>What a soft TLB holds, the first level of the modelled TLB holds too; and what a caller remembers of a fetch while {@link #fetchGeneration} stays the same,
- * the fetch soft TLB holds. So every count is independent of both.
+ * <p>What a soft TLB holds, the first level of the modelled TLB holds too; and what a caller remembers of a fetch while
+ * {@link #fetchGeneration} stays the same, the fetch soft TLB holds. So every count is independent of both.
  */
 public final class Mmu {
   /** Types of INVPCID and, but for the last, INVVPID. */
@@ -110,7 +111,8 @@ public final class Mmu {
   }
 
   /**
-   * Translates one access, through the TLBs. On success the byte's address; on {@link Status#FAULT} or {@link Status#EXIT} {@link #walk} has the details.
+   * Translates one access, through the TLBs. On success the byte's address; on {@link Status#FAULT} or {@link
+   * Status#EXIT} {@link #walk} has the details.
    *
    * @param gva canonical
    * @param access bits of {@link Access}, mode included
@@ -160,8 +162,8 @@ public final class Mmu {
   }
 
   /**
-   * Lets all accesses go through another translator, past every TLB and uncounted, until called with null: the hypervisor's port for emulating one
-   * instruction.
+   * Lets all accesses go through another translator, past every TLB and uncounted, until called with null: the
+   * hypervisor's port for emulating one instruction.
    */
   public void usePort(Translator port) {
     this.port = port;
@@ -196,8 +198,8 @@ public final class Mmu {
   }
 
   /**
-   * After a page fault or an EPT violation: the processor drops what it holds for the address, linear and combined (the second stage drops the
-   * guest-physical part itself).
+   * After a page fault or an EPT violation: the processor drops what it holds for the address, linear and combined (the
+   * second stage drops the guest-physical part itself).
    */
   private void dropFailed(@Gva long gva) {
     dropSoft(gva);
@@ -210,7 +212,8 @@ public final class Mmu {
   /**
    * Loads the PDPTE registers of PAE paging from the table that CR3 names (SDM vol. 3A, "PDPTE Registers").
    *
-   * @return OK; {@link Status#FAULT} if a present entry has a reserved bit, #GP(0) for the instruction; {@link Status#EXIT} with details in {@link #walk}
+   * @return OK; {@link Status#FAULT} if a present entry has a reserved bit, #GP(0) for the instruction; {@link
+   *     Status#EXIT} with details in {@link #walk}
    */
   public int loadPdptes(long cr3) {
     walk.gva = 0;
@@ -232,8 +235,8 @@ public final class Mmu {
   }
 
   /**
-   * INVLPG: the current PCID's and all global translations of the page, which are dropped in all their pieces if it is large; and the PCID's
-   * paging-structure caches.
+   * INVLPG: the current PCID's and all global translations of the page, which are dropped in all their pieces if it is
+   * large; and the PCID's paging-structure caches.
    */
   public void invlpg(@Gva long gva) {
     statistics.invlpg++;
@@ -274,7 +277,10 @@ public final class Mmu {
     fetchGeneration++;
   }
 
-  /** Everything of the current VPID, global pages too (MOV to CR4 that changes PGE, PAE …; MOV to CR0 that changes PG; INVPCID type 2). */
+  /**
+   * Everything of the current VPID, global pages too (MOV to CR4 that changes PGE, PAE …; MOV to CR0 that changes PG;
+   * INVPCID type 2).
+   */
   public void flushAll() {
     statistics.flushAll++;
     flushContext(paging.vpid, TaggedArray.ANY, true);
@@ -300,8 +306,8 @@ public final class Mmu {
    */
   public boolean invvpid(int type, int vpid, @Gva long gva) {
     boolean canonical = gva << 16 >> 16 == gva;
-    if (type < INDIVIDUAL_ADDRESS || type > RETAIN_GLOBALS || vpid < 0 || vpid > MAX_VPID || vpid == 0 && type != ALL_CONTEXTS
-        || type == INDIVIDUAL_ADDRESS && !canonical) {
+    if (type < INDIVIDUAL_ADDRESS || type > RETAIN_GLOBALS || vpid < 0 || vpid > MAX_VPID
+        || vpid == 0 && type != ALL_CONTEXTS || type == INDIVIDUAL_ADDRESS && !canonical) {
       return false;
     }
     statistics.invvpid++;
@@ -321,7 +327,8 @@ public final class Mmu {
   }
 
   /**
-   * INVEPT: combined mappings of one EPT or of all. The guest-physical ones are the second stage's, whose own invalidation the caller does too.
+   * INVEPT: combined mappings of one EPT or of all. The guest-physical ones are the second stage's, whose own
+   * invalidation the caller does too.
    *
    * @param type 1 single context, 2 global
    * @return false if the type makes it fail (VMfail with error 28)

@@ -8,16 +8,17 @@ import dev.gnomon.guest.memory.HostMemory;
  *
  * <p>8-byte entries, of PAE and 4-level paging. Levels are 4 PML4E, 3 PDPTE, 2 PDE, 1 PTE:
  * <pre>
- *  63   62        52 51      46 45                    30 29      21 20      13  12    11:9  8  7   6  5  4   3   2   1   0
- *  NX | ignored (a)| reserved | address of next table, 45:12 ................ ....... ign | 0 | PS | i | A|PCD|PWT|US | RW | P   table, levels 4 to 2 (b)
- *  NX | ignored (a)| reserved | page 45:30            | reserved .......... | PAT | ign | G | 1  | D | A|PCD|PWT|US | RW | P   1-GiB leaf, level 3
- *  NX | ignored (a)| reserved | page 45:21 .................... | reserved  | PAT | ign | G | 1  | D | A|PCD|PWT|US | RW | P   2-MiB leaf, level 2
- *  NX | ignored (a)| reserved | page 45:12 ................................ ....... ign | G | PAT| D | A|PCD|PWT|US | RW | P   4-KiB leaf, level 1
+ *  63   62    52 51      46 45          30 29      21 20      13  12   11:9 8 7   6 5 4   3   2  1  0
+ *  NX | ign (a)| reserved | table, address bits 45:12 ............. | ign |i|PS |i|A|PCD|PWT|US|RW|P  levels 4 to 2 (b)
+ *  NX | ign (a)| reserved | page 45:30   | reserved ........ | PAT | ign |G|1  |D|A|PCD|PWT|US|RW|P  1 GiB, level 3
+ *  NX | ign (a)| reserved | page 45:21 ............ | reserved| PAT | ign |G|1  |D|A|PCD|PWT|US|RW|P  2 MiB, level 2
+ *  NX | ign (a)| reserved | page 45:12 ............................ | ign |G|PAT|D|A|PCD|PWT|US|RW|P  4 KiB, level 1
  * </pre>
- * (a) Reserved under PAE paging. NX is reserved while EFER.NXE = 0. (b) PS is 0; at level 4 always, and at level 3 on a processor without 1-GiB pages, it is
- * reserved.
+ * (a) Reserved under PAE paging. NX is reserved while EFER.NXE = 0. (b) PS is 0; at level 4 always, and at level 3 on a
+ * processor without 1-GiB pages, it is reserved.
  *
- * <p>PDPTE register of PAE paging; a present one with a reserved bit makes the load fail with #GP(0), and no rights are taken from it:
+ * <p>PDPTE register of PAE paging; a present one with a reserved bit makes the load fail with #GP(0), and no rights are
+ * taken from it:
  * <pre>
  *  63        46 45                     12 11:9  8      5   4    3   2      1   0
  *  reserved   | address of the PD       | ign | reserved | PCD | PWT | reserved | P
@@ -25,10 +26,10 @@ import dev.gnomon.guest.memory.HostMemory;
  *
  * <p>4-byte entries, of 2-level paging:
  * <pre>
- *  31                    22   21   20       13  12  11:9   8  7    6   5   4     3     2    1    0
- *  address of the PT, 31:12 ....................... ign  | i | 0 | i | A | PCD | PWT | US | RW | P   PDE of a table
- *  page 31:22              | res | page 39:32 | PAT | ign | G | 1 | D | A | PCD | PWT | US | RW | P   PDE of a 4-MiB page (PSE-36), if CR4.PSE = 1
- *  page 31:12 ..................................... ign  | G |PAT| D | A | PCD | PWT | US | RW | P   PTE
+ *  31         22  21   20       13  12   11:9 8 7   6 5 4   3   2  1  0
+ *  table, address bits 31:12 ............ | ign |i|0  |i|A|PCD|PWT|US|RW|P  PDE of a table
+ *  page 31:22   | res | page 39:32 | PAT | ign |G|1  |D|A|PCD|PWT|US|RW|P  PDE of a 4-MiB page (PSE-36), if CR4.PSE = 1
+ *  page 31:12 ............................ | ign |G|PAT|D|A|PCD|PWT|US|RW|P  PTE
  * </pre>
  */
 public final class PageTableEntry {

@@ -6,24 +6,26 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * The processor's page walk: no paging, 2-level, PAE and 4-level (SDM vol. 3A, "Paging"), in one dimension or, with a {@link SecondStage}, in two (vol. 3C,
- * "EPT Translation Mechanism").
+ * The processor's page walk: no paging, 2-level, PAE and 4-level (SDM vol. 3A, "Paging"), in one dimension or, with a
+ * {@link SecondStage}, in two (vol. 3C, "EPT Translation Mechanism").
  *
  * <p>Order of events, where more than one thing is wrong:
  * <ol>
- * <li>Level by level from the top: the second stage's exit on reading the entry; then P = 0; then reserved bits (#PF with P and RSVD).</li>
+ * <li>Level by level from the top: the second stage's exit on reading the entry; then P = 0; then reserved bits (#PF
+ *   with P and RSVD).</li>
  * <li>Rights, combined over all levels, once the leaf is known.</li>
- * <li>A in each entry used and D in the leaf, top down, by compare-and-set; each update passes the second stage as a write and may exit. If an entry
- *   changed since it was read, the walk starts again. A walk that raises #PF sets no flag.</li>
+ * <li>A in each entry used and D in the leaf, top down, by compare-and-set; each update passes the second stage as a
+ *   write and may exit. If an entry changed since it was read, the walk starts again. A walk that raises #PF sets no
+ *   flag.</li>
  * <li>The second stage's exit on the final address. A and D are set by then, as on the processor.</li>
  * </ol>
  * Entries in memory that is not backed read as all ones, as everywhere on the bus.
  *
- * <p>A walk that began at a paging-structure cache entry and would fault is repeated from the root, so that a stale entry costs references and no fault; the SDM
- * allows either.
+ * <p>A walk that began at a paging-structure cache entry and would fault is repeated from the root, so that a stale
+ * entry costs references and no fault; the SDM allows either.
  *
- * <p>References with empty caches: 4, 3, 2 for 4K, 2M, 1G pages of 4-level paging; 2 and 1 under PAE, whose PDPTEs are registers, and in 2-level paging; with a
- * second stage of m levels and n guest levels (n + 1)(m + 1) − 1.
+ * <p>References with empty caches: 4, 3, 2 for 4K, 2M, 1G pages of 4-level paging; 2 and 1 under PAE, whose PDPTEs are
+ * registers, and in 2-level paging; with a second stage of m levels and n guest levels (n + 1)(m + 1) − 1.
  */
 public final class PageWalker implements Translator {
   private static final int TOP_LEVEL = 4;
@@ -41,7 +43,8 @@ public final class PageWalker implements Translator {
   private final SecondStage stage;
   private PagingStructureCache structures;
 
-  // The walk in hand, by level: what was read and where. Only walks with effects use it, so that a peek from inside one does no harm.
+  // The walk in hand, by level: what was read and where. Only walks with effects use it, so that a peek from inside one
+  // does no harm.
   private final @Gpa long[] entryGpas = new long[TOP_LEVEL + 1];
   private final @Hpa long[] entryHpas = new long[TOP_LEVEL + 1];
   private final long[] entries = new long[TOP_LEVEL + 1];
@@ -90,17 +93,20 @@ public final class PageWalker implements Translator {
     return walk(gva, access, out, null, false, steps);
   }
 
-  private long walk(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects, WalkObserver steps) {
+  private long walk(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects,
+      WalkObserver steps) {
     return switch (paging.mode) {
-      case PagingContext.NONE -> deliver(gva, gva, access, stage == null ? HostMemory.FRAME_SHIFT : IDENTITY_SHIFT, ALL_RIGHTS | Translation.DIRTY, memoryType(0, 0), out, effects, steps);
+      case PagingContext.NONE -> deliver(gva, gva, access, stage == null ? HostMemory.FRAME_SHIFT : IDENTITY_SHIFT,
+          ALL_RIGHTS | Translation.DIRTY, memoryType(0, 0), out, effects, steps);
       case PagingContext.LEGACY -> walkLegacy(gva, access, out, cache, effects, steps);
       default -> walkWide(gva, access, out, cache, effects, steps);
     };
   }
 
   /**
-   * The walk that nearly all others are: 4-level paging in one dimension to a 4-KiB page, all entries plain and A set in those above the leaf. Tests all of
-   * that at once at the end; whatever else turns up is left to the general walk, which has seen nothing yet.
+   * The walk that nearly all others are: 4-level paging in one dimension to a 4-KiB page, all entries plain and A set
+   * in those above the leaf. Tests all of that at once at the end; whatever else turns up is left to the general walk,
+   * which has seen nothing yet.
    *
    * @return host-physical address, or −1 for anything else
    */
@@ -140,7 +146,8 @@ public final class PageWalker implements Translator {
   }
 
   /** PAE and 4-level paging. */
-  private long walkWide(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects, WalkObserver steps) {
+  private long walkWide(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects,
+      WalkObserver steps) {
     int mode = paging.mode;
     int level;
     @Gpa long table;
@@ -195,7 +202,7 @@ public final class PageWalker implements Translator {
         rightsAbove[level] = rights;
       }
       if (leaf) {
-        return finishWide(gva, access, level, top, entry, rights, out, cache, effects, steps);
+        return finish(gva, access, level, top, entry, rights, out, cache, effects, steps);
       }
       table = entry & PageTableEntry.ADDRESS;
       tableHpa = stage == null ? table : -1;
@@ -203,31 +210,9 @@ public final class PageWalker implements Translator {
     }
   }
 
-  private long finishWide(@Gva long gva, int access, int level, int top, long leaf, int rights, Translation out, PagingStructureCache cache,
-      boolean effects, WalkObserver steps) {
-    if (!Permissions.allowed(access, rights, paging)) {
-      return fault(gva, access, PageFaultCode.P, out);
-    }
-    long flags = (access & Access.WRITE) != 0 ? PageTableEntry.A | PageTableEntry.D : PageTableEntry.A;
-    if (effects) {
-      long status = setAccessedDirty(gva, 8, level, top, flags, out);
-      if (status < 0) {
-        return status;
-      }
-      leaf |= flags;
-    }
-    int shift = PageTableEntry.shift(level);
-    @Gpa long gpa = PageTableEntry.page(leaf, level) | gva & (1L << shift) - 1;
-    int all = rights | leafRights(leaf);
-    long result = deliver(gpa, gva, access, shift, all, memoryType(leaf, level == 1 ? PageTableEntry.PAT : PageTableEntry.PAT_LARGE), out, effects, steps);
-    if (cache != null && result >= 0) {
-      remember(cache, gva, level, top);
-    }
-    return result;
-  }
-
   /** 2-level paging with 4-byte entries. */
-  private long walkLegacy(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects, WalkObserver steps) {
+  private long walkLegacy(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects,
+      WalkObserver steps) {
     int level = 2;
     int rights = ALL_RIGHTS;
     @Gpa long table = paging.root;
@@ -266,7 +251,7 @@ public final class PageWalker implements Translator {
         rightsAbove[level] = rights;
       }
       if (large || level == 1) {
-        return finishLegacy(gva, access, level, top, entry, rights, out, cache, effects, steps);
+        return finish(gva, access, level, top, entry, rights, out, cache, effects, steps);
       }
       table = entry & PageTableEntry.ADDRESS_LEGACY;
       tableHpa = stage == null ? table : -1;
@@ -274,23 +259,27 @@ public final class PageWalker implements Translator {
     }
   }
 
-  private long finishLegacy(@Gva long gva, int access, int level, int top, long leaf, int rights, Translation out, PagingStructureCache cache,
-      boolean effects, WalkObserver steps) {
+  /** Checks the rights at the leaf, sets the flags, and passes the page on. @param top level of the first entry read */
+  private long finish(@Gva long gva, int access, int level, int top, long leaf, int rights, Translation out,
+      PagingStructureCache cache, boolean effects, WalkObserver steps) {
     if (!Permissions.allowed(access, rights, paging)) {
       return fault(gva, access, PageFaultCode.P, out);
     }
+    boolean legacy = paging.mode == PagingContext.LEGACY;
     long flags = (access & Access.WRITE) != 0 ? PageTableEntry.A | PageTableEntry.D : PageTableEntry.A;
     if (effects) {
-      long status = setAccessedDirty(gva, 4, level, top, flags, out);
+      long status = setAccessedDirty(gva, legacy ? 4 : 8, level, top, flags, out);
       if (status < 0) {
         return status;
       }
       leaf |= flags;
     }
-    int shift = level == 2 ? LEGACY_LARGE_SHIFT : HostMemory.FRAME_SHIFT;
-    @Gpa long gpa = (level == 2 ? PageTableEntry.page4M(leaf) : leaf & PageTableEntry.ADDRESS_LEGACY) | gva & (1L << shift) - 1;
-    int all = rights | leafRights(leaf);
-    long result = deliver(gpa, gva, access, shift, all, memoryType(leaf, level == 1 ? PageTableEntry.PAT : PageTableEntry.PAT_LARGE), out, effects, steps);
+    int shift = legacy && level == 2 ? LEGACY_LARGE_SHIFT : PageTableEntry.shift(level);
+    @Gpa long page = !legacy ? PageTableEntry.page(leaf, level)
+        : level == 2 ? PageTableEntry.page4M(leaf) : leaf & PageTableEntry.ADDRESS_LEGACY;
+    int type = memoryType(leaf, level == 1 ? PageTableEntry.PAT : PageTableEntry.PAT_LARGE);
+    @Gpa long gpa = page | gva & (1L << shift) - 1;
+    long result = deliver(gpa, gva, access, shift, rights | leafRights(leaf), type, out, effects, steps);
     if (cache != null && result >= 0) {
       remember(cache, gva, level, top);
     }
@@ -298,7 +287,8 @@ public final class PageWalker implements Translator {
   }
 
   private int leafRights(long leaf) {
-    return ((leaf & PageTableEntry.D) != 0 ? Translation.DIRTY : 0) | (paging.pge && (leaf & PageTableEntry.G) != 0 ? Translation.GLOBAL : 0);
+    return ((leaf & PageTableEntry.D) != 0 ? Translation.DIRTY : 0)
+        | (paging.pge && (leaf & PageTableEntry.G) != 0 ? Translation.GLOBAL : 0);
   }
 
   /** Memory type that the PAT gives an entry (SDM vol. 3A, "Page Attribute Table"). */
@@ -308,7 +298,8 @@ public final class PageWalker implements Translator {
   }
 
   private long stageTable(@Gpa long gpa, @Gva long gva, Translation out, boolean effects, WalkObserver steps) {
-    return effects ? stage.translate(gpa, gva, SecondStage.TABLE, out) : stage.peek(gpa, gva, SecondStage.TABLE, out, steps);
+    return effects ? stage.translate(gpa, gva, SecondStage.TABLE, out)
+        : stage.peek(gpa, gva, SecondStage.TABLE, out, steps);
   }
 
   /** Sets A in all entries of the walk and {@code leafFlags} in the leaf. @return 0, RETRY or {@link Status#EXIT} */
@@ -319,7 +310,8 @@ public final class PageWalker implements Translator {
       if (updated != entry) {
         if (stage != null) {
           int references = out.references;
-          long status = stage.translate(entryGpas[level], gva, Access.WRITE | SecondStage.TABLE | SecondStage.TABLE_UPDATE, out);
+          int update = Access.WRITE | SecondStage.TABLE | SecondStage.TABLE_UPDATE;
+          long status = stage.translate(entryGpas[level], gva, update, out);
           out.references = references;
           if (status < 0) {
             return status;
@@ -334,8 +326,8 @@ public final class PageWalker implements Translator {
   }
 
   /** Passes the final address through the second stage and fills in the result. */
-  private long deliver(@Gpa long gpa, @Gva long gva, int access, int shift, int rights, int memoryType, Translation out, boolean effects,
-      WalkObserver steps) {
+  private long deliver(@Gpa long gpa, @Gva long gva, int access, int shift, int rights, int memoryType, Translation out,
+      boolean effects, WalkObserver steps) {
     out.gva = gva;
     out.gpa = gpa;
     out.guestPageShift = paging.mode == PagingContext.NONE ? HostMemory.FRAME_SHIFT : shift;
@@ -360,8 +352,9 @@ public final class PageWalker implements Translator {
   }
 
   private void remember(PagingStructureCache cache, @Gva long gva, int leafLevel, int top) {
+    long address = paging.mode == PagingContext.LEGACY ? PageTableEntry.ADDRESS_LEGACY : PageTableEntry.ADDRESS;
     for (int level = top; level > leafLevel; level--) {
-      @Gpa long table = entries[level] & (paging.mode == PagingContext.LEGACY ? PageTableEntry.ADDRESS_LEGACY : PageTableEntry.ADDRESS);
+      @Gpa long table = entries[level] & address;
       cache.insert(level, gva, paging, table, entryHpas[level - 1] & -HostMemory.FRAME_SIZE, rightsAbove[level]);
     }
   }

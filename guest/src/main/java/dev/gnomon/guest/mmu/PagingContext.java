@@ -3,8 +3,9 @@ package dev.gnomon.guest.mmu;
 import dev.gnomon.guest.memory.Gpa;
 
 /**
- * What the walker needs to know of the control registers in force on the hardware. Natively and under EPT they are the guest's own; under
- * shadow paging the hypervisor sets them (root = shadow root, WP = 1, NXE = 1), apart from what the guest sees.
+ * What the walker needs to know of the control registers in force on the hardware. Natively and under EPT they are the
+ * guest's own; under shadow paging the hypervisor sets them (root = shadow root, WP = 1, NXE = 1), apart from what the
+ * guest sees.
  */
 public final class PagingContext {
   /** CR0.PG = 0: linear = physical. */
@@ -19,7 +20,10 @@ public final class PagingContext {
   public static final long PAT_RESET = 0x0007_0406_0007_0406L;
 
   public int mode = NONE;
-  /** Physical address of the top table (CR3 without its flags); under EPT a guest-physical, otherwise a host-physical address. */
+  /**
+   * Physical address of the top table (CR3 without its flags); under EPT a guest-physical, otherwise a host-physical
+   * address.
+   */
   public @Gpa long root;
   /** PDPTE registers, PAE only. */
   public final long[] pdpte = new long[4];
@@ -35,8 +39,14 @@ public final class PagingContext {
   public boolean pages1g = true;
   /** IA32_PAT: eight memory types of one byte. */
   public long pat = PAT_RESET;
-  /** Virtual-processor identifier that tags cached translations, 0 to 65535; 0 natively and without VPIDs. Change it by {@link Mmu#setTags}. */
+  /**
+   * Virtual-processor identifier that tags cached translations, 0 to 65535; 0 natively and without VPIDs. Change it by
+   * {@link Mmu#setTags}.
+   */
   public int vpid;
-  /** EP4TA that tags cached translations: bits 51:12 of the EPT pointer, in place; 0 without EPT. Change it by {@link Mmu#setTags}. */
+  /**
+   * EP4TA that tags cached translations: bits 51:12 of the EPT pointer, in place; 0 without EPT. Change it by {@link
+   * Mmu#setTags}.
+   */
   public long ep4ta;
 }

@@ -5,9 +5,10 @@ import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * PML4E, PDPTE and PDE caches (SDM vol. 3A, "Paging-Structure Caches"; under EPT the combined ones of vol. 3C, "Information That May Be Cached"): for a
- * prefix of the linear address where the next table lies and which rights the levels above combine to. Entries come only from walks that succeeded, so A is
- * set in all they stand for. They are tagged with VPID, PCID and EP4TA and have no global form.
+ * PML4E, PDPTE and PDE caches (SDM vol. 3A, "Paging-Structure Caches"; under EPT the combined ones of vol. 3C,
+ * "Information That May Be Cached"): for a prefix of the linear address where the next table lies and which rights the
+ * levels above combine to. Entries come only from walks that succeeded, so A is set in all they stand for. They are
+ * tagged with VPID, PCID and EP4TA and have no global form.
  */
 public final class PagingStructureCache {
   private static final int LEVELS = 4;
@@ -18,7 +19,9 @@ public final class PagingStructureCache {
 
   /** By level of the cached entry: 4 PML4E, 3 PDPTE, 2 PDE. */
   private final TaggedArray[] arrays = new TaggedArray[LEVELS + 1];
-  /** A walk that began here and faults is final; otherwise it is repeated from the root before the guest sees a fault. */
+  /**
+   * A walk that began here and faults is final; otherwise it is repeated from the root before the guest sees a fault.
+   */
   final boolean faultsAreFinal;
   private final TlbStatistics statistics;
   /** After a hit: guest-physical and host-physical address of the table to read next. */
@@ -31,12 +34,13 @@ public final class PagingStructureCache {
    * @param seed of random replacement
    * @param statistics where hits are counted
    */
-  public PagingStructureCache(TlbGeometry.Structures sizes, TlbGeometry.Replacement replacement, long seed, TlbStatistics statistics) {
+  public PagingStructureCache(TlbGeometry.Structures sizes, TlbGeometry.Replacement replacement, long seed,
+      TlbStatistics statistics) {
     this(sizes, replacement, seed, statistics, false);
   }
 
-  private PagingStructureCache(TlbGeometry.Structures sizes, TlbGeometry.Replacement replacement, long seed, TlbStatistics statistics,
-      boolean faultsAreFinal) {
+  private PagingStructureCache(TlbGeometry.Structures sizes, TlbGeometry.Replacement replacement, long seed,
+      TlbStatistics statistics, boolean faultsAreFinal) {
     this.statistics = statistics;
     this.faultsAreFinal = faultsAreFinal;
     arrays[4] = array(sizes.pml4Entries(), sizes.pml4Ways(), replacement, seed);
@@ -46,15 +50,19 @@ public final class PagingStructureCache {
 
   /** Caches so large that entries practically leave by invalidation alone, and whose stale entries may fault. */
   static PagingStructureCache stale() {
-    return new PagingStructureCache(new TlbGeometry.Structures(STALE_ENTRIES, STALE_WAYS, STALE_ENTRIES, STALE_WAYS, STALE_ENTRIES, STALE_WAYS),
-        TlbGeometry.Replacement.FIFO, 0, new TlbStatistics(), true);
+    TlbGeometry.Structures sizes = new TlbGeometry.Structures(STALE_ENTRIES, STALE_WAYS, STALE_ENTRIES, STALE_WAYS,
+        STALE_ENTRIES, STALE_WAYS);
+    return new PagingStructureCache(sizes, TlbGeometry.Replacement.FIFO, 0, new TlbStatistics(), true);
   }
 
   private static TaggedArray array(int entries, int ways, TlbGeometry.Replacement replacement, long seed) {
     return entries == 0 ? null : new TaggedArray(entries / ways, ways, replacement, seed);
   }
 
-  /** Level of the entry to read first, 1 to 3, with the hit's fields set; 0 if nothing is cached. Looks for the longest prefix. */
+  /**
+   * Level of the entry to read first, 1 to 3, with the hit's fields set; 0 if nothing is cached. Looks for the longest
+   * prefix.
+   */
   int lookup(@Gva long gva, PagingContext paging) {
     int top = paging.mode == PagingContext.LONG4 ? LEVELS : 2;
     for (int level = 2; level <= top; level++) {
@@ -106,7 +114,12 @@ public final class PagingStructureCache {
     }
   }
 
-  /** Drops by tag. @param vpid or {@link TaggedArray#ANY} or {@link TaggedArray#NONZERO}; @param pcid or {@link TaggedArray#ANY} */
+  /**
+   * Drops by tag.
+   *
+   * @param vpid or {@link TaggedArray#ANY} or {@link TaggedArray#NONZERO}
+   * @param pcid or {@link TaggedArray#ANY}
+   */
   void flushContext(int vpid, int pcid) {
     for (int level = 2; level <= LEVELS; level++) {
       if (arrays[level] != null) {

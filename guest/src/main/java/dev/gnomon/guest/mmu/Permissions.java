@@ -1,8 +1,8 @@
 package dev.gnomon.guest.mmu;
 
 /**
- * The permission rule of paging (SDM vol. 3A, "Determination of Access Rights"), on rights combined over all levels of a walk. Used by the walker and on
- * every TLB hit. A dash is "either":
+ * The permission rule of paging (SDM vol. 3A, "Determination of Access Rights"), on rights combined over all levels of
+ * a walk. Used by the walker and on every TLB hit. A dash is "either":
  * <pre>
  *  mode        access   U/S  R/W  NX   WP  SMEP  SMAP          allowed
  *  user        any      0    -    -    -   -     -             no
@@ -16,7 +16,8 @@ package dev.gnomon.guest.mmu;
  *  supervisor  write    1    R/W  -    WP  -     (a)           !(a) &amp; (R/W | !WP)
  *  supervisor  fetch    1    -    NX   -   SMEP  -             !SMEP &amp; !NX
  * </pre>
- * (a) CR4.SMAP = 1, and the access is implicit or EFLAGS.AC = 0. NX counts only with EFER.NXE = 1; otherwise it is a reserved bit and EXECUTABLE is set.
+ * (a) CR4.SMAP = 1, and the access is implicit or EFLAGS.AC = 0. NX counts only with EFER.NXE = 1; otherwise it is a
+ * reserved bit and EXECUTABLE is set.
  */
 public final class Permissions {
   private Permissions() {}

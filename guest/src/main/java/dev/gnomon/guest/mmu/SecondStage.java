@@ -5,8 +5,8 @@ import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * Guest-physical to host-physical translation under a guest walk: EPT for the hardware, memory slots for the hypervisor's own walks.
- * Natively there is none.
+ * Guest-physical to host-physical translation under a guest walk: EPT for the hardware, memory slots for the
+ * hypervisor's own walks. Natively there is none.
  */
 public interface SecondStage {
   /** The access is to a guest paging-structure entry on behalf of a linear address. */
@@ -22,9 +22,10 @@ public interface SecondStage {
    * @param gpa guest-physical address of the byte or entry
    * @param gva linear address behind the access, for the exit qualification
    * @param access WRITE and FETCH of {@link Access} and the bits above
-   * @param out on entry, for the final address (neither TABLE nor NO_LINEAR), {@code rights} holds USER, WRITABLE and EXECUTABLE as the guest's
-   *     tables combine them, for the exit qualification; on success: {@code pageShift}, {@code rights} (READABLE, STAGE_WRITABLE, EXECUTABLE, DIRTY), {@code memoryType} of the mapping; its
-   *     {@code references} grows by the entries read; on failure the exit group
+   * @param out on entry, for the final address (neither TABLE nor NO_LINEAR), {@code rights} holds USER, WRITABLE and
+   *     EXECUTABLE as the guest's tables combine them, for the exit qualification; on success: {@code pageShift},
+   *     {@code rights} (READABLE, STAGE_WRITABLE, EXECUTABLE, DIRTY), {@code memoryType} of the mapping; its {@code
+   *     references} grows by the entries read; on failure the exit group
    * @return {@code hpa} or {@link Status#EXIT}
    */
   long translate(@Gpa long gpa, @Gva long gva, int access, Translation out);

@@ -4,18 +4,21 @@ import dev.gnomon.guest.memory.Gva;
 import java.util.Arrays;
 
 /**
- * Host-speed cache from linear pages to offsets in host memory; never published and never more than the modelled TLB would allow. One packed
- * entry a slot:
+ * Host-speed cache from linear pages to offsets in host memory; never published and never more than the modelled TLB
+ * would allow. One packed entry a slot:
  * <pre>
  *  63             28   27         9   8:5      4            3           2:0
  *  linear 63:28        frame offset   0        DENY_STORE   DENY_LOAD   0 (alignment is tested against these)
  * </pre>
- * Linear bits 27:12 are the index, xored with the ones above so that equal low bits do not clash. An entry is found, allowed and the access
- * aligned exactly if {@code (entry ^ gva) & (TAG | size - 1) | entry & deny} is zero: one branch.
+ * Linear bits 27:12 are the index, xored with the ones above so that equal low bits do not clash. An entry is found,
+ * allowed and the access aligned exactly if {@code (entry ^ gva) & (TAG | size - 1) | entry & deny} is zero: one
+ * branch.
  */
 public final class SoftTlb {
   public static final int SIZE = 1 << 16;
   public static final long TAG = -1L << 28;
+  /** The frame's offset in the store, shifted right by 3. */
+  private static final long FRAME = 0x0FFF_FE00L;
   public static final int DENY_LOAD = 1 << 3;
   public static final int DENY_STORE = 1 << 4;
   /** An entry that matches nothing: no canonical address has its tag, and it denies all. */
@@ -24,7 +27,10 @@ public final class SoftTlb {
 
   public final long[] entries = new long[SIZE];
   private final int[] filled = new int[LOG_SIZE];
-  /** Fills since the last flush, and their indices while the log has room; more than its size means any entry may be in use. */
+  /**
+   * Fills since the last flush, and their indices while the log has room; more than its size means any entry may be in
+   * use.
+   */
   private int filledCount;
 
   public SoftTlb() {
@@ -35,10 +41,14 @@ public final class SoftTlb {
     return (int) (gva >>> 12 ^ gva >>> 28) & (SIZE - 1);
   }
 
-  /** Offset in the store for an aligned access, or −1 on any miss. Static, on the array, so that the interpreter keeps it in a local. */
+  /**
+   * Offset in the store for an aligned access, or −1 on any miss. Static, on the array, so that the interpreter keeps
+   * it in a local.
+   */
   public static int probe(long[] entries, @Gva long gva, int sizeMask, int deny) {
     long entry = entries[(int) (gva >>> 12 ^ gva >>> 28) & entries.length - 1];
-    return ((entry ^ gva) & (TAG | sizeMask) | entry & deny) == 0 ? (int) ((entry & 0x0FFF_FE00L) << 3) | (int) gva & 0xFFF : -1;
+    boolean hit = ((entry ^ gva) & (TAG | sizeMask) | entry & deny) == 0;
+    return hit ? (int) ((entry & FRAME) << 3) | (int) gva & 0xFFF : -1;
   }
 
   /**
@@ -90,7 +100,7 @@ public final class SoftTlb {
     int n = filledCount > LOG_SIZE ? SIZE : filledCount;
     for (int i = 0; i < n; i++) {
       int index = filledCount > LOG_SIZE ? i : filled[i];
-      if ((entries[index] & 0x0FFF_FE00L) == frame && entries[index] != EMPTY) {
+      if ((entries[index] & FRAME) == frame && entries[index] != EMPTY) {
         entries[index] |= DENY_STORE;
       }
     }

@@ -4,9 +4,9 @@ import dev.gnomon.guest.memory.Gva;
 import java.util.Arrays;
 
 /**
- * Soft TLBs that are invalidated together (all for data, or all for fetches), with a record of which 4-KiB pieces of larger pages they hold: an
- * invalidation of one address must drop every piece of the page. The record is a direct-mapped table of 2-MiB regions; a region that has to make room for
- * another drops its pieces.
+ * Soft TLBs that are invalidated together (all for data, or all for fetches), with a record of which 4-KiB pieces of
+ * larger pages they hold: an invalidation of one address must drop every piece of the page. The record is a
+ * direct-mapped table of 2-MiB regions; a region that has to make room for another drops its pieces.
  */
 final class SoftTlbGroup {
   private static final int REGIONS = 1 << 10;
@@ -79,7 +79,9 @@ final class SoftTlbGroup {
     return dropped;
   }
 
-  /** Whether pieces of a page of 4 MiB or more around the address are recorded in another region than the address's own. */
+  /**
+   * Whether pieces of a page of 4 MiB or more around the address are recorded in another region than the address's own.
+   */
   private boolean hasLarger(@Gva long gva) {
     for (int i = 0; i < occupiedCount; i++) {
       long region = regions[occupied[i]];

@@ -1,8 +1,9 @@
 package dev.gnomon.guest.mmu;
 
 /**
- * A set-associative array of tagged entries, the storage of TLBs and paging-structure caches. A set keeps its entries newest first and without holes, so
- * that first-in-first-out replacement is exact also after invalidations. A lookup changes nothing. One entry is four words:
+ * A set-associative array of tagged entries, the storage of TLBs and paging-structure caches. A set keeps its entries
+ * newest first and without holes, so that first-in-first-out replacement is exact also after invalidations. A lookup
+ * changes nothing. One entry is four words:
  * <pre>
  *  key     63:28 page number, low 36 bits | 27:12 VPID | 11:0 PCID
  *  space   EP4TA, 0 without EPT
@@ -64,7 +65,8 @@ final class TaggedArray {
     int i = set * ways;
     for (int end = i + used[set]; i < end; i++) {
       long differs = keys[i] ^ key;
-      if ((differs == 0 || (differs & ~PCID) == 0 && (values[i] & GLOBAL) != 0) && spaces[i] == space && (extras[i] & KIND) == kind) {
+      boolean tagged = differs == 0 || (differs & ~PCID) == 0 && (values[i] & GLOBAL) != 0;
+      if (tagged && spaces[i] == space && (extras[i] & KIND) == kind) {
         return i;
       }
     }
@@ -106,7 +108,12 @@ final class TaggedArray {
     }
   }
 
-  /** Removes the entries of one page, of any space. @param pcid or {@link #ANY}; @param globals whether global entries go, of whatever PCID */
+  /**
+   * Removes the entries of one page, of any space.
+   *
+   * @param pcid or {@link #ANY}
+   * @param globals whether global entries go, of whatever PCID
+   */
   void removePage(long page, int kind, int vpid, int pcid, boolean globals) {
     long key = key(page, vpid, 0);
     int set = set(key);
@@ -118,7 +125,13 @@ final class TaggedArray {
     }
   }
 
-  /** Removes entries by tag. @param vpid or {@link #ANY} or {@link #NONZERO}; @param pcid or {@link #ANY}; @param globals whether global entries go too */
+  /**
+   * Removes entries by tag.
+   *
+   * @param vpid or {@link #ANY} or {@link #NONZERO}
+   * @param pcid or {@link #ANY}
+   * @param globals whether global entries go too
+   */
   void removeContext(int vpid, int pcid, boolean globals) {
     if (live == 0) {
       return;
@@ -150,7 +163,9 @@ final class TaggedArray {
     return vpid == ANY || vpid == NONZERO && own != 0 || own == vpid;
   }
 
-  /** Whether an invalidation for a PCID takes entry {@code i}: a global one if {@code globals}, another one by its PCID. */
+  /**
+   * Whether an invalidation for a PCID takes entry {@code i}: a global one if {@code globals}, another one by its PCID.
+   */
   boolean selected(int i, int pcid, boolean globals) {
     return (values[i] & GLOBAL) != 0 ? globals : pcid == ANY || (keys[i] & PCID) == pcid;
   }

@@ -6,12 +6,14 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The modelled TLBs of one processor: a first level for data and one for instructions, a second level behind them (SDM vol. 3A, "Translation Lookaside Buffers";
- * under a hypervisor the linear and combined mappings of vol. 3C, "Caching Translation Information"). Entries are tagged with VPID, PCID, EP4TA and G. A hit
- * changes nothing, so a hit that the soft TLBs answer need not be seen; in return an entry that leaves the first level takes its soft copies along.
+ * The modelled TLBs of one processor: a first level for data and one for instructions, a second level behind them (SDM
+ * vol. 3A, "Translation Lookaside Buffers"; under a hypervisor the linear and combined mappings of vol. 3C, "Caching
+ * Translation Information"). Entries are tagged with VPID, PCID, EP4TA and G. A hit changes nothing, so a hit that the
+ * soft TLBs answer need not be seen; in return an entry that leaves the first level takes its soft copies along.
  *
- * <p>A walk fills both levels, a second-level hit the first; an entry pushed out of one level stays in the other. An entry that does not permit an access,
- * or has D clear for a write, is dropped on the accessing side and the walk decides, as on the processor.
+ * <p>A walk fills both levels, a second-level hit the first; an entry pushed out of one level stays in the other. An
+ * entry that does not permit an access, or has D clear for a write, is dropped on the accessing side and the walk
+ * decides, as on the processor.
  */
 final class Tlb {
   /** Lookup result: walk. */
@@ -26,8 +28,8 @@ final class Tlb {
   private static final long LINEAR = (1L << 48) - 1;
   private static final int CANONICAL_SHIFT = 16;
   private static final int STALE_WAYS = 16;
-  private static final TlbGeometry STALE = new TlbGeometry("stale", staleArrays(), staleArrays(), List.of(), List.of(), TlbGeometry.Structures.NONE,
-      TlbGeometry.Replacement.FIFO);
+  private static final TlbGeometry STALE = new TlbGeometry("stale", staleArrays(), staleArrays(), List.of(), List.of(),
+      TlbGeometry.Structures.NONE, TlbGeometry.Replacement.FIFO);
 
   /** One level for one kind of access. */
   private static final class Level {
@@ -87,7 +89,8 @@ final class Tlb {
     l1Data = new Level(geometry.data(), replacement, seed);
     l1Fetch = new Level(geometry.instruction(), replacement, seed + 1);
     l2Data = new Level(geometry.second(), replacement, seed + 2);
-    l2Fetch = geometry.secondInstruction().isEmpty() ? l2Data : new Level(geometry.secondInstruction(), replacement, seed + 3);
+    l2Fetch = geometry.secondInstruction().isEmpty() ? l2Data
+        : new Level(geometry.secondInstruction(), replacement, seed + 3);
     levels = l2Fetch == l2Data ? new Level[] {l1Data, l1Fetch, l2Data} : new Level[] {l1Data, l1Fetch, l2Data, l2Fetch};
   }
 
@@ -101,14 +104,16 @@ final class Tlb {
   }
 
   private static List<TlbGeometry.Array> staleArrays() {
-    return List.of(new TlbGeometry.Array(TlbGeometry.SIZE_4K, 1 << 16, STALE_WAYS), new TlbGeometry.Array(TlbGeometry.SIZE_2M, 1 << 12, STALE_WAYS),
+    return List.of(new TlbGeometry.Array(TlbGeometry.SIZE_4K, 1 << 16, STALE_WAYS),
+        new TlbGeometry.Array(TlbGeometry.SIZE_2M, 1 << 12, STALE_WAYS),
         new TlbGeometry.Array(TlbGeometry.SIZE_1G, 1 << 8, STALE_WAYS));
   }
 
   /**
    * Looks an access up, filling the first level from the second.
    *
-   * @return host-physical address, also described in {@code out}; {@link #MISS}; {@link Status#FAULT} if stale entries may fault and this one does
+   * @return host-physical address, also described in {@code out}; {@link #MISS}; {@link Status#FAULT} if stale entries
+   *     may fault and this one does
    */
   long lookup(@Gva long gva, int access, Translation out) {
     boolean fetch = (access & Access.FETCH) != 0;
@@ -189,7 +194,8 @@ final class Tlb {
   private void insert(TaggedArray array, @Gva long gva, int size, Translation walk) {
     @Hpa long page = walk.hpa & -(1L << SHIFTS[size]);
     long value = page & FRAME | (long) (walk.memoryType & TYPE_MASK) << TYPE_SHIFT | walk.rights & RIGHTS;
-    array.insert(TaggedArray.key(gva >>> SHIFTS[size], paging.vpid, paging.pcid), paging.ep4ta, value, (long) walk.guestPageShift << GUEST_SHIFT | size);
+    long key = TaggedArray.key(gva >>> SHIFTS[size], paging.vpid, paging.pcid);
+    array.insert(key, paging.ep4ta, value, (long) walk.guestPageShift << GUEST_SHIFT | size);
     fragments |= SHIFTS[size] < walk.guestPageShift;
   }
 
@@ -211,7 +217,7 @@ final class Tlb {
 
   private boolean permits(int access, int rights) {
     boolean stage = (access & Access.FETCH) != 0 || ((access & Access.WRITE) != 0
-        ? (rights & (Translation.DIRTY | Translation.STAGE_WRITABLE)) == (Translation.DIRTY | Translation.STAGE_WRITABLE)
+        ? (rights & Translation.DIRTY) != 0 && (rights & Translation.STAGE_WRITABLE) != 0
         : (rights & Translation.READABLE) != 0);
     if (paging.mode == PagingContext.NONE) {
       return stage && ((access & Access.FETCH) == 0 || (rights & Translation.EXECUTABLE) != 0);
@@ -263,7 +269,12 @@ final class Tlb {
     s.eptReferences += walk.references - walk.guestReferences;
   }
 
-  /** Drops one page in all levels, whatever its EP4TA. @param pcid or {@link TaggedArray#ANY}; @param globals global entries too, whatever their PCID */
+  /**
+   * Drops one page in all levels, whatever its EP4TA.
+   *
+   * @param pcid or {@link TaggedArray#ANY}
+   * @param globals global entries too, whatever their PCID
+   */
   void dropAddress(@Gva long gva, int vpid, int pcid, boolean globals) {
     for (Level level : levels) {
       dropAddress(level, gva, vpid, pcid, globals);
@@ -291,7 +302,8 @@ final class Tlb {
           int guestShift = (int) (array.extras[i] >>> GUEST_SHIFT);
           long start = array.keys[i] >>> TaggedArray.PAGE_SHIFT << shift & LINEAR;
           if (guestShift > shift && start >>> guestShift == (gva & LINEAR) >>> guestShift
-              && (array.keys[i] & TaggedArray.VPID) == (long) vpid << TaggedArray.PCID_BITS && array.selected(i, pcid, globals)) {
+              && (array.keys[i] & TaggedArray.VPID) == (long) vpid << TaggedArray.PCID_BITS
+              && array.selected(i, pcid, globals)) {
             array.remove(i);
           }
         }
@@ -299,7 +311,12 @@ final class Tlb {
     }
   }
 
-  /** Drops by tag. @param vpid or {@link TaggedArray#ANY} or {@link TaggedArray#NONZERO}; @param pcid or {@link TaggedArray#ANY} */
+  /**
+   * Drops by tag.
+   *
+   * @param vpid or {@link TaggedArray#ANY} or {@link TaggedArray#NONZERO}
+   * @param pcid or {@link TaggedArray#ANY}
+   */
   void dropContext(int vpid, int pcid, boolean globals) {
     for (Level level : levels) {
       for (TaggedArray array : level.arrays) {

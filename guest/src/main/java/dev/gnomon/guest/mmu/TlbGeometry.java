@@ -5,10 +5,12 @@ import java.util.List;
 /**
  * Sizes of the modelled TLBs and paging-structure caches of one kind of processor.
  *
- * <p>A first level that holds no entries for a page size keeps such a page in pieces of the next smaller size that it does hold; a second level
- * leaves it out. Pages of 4 MiB are kept as pieces of 2 MiB. Several arrays may serve one level, each for sizes of its own.
+ * <p>A first level that holds no entries for a page size keeps such a page in pieces of the next smaller size that it
+ * does hold; a second level leaves it out. Pages of 4 MiB are kept as pieces of 2 MiB. Several arrays may serve one
+ * level, each for sizes of its own.
  *
- * <p>Figures come from the sources named at each profile; sizes that the source does not name are not modelled rather than guessed.
+ * <p>Figures come from the sources named at each profile; sizes that the source does not name are not modelled rather
+ * than guessed.
  *
  * @param name of the profile
  * @param data first level for data
@@ -18,11 +20,12 @@ import java.util.List;
  * @param structures paging-structure caches
  * @param replacement which entry of a full set goes
  */
-public record TlbGeometry(String name, List<Array> data, List<Array> instruction, List<Array> second, List<Array> secondInstruction, Structures structures,
-    Replacement replacement) {
+public record TlbGeometry(String name, List<Array> data, List<Array> instruction, List<Array> second,
+    List<Array> secondInstruction, Structures structures, Replacement replacement) {
   public static final int SIZE_4K = 1;
   public static final int SIZE_2M = 2;
   public static final int SIZE_1G = 4;
+  private static final int ALL_SIZES = SIZE_4K | SIZE_2M | SIZE_1G;
 
   /** Replacement that a hit does not influence, so that hits need not be seen one by one. */
   public enum Replacement {
@@ -42,7 +45,8 @@ public record TlbGeometry(String name, List<Array> data, List<Array> instruction
   public record Array(int sizes, int entries, int ways) {
     /** @throws IllegalArgumentException if the number of sets is not a power of two or a number is out of range */
     public Array {
-      if (sizes < 1 || sizes > 7 || ways < 1 || entries < ways || entries > 1 << 16 || entries % ways != 0 || Integer.bitCount(entries / ways) != 1) {
+      boolean inRange = sizes >= 1 && sizes <= ALL_SIZES && ways >= 1 && entries >= ways && entries <= 1 << 16;
+      if (!inRange || entries % ways != 0 || Integer.bitCount(entries / ways) != 1) {
         throw new IllegalArgumentException("TLB of " + entries + " entries in " + ways + " ways for sizes " + sizes
             + ": expected 1 to 65536 entries in a power of two of sets, and sizes 1 to 7");
       }
@@ -88,9 +92,9 @@ public record TlbGeometry(String name, List<Array> data, List<Array> instruction
   }
 
   /**
-   * Skylake and Cascade Lake, the default. TLBs: Intel 64 and IA-32 Architectures Optimization Reference Manual, cache and TLB parameters of Skylake; the
-   * 2M and second-level 1G figures are common knowledge without a source at hand. Paging-structure caches: the configuration of the Victima simulator
-   * (MICRO 2023); Intel does not publish them.
+   * Skylake and Cascade Lake, the default. TLBs: Intel 64 and IA-32 Architectures Optimization Reference Manual, cache
+   * and TLB parameters of Skylake; the 2M and second-level 1G figures are common knowledge without a source at hand.
+   * Paging-structure caches: the configuration of the Victima simulator (MICRO 2023); Intel does not publish them.
    */
   public static final TlbGeometry SKYLAKE = new TlbGeometry("skylake",
       List.of(new Array(SIZE_4K, 64, 4), new Array(SIZE_2M, 32, 4), new Array(SIZE_1G, 4, 4)),
@@ -99,8 +103,8 @@ public record TlbGeometry(String name, List<Array> data, List<Array> instruction
       new Structures(16, 4, 16, 4, 32, 4), Replacement.FIFO);
 
   /**
-   * Nehalem: the Sniper simulator's nehalem.cfg and Hennessy and Patterson, 5th edition; the second level holds 4K pages only. Paging-structure caches:
-   * PDPTE measured by the RevAnC authors (2017), the others common knowledge.
+   * Nehalem: the Sniper simulator's nehalem.cfg and Hennessy and Patterson, 5th edition; the second level holds 4K
+   * pages only. Paging-structure caches: PDPTE measured by the RevAnC authors (2017), the others common knowledge.
    */
   public static final TlbGeometry NEHALEM = new TlbGeometry("nehalem",
       List.of(new Array(SIZE_4K, 64, 4), new Array(SIZE_2M, 32, 4)),
@@ -123,8 +127,9 @@ public record TlbGeometry(String name, List<Array> data, List<Array> instruction
       new Structures(16, 4, 16, 4, 32, 4), Replacement.FIFO);
 
   /**
-   * Zen 2: first levels of 64 entries for all sizes, separate second levels (WikiChip; the data side as 16-way, since 2048 entries do not divide into the
-   * 12 ways of its text). The processor keeps PDEs in its second-level TLB; modelled as the 64-entry PDE cache of Zen.
+   * Zen 2: first levels of 64 entries for all sizes, separate second levels (WikiChip; the data side as 16-way, since
+   * 2048 entries do not divide into the 12 ways of its text). The processor keeps PDEs in its second-level TLB;
+   * modelled as the 64-entry PDE cache of Zen.
    */
   public static final TlbGeometry ZEN2 = new TlbGeometry("zen2",
       List.of(new Array(SIZE_4K | SIZE_2M | SIZE_1G, 64, 64)),
@@ -132,8 +137,12 @@ public record TlbGeometry(String name, List<Array> data, List<Array> instruction
       List.of(new Array(SIZE_4K | SIZE_2M, 2048, 16)), List.of(new Array(SIZE_4K | SIZE_2M, 512, 8)),
       new Structures(0, 0, 0, 0, 64, 4), Replacement.FIFO);
 
-  /** No TLB: every data access walks, and every fetch from another page than the one before, whose translation the fetch buffer holds. */
-  public static final TlbGeometry NONE = new TlbGeometry("none", List.of(), List.of(new Array(SIZE_4K, 1, 1)), List.of(), List.of(), Structures.NONE, Replacement.FIFO);
+  /**
+   * No TLB: every data access walks, and every fetch from another page than the one before, whose translation the fetch
+   * buffer holds.
+   */
+  public static final TlbGeometry NONE = new TlbGeometry("none", List.of(), List.of(new Array(SIZE_4K, 1, 1)),
+      List.of(), List.of(), Structures.NONE, Replacement.FIFO);
 
   /** The named profiles, the default first. */
   public static List<TlbGeometry> profiles() {

@@ -1,11 +1,11 @@
 package dev.gnomon.guest.mmu;
 
 /**
- * Events of one processor's modelled TLBs, since reset. First-level hits are not counted. Misses, walks, references and fills stay 0 unless the TLBs are
- * counted; invalidations are always counted.
+ * Events of one processor's modelled TLBs, since reset. First-level hits are not counted. Misses, walks, references and
+ * fills stay 0 unless the TLBs are counted; invalidations are always counted.
  *
- * <p>An access that finds an entry which does not permit it, or a write that finds D clear, counts as a miss of both levels: the processor drops the entry and walks.
- * What the hypervisor does through its own port counts nowhere.
+ * <p>An access that finds an entry which does not permit it, or a write that finds D clear, counts as a miss of both
+ * levels: the processor drops the entry and walks. What the hypervisor does through its own port counts nowhere.
  */
 public final class TlbStatistics {
   /** Data reads that missed the first level and hit the second. */

@@ -5,8 +5,8 @@ import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * Reused result of one translation. After success the first group is valid; after {@link Status#FAULT} the code and {@code gva}; after
- * {@link Status#EXIT} the exit group.
+ * Reused result of one translation. After success the first group is valid; after {@link Status#FAULT} the code and
+ * {@code gva}; after {@link Status#EXIT} the exit group.
  */
 public final class Translation {
   /** R/W over all levels of the guest's (or shadow) tables. Rights are combined over all levels. */
@@ -18,22 +18,34 @@ public final class Translation {
   public static final int DIRTY = 16;
   /** Reads are allowed; clear only for execute-only EPT mappings. */
   public static final int READABLE = 32;
-  /** The second stage allows writes (always so without one); {@link #WRITABLE} is the guest's R/W alone, which CR0.WP = 0 can overrule. */
+  /**
+   * The second stage allows writes (always so without one); {@link #WRITABLE} is the guest's R/W alone, which CR0.WP =
+   * 0 can overrule.
+   */
   public static final int STAGE_WRITABLE = 64;
 
   public @Gva long gva;
   /** Host-physical address of the byte. */
   public @Hpa long hpa;
-  /** Guest-physical address of the byte (equal to {@code hpa} natively); −1 if a modelled TLB answered, which does not hold it. */
+  /**
+   * Guest-physical address of the byte (equal to {@code hpa} natively); −1 if a modelled TLB answered, which does not
+   * hold it.
+   */
   public @Gpa long gpa;
   /** log2 of the largest page for which the translation holds (smaller of guest and host page): 12, 21, 22 or 30. */
   public int pageShift;
   public int rights;
-  /** log2 of the guest's own page, larger than {@code pageShift} if a second stage splinters it: 12, 21, 22 or 30; 12 without paging. */
+  /**
+   * log2 of the guest's own page, larger than {@code pageShift} if a second stage splinters it: 12, 21, 22 or 30; 12
+   * without paging.
+   */
   public int guestPageShift;
-  /** Memory type, PAT encoding (0 UC, 1 WC, 4 WT, 5 WP, 6 WB, 7 UC−); under a second stage the type of its mapping. */
+  /** Memory type, PAT encoding (0 UC, 1 WC, 4 WT, 5 WP, 6 WB, 7 UC−); under a second stage that of its mapping. */
   public int memoryType;
-  /** Paging-structure references made by this walk, guest and EPT together; 0 if a TLB answered. Valid after a fault or exit too. */
+  /**
+   * Paging-structure references made by this walk, guest and EPT together; 0 if a TLB answered. Valid after a fault or
+   * exit too.
+   */
   public int references;
   /** Of {@code references} those to the guest's (or shadow) tables. */
   public int guestReferences;

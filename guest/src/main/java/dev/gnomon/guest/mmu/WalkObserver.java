@@ -10,7 +10,8 @@ public interface WalkObserver {
    *
    * @param dimension which table it belongs to
    * @param level 1 (PTE) to 5 (PML5E)
-   * @param entryGpa guest-physical address of a guest entry; for an EPT entry the guest-physical address being translated
+   * @param entryGpa guest-physical address of a guest entry; for an EPT entry the guest-physical address being
+   *     translated
    * @param entryHpa where the entry lies
    * @param entry its value before any A/D update
    */
@@ -20,7 +21,9 @@ public interface WalkObserver {
   enum Dimension {
     /** Entry of the tables that CR3 names; printed {@code PTE}, {@code PDE} … (natively and of shadow tables). */
     GUEST,
-    /** EPT entry met while translating a guest entry's or the final guest-physical address; printed {@code EPT PTE} … */
+    /**
+     * EPT entry met while translating a guest entry's or the final guest-physical address; printed {@code EPT PTE} …
+     */
     EPT
   }
 }

@@ -12,21 +12,22 @@ import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
 import net.jqwik.api.RandomDistribution;
+import net.jqwik.api.constraints.IntRange;
 import org.junit.jupiter.api.Test;
 
 /**
- * The counted TLBs, seen as an interpreter uses them (soft TLB first, fetches remembered while the fetch generation stands), against {@link NaiveTlb}, which
- * sees every access: every counter is equal after every step.
+ * The counted TLBs, seen as an interpreter uses them (soft TLB first, fetches remembered while the fetch generation
+ * stands), against {@link NaiveTlb}, which sees every access: every counter is equal after every step.
  */
 class CountedTlbPropertyTest {
   private static final int PAGES_4K = 12;
   private static final int PAGES_2M = 5;
   private static final long LARGE = 0x4000_0000L;
   private static final List<TlbGeometry> GEOMETRIES = List.of(
-      new TlbGeometry("small", List.of(new TlbGeometry.Array(1, 4, 2), new TlbGeometry.Array(2, 2, 2)), List.of(new TlbGeometry.Array(1, 2, 2)),
-          List.of(new TlbGeometry.Array(3, 8, 4)), List.of(), TlbGeometry.Structures.NONE, TlbGeometry.Replacement.FIFO),
-      new TlbGeometry("unified", List.of(new TlbGeometry.Array(7, 4, 4)), List.of(new TlbGeometry.Array(7, 3, 3)),
-          List.of(new TlbGeometry.Array(1, 4, 1)), List.of(), TlbGeometry.Structures.NONE, TlbGeometry.Replacement.FIFO),
+      geometry("small", List.of(new TlbGeometry.Array(1, 4, 2), new TlbGeometry.Array(2, 2, 2)),
+          List.of(new TlbGeometry.Array(1, 2, 2)), List.of(new TlbGeometry.Array(3, 8, 4))),
+      geometry("unified", List.of(new TlbGeometry.Array(7, 4, 4)), List.of(new TlbGeometry.Array(7, 3, 3)),
+          List.of(new TlbGeometry.Array(1, 4, 1))),
       TlbGeometry.NONE,
       TlbGeometry.SKYLAKE.withoutStructures());
 
@@ -42,16 +43,25 @@ class CountedTlbPropertyTest {
 
   @Provide
   Arbitrary<List<Integer>> streams() {
-    return Arbitraries.integers().between(0, Integer.MAX_VALUE).withDistribution(RandomDistribution.uniform()).list().ofMinSize(1).ofMaxSize(400);
+    return Arbitraries.integers().between(0, Integer.MAX_VALUE).withDistribution(RandomDistribution.uniform())
+        .list().ofMinSize(1).ofMaxSize(400);
+  }
+
+  private static TlbGeometry geometry(String name, List<TlbGeometry.Array> data, List<TlbGeometry.Array> instruction,
+      List<TlbGeometry.Array> second) {
+    return new TlbGeometry(name, data, instruction, second, List.of(), TlbGeometry.Structures.NONE,
+        TlbGeometry.Replacement.FIFO);
   }
 
   @Property(tries = 1500)
-  void shouldCountWhatTheNaiveModelCounts(@ForAll("streams") List<Integer> stream, @ForAll @net.jqwik.api.constraints.IntRange(min = 0, max = 3) int which) {
+  void shouldCountWhatTheNaiveModelCounts(@ForAll("streams") List<Integer> stream,
+      @ForAll @IntRange(min = 0, max = 3) int which) {
     setUp(GEOMETRIES.get(which));
     int step = 0;
     for (int word : stream) {
       act(word);
-      assertThat(counts(mmu.statistics)).as("geometry %s, step %d, word %x", GEOMETRIES.get(which).name(), step++, word).isEqualTo(counts(naive.counts));
+      assertThat(counts(mmu.statistics)).as("geometry %s, step %d, word %x", GEOMETRIES.get(which).name(), step++, word)
+          .isEqualTo(counts(naive.counts));
     }
   }
 
@@ -65,8 +75,9 @@ class CountedTlbPropertyTest {
   }
 
   private static List<Long> counts(TlbStatistics s) {
-    return List.of(s.dtlbLoadL2Hits, s.dtlbLoadMisses, s.dtlbStoreL2Hits, s.dtlbStoreMisses, s.itlbL2Hits, s.itlbMisses, s.walksCompleted, s.walksFaulted,
-        s.walksExited, s.guestReferences, s.eptReferences, s.structureCacheHits, s.l1Fills, s.l2Fills);
+    return List.of(s.dtlbLoadL2Hits, s.dtlbLoadMisses, s.dtlbStoreL2Hits, s.dtlbStoreMisses, s.itlbL2Hits, s.itlbMisses,
+        s.walksCompleted, s.walksFaulted, s.walksExited, s.guestReferences, s.eptReferences, s.structureCacheHits,
+        s.l1Fills, s.l2Fills);
   }
 
   private void setUp(TlbGeometry geometry) {
@@ -86,7 +97,8 @@ class CountedTlbPropertyTest {
     for (int i = 0; i < PAGES_4K; i++) {
       // Odd pages share a soft TLB slot with the page before them.
       long start = 0x10_0000L + (i & ~1) * 0x1000L ^ ((i & 1) != 0 ? 0x1000_1000L : 0);
-      add(new NaiveTlb.Page(start, 12, i % 5 != 0, i % 6 != 3, i != 7, i % 4 == 0, i % 2 == 0), 0x1_0000L + i * 0x1000L);
+      boolean user = i % 6 != 3;
+      add(new NaiveTlb.Page(start, 12, i % 5 != 0, user, i != 7, i % 4 == 0, i % 2 == 0), 0x1_0000L + i * 0x1000L);
     }
     for (int i = 0; i < PAGES_2M; i++) {
       add(new NaiveTlb.Page(LARGE + ((long) i << 21), 21, i != 1, i != 2, true, i == 3, i == 0), 0);
@@ -105,8 +117,9 @@ class CountedTlbPropertyTest {
   }
 
   private static long flags(NaiveTlb.Page page) {
-    return PageTables.A | (page.present ? PageTables.P : 0) | (page.writable ? PageTables.RW : 0) | (page.user ? PageTables.US : 0)
-        | (page.executable ? 0 : PageTables.NX) | (page.global ? PageTables.G : 0) | (page.dirty ? PageTables.D : 0);
+    return PageTables.A | (page.present ? PageTables.P : 0) | (page.writable ? PageTables.RW : 0)
+        | (page.user ? PageTables.US : 0) | (page.executable ? 0 : PageTables.NX) | (page.global ? PageTables.G : 0)
+        | (page.dirty ? PageTables.D : 0);
   }
 
   private void act(int word) {

@@ -11,8 +11,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class CountedTlbTest {
   private static final long ALL = PageTables.P | PageTables.RW | PageTables.US;
-  private static final TlbGeometry SMALL = new TlbGeometry("small", List.of(new TlbGeometry.Array(1, 4, 2), new TlbGeometry.Array(2, 2, 2)),
-      List.of(new TlbGeometry.Array(1, 2, 2)), List.of(new TlbGeometry.Array(3, 8, 4)), List.of(), TlbGeometry.Structures.NONE, TlbGeometry.Replacement.FIFO);
+  private static final TlbGeometry SMALL = new TlbGeometry("small",
+      List.of(new TlbGeometry.Array(1, 4, 2), new TlbGeometry.Array(2, 2, 2)), List.of(new TlbGeometry.Array(1, 2, 2)),
+      List.of(new TlbGeometry.Array(3, 8, 4)), List.of(), TlbGeometry.Structures.NONE, TlbGeometry.Replacement.FIFO);
 
   private PageTables tables;
   private Mmu mmu;
@@ -220,7 +221,8 @@ class CountedTlbTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"0x401000,1,shares the PDE", "0x600000,2,shares the PDPTE", "0x40400000,3,shares the PML4E", "0x8000400000,4,shares nothing"})
+  @CsvSource({"0x401000,1,shares the PDE", "0x600000,2,shares the PDPTE", "0x40400000,3,shares the PML4E",
+      "0x8000400000,4,shares nothing"})
   void shouldShortenWalksByPagingStructureCaches(String near, int references, String why) {
     use(TlbGeometry.SKYLAKE);
     tables.map(page(0), 0, ALL);

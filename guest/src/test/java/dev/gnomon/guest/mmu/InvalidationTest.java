@@ -8,8 +8,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * Which translations survive what: a page is changed in memory behind the processor's back, and the old one shows until the SDM says that it must go. Under the
- * counted and the stale policy the old one must show; under the others it may not outlive its invalidation.
+ * Which translations survive what: a page is changed in memory behind the processor's back, and the old one shows until
+ * the SDM says that it must go. Under the counted and the stale policy the old one must show; under the others it may
+ * not outlive its invalidation.
  */
 class InvalidationTest {
   private static final long ALL = PageTables.P | PageTables.RW | PageTables.US | PageTables.A | PageTables.D;
@@ -19,7 +20,8 @@ class InvalidationTest {
 
   /** Policies that keep a translation across everything that the SDM lets it survive. */
   enum Keeping {
-    COUNTED(TlbPolicy.counted(TlbGeometry.SKYLAKE)), COUNTED_UNIFIED(TlbPolicy.counted(TlbGeometry.ZEN2)), STALE(TlbPolicy.STALE);
+    COUNTED(TlbPolicy.counted(TlbGeometry.SKYLAKE)), COUNTED_UNIFIED(TlbPolicy.counted(TlbGeometry.ZEN2)),
+    STALE(TlbPolicy.STALE);
 
     final TlbPolicy policy;
 
@@ -30,8 +32,8 @@ class InvalidationTest {
 
   /** All policies. */
   enum Any {
-    COUNTED(TlbPolicy.counted(TlbGeometry.SKYLAKE)), NO_TLB(TlbPolicy.counted(TlbGeometry.NONE)), UNCOUNTED(TlbPolicy.UNCOUNTED), STALE(TlbPolicy.STALE),
-    FORGETFUL(TlbPolicy.FORGETFUL);
+    COUNTED(TlbPolicy.counted(TlbGeometry.SKYLAKE)), NO_TLB(TlbPolicy.counted(TlbGeometry.NONE)),
+    UNCOUNTED(TlbPolicy.UNCOUNTED), STALE(TlbPolicy.STALE), FORGETFUL(TlbPolicy.FORGETFUL);
 
     final TlbPolicy policy;
 

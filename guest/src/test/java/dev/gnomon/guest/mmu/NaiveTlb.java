@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The second model of the counted TLBs: lists of records, every access shown to it, no soft TLB, nothing packed. The page tables are a list of pages with D
- * flags of their own.
+ * The second model of the counted TLBs: lists of records, every access shown to it, no soft TLB, nothing packed. The
+ * page tables are a list of pages with D flags of their own.
  */
 final class NaiveTlb {
   /** A page of the guest: linear start, log2 of its size, rights. */
@@ -147,7 +147,8 @@ final class NaiveTlb {
   }
 
   private boolean permits(Page page, int access, boolean dirty) {
-    return PermissionTable.allowed(access, page.user, page.writable, !page.executable, paging) && ((access & Access.WRITE) == 0 || dirty);
+    return PermissionTable.allowed(access, page.user, page.writable, !page.executable, paging)
+        && ((access & Access.WRITE) == 0 || dirty);
   }
 
   private static boolean holds(Array array, int shift) {

@@ -6,8 +6,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * Every combination of entry bits at two levels, of control bits and of accesses, against a model that shares nothing with the walker: present and reserved
- * by a rule of three lines, rights by {@link PermissionTable}.
+ * Every combination of entry bits at two levels, of control bits and of accesses, against a model that shares nothing
+ * with the walker: present and reserved by a rule of three lines, rights by {@link PermissionTable}.
  */
 class PageFaultCodeTableTest {
   private static final long GVA = 0x0040_3000L;
@@ -75,8 +75,8 @@ class PageFaultCodeTableTest {
         } else {
           assertThat(result).as(what).isEqualTo(Status.FAULT);
           assertThat(PageFaultCode.toString(out.errorCode)).as(what).isEqualTo(PageFaultCode.toString(expected));
-          assertThat(tables.get(GVA, 2)).as("no flag set by a fault, " + what).isEqualTo(pde);
-          assertThat(tables.memory.read(pteAddress, tables.entrySize())).as("no flag set by a fault, " + what).isEqualTo(pte);
+          assertThat(tables.get(GVA, 2)).as("no flag set, " + what).isEqualTo(pde);
+          assertThat(tables.memory.read(pteAddress, tables.entrySize())).as("no flag set, " + what).isEqualTo(pte);
         }
       }
     }

@@ -2,7 +2,10 @@ package dev.gnomon.guest.mmu;
 
 import dev.gnomon.guest.memory.HostMemory;
 
-/** Page tables for tests, written entry by entry into 4 MiB of memory at address 0; tables are taken from the top downwards. */
+/**
+ * Page tables for tests, written entry by entry into 4 MiB of memory at address 0; tables are taken from the top
+ * downwards.
+ */
 final class PageTables {
   static final long P = PageTableEntry.P;
   static final long RW = PageTableEntry.RW;
@@ -78,7 +81,8 @@ final class PageTables {
   private long entryAddress(long gva, int level, boolean make) {
     long table = paging.mode == PagingContext.PAE ? paging.pdpte[(int) (gva >>> 30) & 3] & -4096 : root;
     for (int l = topLevel(); ; l--) {
-      long at = table + (entrySize() == 4 ? (gva >>> (l == 2 ? 22 : 12) & 1023) * 4 : (gva >>> 12 + 9 * (l - 1) & 511) * 8);
+      long index = entrySize() == 4 ? gva >>> (l == 2 ? 22 : 12) & 1023 : gva >>> 12 + 9 * (l - 1) & 511;
+      long at = table + index * entrySize();
       if (l == level) {
         return at;
       }

@@ -53,8 +53,8 @@ class PageWalkerTest {
     paging.mode = PagingContext.NONE;
     assertThat(walk(0xFFFF_F123L, Access.WRITE)).isEqualTo(0xFFFF_F123L);
     assertThat(out.references).isZero();
-    assertThat(out.rights & (Translation.WRITABLE | Translation.DIRTY | Translation.STAGE_WRITABLE | Translation.READABLE))
-        .isEqualTo(Translation.WRITABLE | Translation.DIRTY | Translation.STAGE_WRITABLE | Translation.READABLE);
+    int all = Translation.WRITABLE | Translation.DIRTY | Translation.STAGE_WRITABLE | Translation.READABLE;
+    assertThat(out.rights & all).isEqualTo(all);
   }
 
   @Test
@@ -90,7 +90,8 @@ class PageWalkerTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"3,4,false", "3,3,false", "3,2,false", "3,1,true", "3,2,true", "3,3,true", "2,2,false", "2,1,true", "2,2,true"})
+  @CsvSource({"3,4,false", "3,3,false", "3,2,false", "3,1,true", "3,2,true", "3,3,true", "2,2,false", "2,1,true",
+      "2,2,true"})
   void shouldFaultOnEachReservedBitAndNoOther(int mode, int level, boolean leaf) {
     use(mode);
     long page = 0x1_4000_0000L;
@@ -100,7 +101,8 @@ class PageWalkerTest {
         continue;
       }
       boolean reserved = bit >= HostMemory.MAXPHYADDR && bit < 52 || bit >= 52 && mode == PagingContext.PAE
-          || level == 4 && bit == 7 || leaf && level == 2 && bit >= 13 && bit < 21 || leaf && level == 3 && bit >= 13 && bit < 30;
+          || level == 4 && bit == 7 || leaf && level == 2 && bit >= 13 && bit < 21
+          || leaf && level == 3 && bit >= 13 && bit < 30;
       boolean address = bit >= 12 && bit < HostMemory.MAXPHYADDR && !reserved;
       if (address) {
         continue;
@@ -262,7 +264,8 @@ class PageWalkerTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"0x5000,1,6", "0x5008,1,4", "0x5010,1,7", "0x5018,1,0", "0x5080,1,6", "0x5098,1,0", "0x0008,2,4", "0x1018,2,0"})
+  @CsvSource({"0x5000,1,6", "0x5008,1,4", "0x5010,1,7", "0x5018,1,0", "0x5080,1,6", "0x5098,1,0", "0x0008,2,4",
+      "0x1018,2,0"})
   void shouldTakeTheMemoryTypeFromThePat(String leaf, int level, int type) {
     use(PagingContext.LONG4);
     tables.map(GVA, Long.decode(leaf), level, ALL);
@@ -289,8 +292,10 @@ class PageWalkerTest {
       tables.memory.write64(0x3020, 0x1001);
       tables.memory.write64(0x3038, 0x2001 | 1L << bit);
       long[] registers = {7, 7, 7, 7};
-      assertThat(walker.loadPdptes(cr3, registers, out)).as("bit " + bit).isEqualTo(reserved ? Status.FAULT : Status.OK);
-      assertThat(registers).as("bit " + bit).isEqualTo(reserved ? new long[] {7, 7, 7, 7} : new long[] {0x1001, 0, 0, 0x2001 | 1L << bit});
+      int status = walker.loadPdptes(cr3, registers, out);
+      assertThat(status).as("bit " + bit).isEqualTo(reserved ? Status.FAULT : Status.OK);
+      long[] loaded = {0x1001, 0, 0, 0x2001 | 1L << bit};
+      assertThat(registers).as("bit " + bit).isEqualTo(reserved ? new long[] {7, 7, 7, 7} : loaded);
     }
     tables.memory.write64(0x3038, 0x2006);
     assertThat(walker.loadPdptes(cr3, paging.pdpte, out)).isEqualTo(Status.OK);
@@ -303,7 +308,8 @@ class PageWalkerTest {
     List<String> steps = new ArrayList<>();
     Translation peeked = new Translation();
     long result = walker.peek(GVA, Access.WRITE, peeked,
-        (dimension, level, gpa, hpa, entry) -> steps.add(dimension + " " + level + " " + (hpa == tables.entryAddress(GVA, level)) + " " + (entry & 0x67)));
+        (dimension, level, gpa, hpa, entry) -> steps.add(
+            dimension + " " + level + " " + (hpa == tables.entryAddress(GVA, level)) + " " + (entry & 0x67)));
     assertThat(result).isEqualTo(0x5123);
     assertThat(steps).containsExactly("GUEST 4 true 7", "GUEST 3 true 7", "GUEST 2 true 7", "GUEST 1 true 7");
     assertThat(peeked.references).isEqualTo(4);

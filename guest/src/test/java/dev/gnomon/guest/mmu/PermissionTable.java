@@ -4,8 +4,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The second model of the permission rule: the table of SDM vol. 3A, "Determination of Access Rights", looked up row by row. 0 and 1 must match, a dash
- * matches both; exactly one row matches each combination.
+ * The second model of the permission rule: the table of SDM vol. 3A, "Determination of Access Rights", looked up row by
+ * row. 0 and 1 must match, a dash matches both; exactly one row matches each combination.
  */
 final class PermissionTable {
   static final String TABLE = """
@@ -48,7 +48,8 @@ final class PermissionTable {
   static boolean allowed(int access, boolean us, boolean rw, boolean nx, PagingContext c) {
     String[] wanted = {(access & Access.USER) != 0 ? "U" : "S",
         (access & Access.FETCH) != 0 ? "F" : (access & Access.WRITE) != 0 ? "W" : "R",
-        bit(us), bit(rw), bit(nx), bit(c.wp), bit(c.smep), bit(c.smap), bit((access & Access.SMAP_OVERRIDE) != 0), bit((access & Access.IMPLICIT) != 0)};
+        bit(us), bit(rw), bit(nx), bit(c.wp), bit(c.smep), bit(c.smap),
+        bit((access & Access.SMAP_OVERRIDE) != 0), bit((access & Access.IMPLICIT) != 0)};
     List<String[]> found = ROWS.stream().filter(row -> matches(row, wanted)).toList();
     if (found.size() != 1) {
       throw new AssertionError(found.size() + " rows match " + Arrays.toString(wanted));

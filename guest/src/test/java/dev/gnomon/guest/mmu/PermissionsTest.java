@@ -34,7 +34,8 @@ class PermissionsTest {
     c.mode = mode;
     assertThat(Permissions.errorCode(Access.FETCH, PageFaultCode.P, c)).isEqualTo(PageFaultCode.P);
     c.nxe = true;
-    assertThat(Permissions.errorCode(Access.FETCH, 0, c)).isEqualTo(mode == PagingContext.LEGACY ? 0 : PageFaultCode.ID);
+    int expected = mode == PagingContext.LEGACY ? 0 : PageFaultCode.ID;
+    assertThat(Permissions.errorCode(Access.FETCH, 0, c)).isEqualTo(expected);
     c.nxe = false;
     c.smep = true;
     assertThat(Permissions.errorCode(Access.FETCH | Access.USER, 0, c)).isEqualTo(PageFaultCode.ID | PageFaultCode.U);
@@ -44,6 +45,7 @@ class PermissionsTest {
   void shouldKeepInternalAccessBitsOutOfTheErrorCode() {
     PagingContext c = new PagingContext();
     c.mode = PagingContext.LONG4;
-    assertThat(Permissions.errorCode(Access.WRITE | Access.IMPLICIT | Access.SMAP_OVERRIDE, PageFaultCode.P, c)).isEqualTo(PageFaultCode.P | PageFaultCode.W);
+    int access = Access.WRITE | Access.IMPLICIT | Access.SMAP_OVERRIDE;
+    assertThat(Permissions.errorCode(access, PageFaultCode.P, c)).isEqualTo(PageFaultCode.P | PageFaultCode.W);
   }
 }

@@ -104,7 +104,8 @@ class SoftTlbTest {
     mmu.select(true, false);
     assertThat(mmu.translate(0x5000, mmu.dataAccess)).isEqualTo(0x6000);
     mmu.select(false, true);
-    assertThat(mmu.translate(0x5000, mmu.dataAccess | Access.IMPLICIT)).as("AC does not help an implicit access").isEqualTo(Status.FAULT);
+    long implicit = mmu.translate(0x5000, mmu.dataAccess | Access.IMPLICIT);
+    assertThat(implicit).as("AC does not help an implicit access").isEqualTo(Status.FAULT);
   }
 
   @Test

@@ -25,17 +25,20 @@ class TlbGeometryTest {
   @ParameterizedTest
   @CsvSource({"0,4,4", "8,4,4", "1,0,1", "1,12,4", "1,5,2", "1,4,8"})
   void shouldRefuseArraysThatCannotBeBuilt(int sizes, int entries, int ways) {
-    assertThatThrownBy(() -> new TlbGeometry.Array(sizes, entries, ways)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("power of two");
+    assertThatThrownBy(() -> new TlbGeometry.Array(sizes, entries, ways)).isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("power of two");
   }
 
   @Test
   void shouldRefuseTwoArraysForOneSizeAndAFirstLevelWithout4k() {
     List<TlbGeometry.Array> twice = List.of(new TlbGeometry.Array(3, 4, 4), new TlbGeometry.Array(2, 4, 4));
     assertThatThrownBy(() -> geometry(twice)).isInstanceOf(IllegalArgumentException.class);
-    assertThatThrownBy(() -> geometry(List.of(new TlbGeometry.Array(2, 4, 4)))).isInstanceOf(IllegalArgumentException.class);
+    List<TlbGeometry.Array> only2m = List.of(new TlbGeometry.Array(2, 4, 4));
+    assertThatThrownBy(() -> geometry(only2m)).isInstanceOf(IllegalArgumentException.class);
   }
 
   private static TlbGeometry geometry(List<TlbGeometry.Array> data) {
-    return new TlbGeometry("x", data, List.of(), List.of(), List.of(), TlbGeometry.Structures.NONE, TlbGeometry.Replacement.FIFO);
+    return new TlbGeometry("x", data, List.of(), List.of(), List.of(), TlbGeometry.Structures.NONE,
+        TlbGeometry.Replacement.FIFO);
   }
 }

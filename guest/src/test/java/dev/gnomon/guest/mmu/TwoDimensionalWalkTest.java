@@ -9,7 +9,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** The walker over a second stage that maps every address to itself, reads a fixed number of entries, and refuses what a test says. */
+/**
+ * The walker over a second stage that maps every address to itself, reads a fixed number of entries, and refuses what a
+ * test says.
+ */
 class TwoDimensionalWalkTest {
   private static final long ALL = PageTables.P | PageTables.RW | PageTables.US;
   private static final long GVA = 0x4060_3123L;
@@ -26,7 +29,8 @@ class TwoDimensionalWalkTest {
 
     @Override
     public long translate(long gpa, long gva, int access, Translation out) {
-      seen.add(Long.toHexString(gpa) + ((access & TABLE_UPDATE) != 0 ? " update" : (access & TABLE) != 0 ? " table" : " final"));
+      String kind = (access & TABLE_UPDATE) != 0 ? " update" : (access & TABLE) != 0 ? " table" : " final";
+      seen.add(Long.toHexString(gpa) + kind);
       return answer(gpa, access, out);
     }
 
@@ -73,7 +77,8 @@ class TwoDimensionalWalkTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"3,1,4,24", "3,2,4,19", "3,3,4,14", "3,1,3,19", "3,2,3,15", "3,3,3,11", "3,1,2,14", "3,2,2,11", "3,3,2,8", "2,1,4,14", "2,2,4,9", "1,1,4,14", "1,2,4,9"})
+  @CsvSource({"3,1,4,24", "3,2,4,19", "3,3,4,14", "3,1,3,19", "3,2,3,15", "3,3,3,11", "3,1,2,14", "3,2,2,11", "3,3,2,8",
+      "2,1,4,14", "2,2,4,9", "1,1,4,14", "1,2,4,9"})
   void shouldCountReferencesOfBothDimensions(int mode, int level, int stageLevels, int references) {
     use(mode, level);
     stage.levels = stageLevels;
@@ -98,12 +103,13 @@ class TwoDimensionalWalkTest {
     walker.translate(GVA, Access.READ, out);
     assertThat(out.pageShift).isEqualTo(12);
     assertThat(out.guestPageShift).isEqualTo(21);
-    assertThat(out.rights).isEqualTo(Translation.READABLE | Translation.EXECUTABLE | Translation.DIRTY | Translation.WRITABLE | Translation.USER);
+    int guest = Translation.WRITABLE | Translation.USER;
+    assertThat(out.rights).isEqualTo(guest | Translation.READABLE | Translation.EXECUTABLE | Translation.DIRTY);
     stage.shift = 30;
     stage.rights = Translation.READABLE | Translation.STAGE_WRITABLE;
     walker.translate(GVA, Access.READ, out);
     assertThat(out.pageShift).isEqualTo(21);
-    assertThat(out.rights).isEqualTo(Translation.READABLE | Translation.STAGE_WRITABLE | Translation.WRITABLE | Translation.USER);
+    assertThat(out.rights).isEqualTo(guest | Translation.READABLE | Translation.STAGE_WRITABLE);
   }
 
   @Test
@@ -152,7 +158,8 @@ class TwoDimensionalWalkTest {
       at[level] = Long.toHexString(tables.entryAddress(GVA, level));
     }
     assertThat(stage.seen).containsExactly(at[4] + " table", at[3] + " table", at[2] + " table", at[1] + " table",
-        at[4] + " update", at[3] + " update", at[2] + " update", at[1] + " update", Long.toHexString(PAGE | 0x123) + " final");
+        at[4] + " update", at[3] + " update", at[2] + " update", at[1] + " update",
+        Long.toHexString(PAGE | 0x123) + " final");
     assertThat(out.references).as("updates read nothing anew").isEqualTo(24);
   }
 
@@ -160,7 +167,8 @@ class TwoDimensionalWalkTest {
   void shouldTellTheGuestsRightsToTheSecondStage() {
     tables.set(GVA, 1, PAGE | PageTables.P | PageTables.US | PageTables.NX);
     walker.translate(GVA, Access.READ, out);
-    assertThat(stage.guestRights & (Translation.USER | Translation.WRITABLE | Translation.EXECUTABLE)).isEqualTo(Translation.USER);
+    int three = Translation.USER | Translation.WRITABLE | Translation.EXECUTABLE;
+    assertThat(stage.guestRights & three).isEqualTo(Translation.USER);
   }
 
   @Test
@@ -168,7 +176,8 @@ class TwoDimensionalWalkTest {
     List<String> steps = new ArrayList<>();
     Translation peeked = new Translation();
     walker.peek(GVA, Access.READ, peeked, (dimension, level, gpa, hpa, entry) -> steps.add(dimension + " " + level));
-    assertThat(steps).containsExactly("EPT 1", "GUEST 4", "EPT 1", "GUEST 3", "EPT 1", "GUEST 2", "EPT 1", "GUEST 1", "EPT 1");
+    assertThat(steps)
+        .containsExactly("EPT 1", "GUEST 4", "EPT 1", "GUEST 3", "EPT 1", "GUEST 2", "EPT 1", "GUEST 1", "EPT 1");
     assertThat(stage.seen).isEmpty();
   }
 

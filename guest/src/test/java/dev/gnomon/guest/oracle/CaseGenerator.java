@@ -8,52 +8,48 @@ import java.util.SplittableRandom;
  * Makes cases of one instruction from the table of forms: any prefix, register, addressing form and size that the form has, in a state made for it, so that
  * most memory operands hit the data areas, many of them misaligned or across a page boundary.
  */
-final class CaseGenerator {
+class CaseGenerator {
   static final long[] SPECIAL = {
     0, 1, 2, -1, -2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFF_FFFFL, 0x8000_0000L, 0xFFFF_FFFFL, 0x1_0000_0000L, Long.MAX_VALUE, Long.MIN_VALUE,
     0xFFFF_FFFF_8000_0000L};
   private static final int RAX = 0;
   private static final int RCX = 1;
   private static final int RDX = 2;
-  private static final int RBX = 3;
-  private static final int RSP = 4;
-  private static final int RBP = 5;
-  private static final int RSI = 6;
-  private static final int RDI = 7;
-  private static final int NONE = -1;
+  static final int RBX = 3;
+  static final int RSP = 4;
+  static final int RBP = 5;
+  static final int RSI = 6;
+  static final int RDI = 7;
+  static final int NONE = -1;
   private static final int FS_PREFIX = 0x64;
   private static final int GS_PREFIX = 0x65;
   private static final int[] SEGMENT_PREFIXES = {0x26, 0x2E, 0x36, 0x3E, FS_PREFIX, GS_PREFIX};
   private static final long LOW_32 = 0xFFFF_FFFFL;
-  /** Registers that point to data in a sequence. */
-  private static final int[] POINTERS = {RBX, RSI, RDI, 12, 13};
   /** Addresses where canonical form and wrap-around decide. */
   private static final long[] EDGES = {0x7FFF_FFFF_FFFEL, 0x8000_0000_0000L, 0xFFFF_7FFF_FFFF_FFFFL, -4, -1, 0, 0xFFFF_FFFEL};
 
-  private final List<InstructionForm> forms;
+  final List<InstructionForm> forms;
   private final boolean intel;
-  private SplittableRandom random;
-  private OracleCase test;
-  private MachineState state;
-  private final byte[] bytes = new byte[256];
-  private int length;
+  SplittableRandom random;
+  OracleCase test;
+  MachineState state;
+  final byte[] bytes = new byte[OracleLayout.CODE_SIZE];
+  int length;
   // Of the instruction being made.
-  private boolean mode64;
+  boolean mode64;
   private int size;
   private int segment;
   private boolean shortAddress;
-  private boolean rexAllowed;
+  boolean rexAllowed;
   private int rexPosition;
   private int rex;
   private boolean locked;
   private long immediate;
   /** Register of the ModRM operand, or −1 if it is in memory at {@link #target}. */
   private int rmRegister;
-  private int regField;
-  private long target;
-  private int accessSize;
-  /** Makes several instructions, so that no register is prepared for one. */
-  private boolean sequence;
+  int regField;
+  long target;
+  int accessSize;
 
   CaseGenerator(List<InstructionForm> forms, boolean intel) {
     this.forms = forms;
@@ -63,85 +59,12 @@ final class CaseGenerator {
   /** The case that belongs to a seed. */
   OracleCase generate(long seed) {
     random = new SplittableRandom(seed);
-    sequence = false;
     while (true) {
       OracleCase made = attempt();
       if (made != null) {
         return made;
       }
     }
-  }
-
-  /** A case of several instructions in a row, with jumps over some of them and sometimes in a loop. */
-  OracleCase generateSequence(long seed) {
-    random = new SplittableRandom(seed);
-    sequence = true;
-    begin();
-    state.rip = OracleLayout.CODE + (random.nextInt(8) == 0 ? OracleLayout.PAGE - 1 - random.nextInt(40) : 0x800 + random.nextInt(64));
-    for (int register : POINTERS) {
-      state.regs[register] = mode64 || register < 8 ? OracleLayout.DATA_MIDDLE - 64 + random.nextInt(128) : 0;
-    }
-    state.rflags &= ~(Rflags.AC | Rflags.DF);
-    int counter = mode64 ? 15 : RBP;
-    state.regs[counter] = random.nextInt(4) == 0 ? 1 + random.nextInt(90) : 1;
-    boolean undefinedAdjust = false;
-    int units = 2 + random.nextInt(7);
-    int jump = NONE;
-    int jumpOver = 0;
-    StringBuilder name = new StringBuilder();
-    for (int unit = 0; unit < units; ) {
-      int start = length;
-      InstructionForm form = forms.get(random.nextInt(forms.size()));
-      if (form.is(mode64 ? "legacy" : "long") || !inSequence(form) || !emit(form)) {
-        length = start;
-        continue;
-      }
-      name.append(form.name()).append(' ');
-      if ((test.undefinedFlags & ~Rflags.AF) != 0) {
-        seal();
-      }
-      undefinedAdjust |= test.undefinedFlags != 0;
-      unit++;
-      if (jump != NONE && --jumpOver == 0) {
-        bytes[jump] = (byte) (length - jump - 1);
-        jump = NONE;
-      } else if (jump == NONE && random.nextInt(3) == 0) {
-        put(random.nextInt(10) == 0 ? 0xEB : 0x70 | random.nextInt(16), 1);
-        jump = length;
-        put(0, 1);
-        jumpOver = 1 + random.nextInt(2);
-      }
-    }
-    if (mode64) {
-      put(0x49, 1);
-    }
-    put(0xFF, 1);
-    put(0xC8 | counter & 7, 1);
-    put(0x75, 1);
-    put(-length - 1, 1);
-    test.undefinedFlags = undefinedAdjust ? Rflags.AF : 0;
-    test.undefinedFlagsOnFault = test.undefinedFlags;
-    test.memoryUndefinedOnFault = false;
-    test.countersCutOnFault = false;
-    test.faultsUnordered = false;
-    test.name = name.toString().trim();
-    return finish();
-  }
-
-  /** Whether an instruction may stand among others: it does not jump, its flags do not depend on AF, and it does not touch the loop counter unasked. */
-  private static boolean inSequence(InstructionForm form) {
-    return switch (form.name()) {
-      case "ud", "ud1", "ud2", "lahf", "pushf", "popf", "enter", "leave", "pusha", "popa", "int", "hlt", "cli", "sti", "in", "out", "bound", "arpl" -> false;
-      case "aaa", "aas", "daa", "das", "div", "idiv", "lgdt", "lidt", "lldt", "ltr", "lmsw", "invlpg", "invd", "wbinvd", "clts", "rdmsr", "wrmsr" -> false;
-      default -> !form.is("branch") && form.opcode() >>> 2 != 0xF20 >>> 2;
-    };
-  }
-
-  /** Sets all status flags, so that nobody reads the ones that the instruction before left undefined. */
-  private void seal() {
-    put(0x39 & ~(random.nextInt(2) * 0x10), 1);
-    put(0xC0 | random.nextInt(4) << 3 | random.nextInt(4), 1);
-    test.undefinedFlags = 0;
   }
 
   private OracleCase attempt() {
@@ -154,7 +77,7 @@ final class CaseGenerator {
     return finish();
   }
 
-  private void begin() {
+  void begin() {
     test = new OracleCase();
     state = test.before;
     length = 0;
@@ -179,7 +102,7 @@ final class CaseGenerator {
     };
   }
 
-  private OracleCase finish() {
+  OracleCase finish() {
     test.codeLength = (int) Math.min(length, OracleLayout.CODE_END - state.rip);
     System.arraycopy(bytes, 0, state.code, 0, test.codeLength);
     return test;
@@ -223,23 +146,20 @@ final class CaseGenerator {
     return !mode64 ? 0 : segment == FS_PREFIX ? OracleLayout.FS_BASE : segment == GS_PREFIX ? OracleLayout.GS_BASE : 0;
   }
 
-  private void put(long value, int count) {
+  void put(long value, int count) {
     for (int i = 0; i < count; i++) {
       bytes[length++] = (byte) (value >>> 8 * i);
     }
   }
 
-  private boolean emit(InstructionForm form) {
+  boolean emit(InstructionForm form) {
     boolean branch = form.is("branch");
+    boolean plain = plainAddresses();
     boolean prefix66 = random.nextInt(4) == 0 && (!branch || mode64 && intel && random.nextInt(8) == 0) && !form.is("plain");
     rexAllowed = mode64 && random.nextInt(8) < 5;
     boolean wide = rexAllowed && random.nextBoolean();
-    shortAddress = random.nextInt(10) == 0;
-    segment = random.nextInt(10) == 0 ? SEGMENT_PREFIXES[random.nextInt(SEGMENT_PREFIXES.length)] : NONE;
-    if (sequence) {
-      shortAddress = false;
-      segment = NONE;
-    }
+    shortAddress = !plain && random.nextInt(10) == 0;
+    segment = !plain && random.nextInt(10) == 0 ? SEGMENT_PREFIXES[random.nextInt(SEGMENT_PREFIXES.length)] : NONE;
     boolean memory = form.hasModrm() && (form.is("m") || !form.is("reg") && random.nextBoolean());
     locked = random.nextInt(form.is("lock") && memory ? 6 : 80) == 0;
     size = form.is("b") ? 1 : wide ? 8 : prefix66 ? 2 : 4;
@@ -302,9 +222,6 @@ final class CaseGenerator {
     if (rexAllowed) {
       bytes[rexPosition] = (byte) rex;
     }
-    if (sequence && form.is("by-cl") && form.is("double")) {
-      return false;
-    }
     if (form.is("double") && size == 2 && (count(form) & 31) > 16) {
       return false;
     }
@@ -320,19 +237,22 @@ final class CaseGenerator {
     return true;
   }
 
-  private int count(InstructionForm form) {
-    return form.is("by-cl") ? sequence ? 2 : (int) state.regs[RCX] & 0xFF : form.is("by-1") ? 1 : (int) immediate & 0xFF;
+  int count(InstructionForm form) {
+    return form.is("by-cl") ? (int) state.regs[RCX] & 0xFF : form.is("by-1") ? 1 : (int) immediate & 0xFF;
   }
 
-  private int repeatPrefix(InstructionForm form) {
+  int repeatPrefix(InstructionForm form) {
     if (form.is("string")) {
-      // A page fault in a repeated comparison gives the flags back that were before it, or not (SDM vol. 2B, "REP"): not in the middle of a sequence.
-      boolean compares = form.name().equals("cmps") || form.name().equals("scas");
-      int which = sequence && compares ? 0 : random.nextInt(4);
+      int which = random.nextInt(4);
       return which == 0 ? 0 : which == 1 ? 0xF2 : 0xF3;
     }
     boolean selects = form.is("plain") || form.is("scan") || form.is("pair") || form.opcode() == 0xF0D || form.opcode() == 0xF18 || form.opcode() == 0xFB9;
     return !selects && random.nextInt(30) == 0 ? random.nextBoolean() ? 0xF2 : 0xF3 : 0;
+  }
+
+  /** Whether instructions have no segment and no address-size prefix. */
+  boolean plainAddresses() {
+    return false;
   }
 
   private int immediateSize(InstructionForm form) {
@@ -347,25 +267,16 @@ final class CaseGenerator {
     return form.is("iz") ? Math.min(4, size) : form.is("iv") ? size : form.is("iw") ? 2 : 0;
   }
 
-  private int register() {
-    int register = random.nextInt(rexAllowed ? 16 : 8);
-    if (!sequence) {
-      return register;
-    }
-    // In a sequence the loop counter is left alone, and most writes spare the pointers.
-    boolean pointer = register == RBX || register == RSP || register == RSI || register == RDI || register == 12 || register == 13;
-    return register == (mode64 ? 15 : RBP) || pointer && random.nextInt(8) != 0 ? register & 8 | random.nextInt(3) : register;
+  int register() {
+    return random.nextInt(rexAllowed ? 16 : 8);
   }
 
-  private void rexBit(int bit, int place) {
+  void rexBit(int bit, int place) {
     rex |= bit != 0 ? place : 0;
   }
 
   /** Sets up registers that the instruction uses without naming them. */
-  private void prepare(InstructionForm form) {
-    if (sequence) {
-      return;
-    }
+  void prepare(InstructionForm form) {
     long[] r = state.regs;
     if (form.is("divide")) {
       if (size == 1) {
@@ -421,32 +332,24 @@ final class CaseGenerator {
       return;
     }
     rmRegister = NONE;
+    memoryOperand(form, immediateSize);
+  }
+
+  /** Chooses what the memory operand points to, encodes it and sets its registers. */
+  void memoryOperand(InstructionForm form, int immediateSize) {
     target = pickTarget(Math.max(1, accessSize));
     long effective = target - segmentBase();
-    if (form.is("bitstring") && !sequence) {
+    if (form.is("bitstring")) {
       long offset = random.nextInt(6) == 0 ? state.regs[regField] : random.nextInt(-600, 600);
       long masked = size == 8 ? offset : size == 4 ? (int) offset : (short) offset;
       state.regs[regField] = mode64 ? offset : offset & LOW_32;
       effective -= Math.floorDiv(masked, 8L * size) * size;
     }
-    if (sequence) {
-      pointed();
-    } else if (!mode64 && shortAddress) {
+    if (!mode64 && shortAddress) {
       address16();
     } else {
       address(effective, immediateSize);
     }
-  }
-
-  /** Addresses memory by one of the pointers of a sequence. */
-  private void pointed() {
-    int base = POINTERS[random.nextInt(rexAllowed ? POINTERS.length : 3)];
-    rexBit(base >> 3, 1);
-    put(0x40 | (regField & 7) << 3 | base & 7, 1);
-    if ((base & 7) == 4) {
-      put(0x24, 1);
-    }
-    put(random.nextInt(-64, 64), 1);
   }
 
   private void address16() {
@@ -522,10 +425,7 @@ final class CaseGenerator {
   }
 
   /** Places values that only make sense once the addresses are known, and operands outside ModRM. */
-  private void operandsInPlace(InstructionForm form, boolean memory, int immediateSize) {
-    if (sequence && !form.is("moffs")) {
-      return;
-    }
+  void operandsInPlace(InstructionForm form, boolean memory, int immediateSize) {
     long[] r = state.regs;
     if (form.is("accumulator") && random.nextBoolean()) {
       if (memory) {

@@ -2,7 +2,6 @@ package dev.gnomon.guest.oracle;
 
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.ExitReason;
-import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Vector;
 import java.util.Arrays;
 
@@ -33,30 +32,56 @@ final class ModelProcessor {
   }
 
   void run(OracleCase test, MachineState out) {
+    load(test);
+    machine.processor.run(machine.cpu.retired + BUDGET);
+    save(test, out);
+    clean(test);
+  }
+
+  /** Puts the state before a case into the machine. */
+  void load(OracleCase test) {
     Cpu cpu = machine.cpu;
     MachineState in = test.before;
-    long code = CODE_FRAMES + in.rip - OracleLayout.CODE;
-    machine.memory.writeBytes(code, in.code, 0, test.codeLength);
+    machine.memory.writeBytes(frame(in.rip), in.code, 0, test.codeLength);
     copyAreas(in.areas, true);
     machine.select(test.cs);
     System.arraycopy(in.regs, 0, cpu.regs, 0, 16);
     cpu.setRflags(in.rflags);
     cpu.rip = in.rip;
-    int reason = machine.processor.run(cpu.retired + BUDGET);
+    cpu.retired = 0;
+    cpu.exit.reason = ExitReason.BUDGET;
+  }
+
+  /** Runs until the case has retired {@code limit} instructions in all. @return whether it ended by then */
+  boolean runTo(long limit) {
+    return machine.processor.run(limit) != ExitReason.BUDGET;
+  }
+
+  long retired() {
+    return machine.cpu.retired;
+  }
+
+  /** Gets the state that the machine is in. */
+  void save(OracleCase test, MachineState out) {
+    Cpu cpu = machine.cpu;
     System.arraycopy(cpu.regs, 0, out.regs, 0, 16);
     out.rflags = cpu.rflags();
     out.rip = cpu.rip;
-    if (reason == ExitReason.EXCEPTION_NMI) {
-      out.vector = cpu.exit.interruptionInfo & 0xFF;
-      out.error = cpu.exit.interruptionErrorCode;
-      out.faultAddress = out.vector == Vector.PF ? cpu.exit.qualification : 0;
-    } else {
-      out.vector = NO_EXCEPTION + reason;
-    }
-    cpu.systemFlags &= ~Rflags.TF;
-    machine.memory.readBytes(code, out.code, 0, test.codeLength);
+    int reason = cpu.exit.reason;
+    out.vector = reason == ExitReason.EXCEPTION_NMI ? cpu.exit.interruptionInfo & 0xFF : NO_EXCEPTION + reason;
+    out.error = reason == ExitReason.EXCEPTION_NMI ? cpu.exit.interruptionErrorCode : 0;
+    out.faultAddress = out.vector == Vector.PF ? cpu.exit.qualification : 0;
+    machine.memory.readBytes(frame(test.before.rip), out.code, 0, test.codeLength);
     copyAreas(out.areas, false);
-    machine.memory.writeBytes(code, int3, 0, test.codeLength);
+  }
+
+  /** Takes the case's code away. */
+  void clean(OracleCase test) {
+    machine.memory.writeBytes(frame(test.before.rip), int3, 0, test.codeLength);
+  }
+
+  private static long frame(long rip) {
+    return CODE_FRAMES + rip - OracleLayout.CODE;
   }
 
   private void copyAreas(byte[] areas, boolean in) {
@@ -72,9 +97,10 @@ final class ModelProcessor {
     }
   }
 
-  /** The two writable data pages; clears them. */
+  /** Ends a batch: takes the two writable data pages, and cleans all. */
   void takePages(byte[] pages) {
     machine.memory.readBytes(DATA_FRAMES + OracleLayout.PAGE, pages, 0, pages.length);
     machine.memory.fill(DATA_FRAMES + OracleLayout.PAGE, pages.length, (byte) 0);
+    machine.memory.fill(CODE_FRAMES, OracleLayout.CODE_PAGES * OracleLayout.PAGE, (byte) OracleLayout.INT3);
   }
 }

@@ -8,9 +8,10 @@ package dev.gnomon.guest.oracle;
  *
  *  record   0 RAX to R15 | 128 RFLAGS | 136 RIP
  *         144 CS, back: vector | 152 bytes of code, back: error code | 160 back: CR2
- *         176 code | 304 the three data areas
+ *         176 code | 432 the three data areas
  * </pre>
- * Data accesses aim at three areas beside page boundaries; the rest of the writable pages is zero and stays so.
+ * Data accesses aim at three areas beside page boundaries. The rest of the writable pages is zero, and whatever was written there is taken away after each
+ * batch. The middle area is large enough for all that an instruction can push.
  */
 final class OracleLayout {
   static final int PAGE = 0x1000;
@@ -42,15 +43,15 @@ final class OracleLayout {
   static final int ERROR = 152;
   static final int FAULT_ADDRESS = 160;
   static final int CODE_BYTES = 176;
-  static final int CODE_SIZE = 128;
-  static final int AREAS = 304;
-  static final int AREAS_SIZE = 512;
+  static final int CODE_SIZE = 256;
+  static final int AREAS = 432;
+  static final int AREAS_SIZE = 768;
   static final int RECORD = AREAS + AREAS_SIZE;
   static final int BATCH = 256;
 
   /** First address and size of each data area. */
-  private static final long[] AREA = {DATA, DATA_MIDDLE - 128, DATA_END - 128};
-  private static final int[] AREA_SIZE = {128, 256, 128};
+  private static final long[] AREA = {DATA, DATA_MIDDLE - 384, DATA_END - 128};
+  private static final int[] AREA_SIZE = {128, 512, 128};
 
   private OracleLayout() { }
 

@@ -205,6 +205,7 @@ final class OracleProgram {
     asm.mov(EDX, 2 * OracleLayout.PAGE);
     asm.call(writeFully);
     fill(OracleLayout.DATA, 2 * OracleLayout.PAGE, 0);
+    fill(OracleLayout.CODE, OracleLayout.CODE_PAGES * OracleLayout.PAGE, OracleLayout.INT3);
     asm.jmp(batch);
   }
 

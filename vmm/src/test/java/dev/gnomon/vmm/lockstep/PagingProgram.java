@@ -11,14 +11,17 @@ import static dev.gnomon.guest.asm.Reg.CR4;
 import static dev.gnomon.guest.asm.Reg.DS;
 import static dev.gnomon.guest.asm.Reg.EAX;
 import static dev.gnomon.guest.asm.Reg.ECX;
+import static dev.gnomon.guest.asm.Reg.R10;
+import static dev.gnomon.guest.asm.Reg.R11;
+import static dev.gnomon.guest.asm.Reg.R12;
 import static dev.gnomon.guest.asm.Reg.R13;
 import static dev.gnomon.guest.asm.Reg.R14;
 import static dev.gnomon.guest.asm.Reg.R15;
 import static dev.gnomon.guest.asm.Reg.RAX;
 import static dev.gnomon.guest.asm.Reg.RBX;
-import static dev.gnomon.guest.asm.Reg.RCX;
 import static dev.gnomon.guest.asm.Reg.RDI;
 import static dev.gnomon.guest.asm.Reg.RDX;
+import static dev.gnomon.guest.asm.Reg.RSI;
 import static dev.gnomon.guest.asm.Reg.RSP;
 
 import dev.gnomon.guest.asm.Assembler;
@@ -27,94 +30,96 @@ import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.mmu.Mmu;
+import dev.gnomon.vmm.boot.BootRequest;
+import dev.gnomon.vmm.lockstep.PagingStep.AccessKind;
+import dev.gnomon.vmm.lockstep.PagingStep.Store;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * A guest program made of random steps: edits of its own page tables, accesses through them from rings 0 and 3, and changes of the control registers
- * that decide about rights. Every exception is logged with its error code and CR2, and the program goes on with the next step.
+ * A 64-bit guest program made of random steps: edits of its own {@link LongModeTables}, accesses through them from rings 0 and 3, and changes of the
+ * control registers that decide about rights. Every exception is logged with its error code and CR2, and the program goes on with the next step.
  *
  * <pre>
- *  GPA 100000  code          300000  roots, one page each        320000 + n·4K  tables that random entries name: PDPT, PD, PT
- *      380000  IDT, 381000 GDT, 382000 TSS, 383000 identity PDPT, 384000 alias PD, 385000 identity PD     200000  log
- *      400000  4 MiB of data, every 4K page of which begins with RET
- *  GVA 0       the first GiB, identity, supervisor only
- *      40000000  the first 2 MiB again, for ring 3
- *      8000000000  what the random tables map
+ *  GPA 380000  IDT, 381000 GDT, 382000 TSS, 386000 INVPCID descriptor
  * </pre>
  */
-final class PagingProgram {
-  static final @Gpa long CODE = 0x100000;
-  static final @Gpa long LOG = 0x200000;
-  static final @Gpa long DATA = 0x400000;
-  static final long DATA_BYTES = 0x400000;
-  private static final @Gpa long ROOTS = 0x300000;
-  private static final @Gpa long POOL = 0x320000;
+final class PagingProgram implements GuestProgram {
+  /** Which invalidations follow an edit, and which contexts there are. */
+  enum Kind {
+    /** One PCID; each edit is followed by the invalidation that the SDM demands. */
+    SYNCHRONISED,
+    /** One PCID; invalidations come at random. Each step ends with OUT to {@link #STEP_PORT}. */
+    UNSYNCHRONISED,
+    /** Several PCIDs, each of one root; no global pages. Synchronised by any means that there is. */
+    PCIDS,
+    /** Several PCIDs and global pages. Synchronised by what drops global pages too. */
+    GLOBAL_PCIDS;
+
+    boolean hasPcids() {
+      return this == PCIDS || this == GLOBAL_PCIDS;
+    }
+  }
+
+  /**
+   * Written at the end of each step of an unsynchronised program, when R12 holds vector (high half) and error code of the last exception or 0, R11 CR2, R10
+   * the last value read.
+   */
+  static final int STEP_PORT = 0xE0;
   private static final @Gpa long IDT = 0x380000;
   private static final @Gpa long GDT = 0x381000;
   private static final @Gpa long TSS = 0x382000;
-  private static final @Gpa long IDENTITY_PDPT = 0x383000;
-  private static final @Gpa long ALIAS_PD = 0x384000;
-  private static final @Gpa long IDENTITY_PD = 0x385000;
+  private static final @Gpa long DESCRIPTOR = 0x386000;
   private static final long KERNEL_STACK = 0x90000;
-  private static final long USER_ALIAS = 0x40000000L;
-  private static final @Gva long RANDOM_BASE = 1L << 39;
-  private static final int ROOT_COUNT = 3;
-  private static final int PDPTS = 2;
-  private static final int PDS = 3;
-  private static final int PTS = 4;
-  private static final int PML4_INDICES = 2;
-  private static final int PDPT_INDICES = 2;
-  private static final int PD_INDICES = 4;
-  private static final int PT_INDICES = 8;
   private static final int KERNEL_CODE = 0x08;
   private static final int KERNEL_DATA = 0x10;
   private static final int USER_DATA = 0x1B;
   private static final int USER_CODE = 0x23;
   private static final int TSS_SELECTOR = 0x28;
   private static final int RETURN_VECTOR = 0x80;
+  private static final int[] PCIDS = {0, 1, 2, 3, 0xFFF};
 
-  /** Where initial structures go. */
-  interface Poke {
-    void write64(@Gpa long gpa, long value);
-  }
-
-  /** Whether each edit is followed by the invalidation that the SDM demands. */
-  private final boolean synchronised;
+  private final Kind kind;
   private final Assembler a = new Assembler(64);
   private final Label[] handlers = {new Label("ud"), new Label("gp"), new Label("pf"), new Label("back")};
+  private final List<PagingStep> steps = new ArrayList<>();
+  private final byte[] code;
 
-  PagingProgram(boolean synchronised) {
-    this.synchronised = synchronised;
+  /** @param seeds one a step, so that a shorter list is a shorter program */
+  PagingProgram(Kind kind, List<Integer> seeds) {
+    this.kind = kind;
+    code = assemble(seeds);
   }
 
-  /** The program's code, to be loaded at {@link #CODE} and entered in 64-bit mode with memory mapped to itself. */
-  byte[] assemble(List<Integer> steps) {
+  @Override
+  public byte[] code() {
+    return code;
+  }
+
+  @Override
+  public BootRequest.Entry entry() {
+    return BootRequest.Entry.LONG;
+  }
+
+  List<PagingStep> steps() {
+    return steps;
+  }
+
+  private byte[] assemble(List<Integer> seeds) {
     Label gdtr = new Label("gdtr");
     Label idtr = new Label("idtr");
-    a.mov(RSP, KERNEL_STACK);
-    a.lgdt(abs(gdtr));
-    a.lidt(abs(idtr));
-    a.mov(AX, TSS_SELECTOR);
-    a.ltr(AX);
-    a.mov(AX, KERNEL_DATA);
-    a.mov(DS, AX);
-    a.mov(ECX, Msr.EFER);
-    a.rdmsr();
-    a.or(EAX, ControlRegister.EFER_NXE);
-    a.wrmsr();
-    a.mov(RAX, CR4);
-    a.or(RAX, ControlRegister.CR4_PGE);
-    a.mov(CR4, RAX);
-    a.mov(RAX, ROOTS);
-    a.mov(CR3, RAX);
-    a.mov(R14, LOG);
-    a.mov(R13, 0);
-    for (int step : steps) {
+    start(gdtr, idtr);
+    for (int seed : seeds) {
       Label next = new Label();
       a.mov(R15, next);
-      step(new SplittableRandom(step * 0x9E3779B97F4A7C15L + 1));
+      a.mov(R12, 0);
+      steps.add(step(new SplittableRandom(seed * 0x9E3779B97F4A7C15L + 1)));
       a.bind(next);
+      if (kind == Kind.UNSYNCHRONISED) {
+        a.out(STEP_PORT, AL);
+      }
     }
     a.mov(AL, 0);
     a.out(0xF4, AL);
@@ -134,6 +139,27 @@ final class PagingProgram {
     return a.assemble(CODE);
   }
 
+  private void start(Label gdtr, Label idtr) {
+    a.mov(RSP, KERNEL_STACK);
+    a.lgdt(abs(gdtr));
+    a.lidt(abs(idtr));
+    a.mov(AX, TSS_SELECTOR);
+    a.ltr(AX);
+    a.mov(AX, KERNEL_DATA);
+    a.mov(DS, AX);
+    a.mov(ECX, Msr.EFER);
+    a.rdmsr();
+    a.or(EAX, ControlRegister.EFER_NXE);
+    a.wrmsr();
+    a.mov(RAX, LongModeTables.ROOTS);
+    a.mov(CR3, RAX);
+    a.mov(RAX, CR4);
+    a.or(RAX, (kind == Kind.PCIDS ? 0 : ControlRegister.CR4_PGE) | (kind.hasPcids() ? ControlRegister.CR4_PCIDE : 0));
+    a.mov(CR4, RAX);
+    a.mov(R14, LOG);
+    a.mov(R13, 0);
+  }
+
   /** Logs vector, error code and CR2, and goes on with the next step. */
   private void handler(Label label, int vector, boolean hasErrorCode) {
     a.align(16);
@@ -145,49 +171,32 @@ final class PagingProgram {
     }
     a.mov(RBX, (long) vector << 32);
     a.or(RAX, RBX);
+    a.mov(R12, RAX);
     a.mov(ptr(R14), RAX);
-    a.mov(RAX, CR2);
-    a.mov(ptr(R14, 8), RAX);
+    a.mov(R11, CR2);
+    a.mov(ptr(R14, 8), R11);
     a.add(R14, 16);
     a.mov(RSP, KERNEL_STACK);
     a.jmp(R15);
   }
 
-  private void step(SplittableRandom random) {
-    switch (random.nextInt(12)) {
+  private PagingStep step(SplittableRandom random) {
+    return switch (random.nextInt(12)) {
       case 0, 1, 2, 3 -> edit(random);
-      case 4, 5, 6 -> kernelAccess(random);
-      case 7, 8, 9 -> userAccess(random);
-      case 10 -> switchRoot(random);
+      case 4, 5, 6 -> access(random, false);
+      case 7, 8, 9 -> access(random, true);
+      case 10 -> kind == Kind.UNSYNCHRONISED ? flushSomething(random) : switchRoot(random);
       default -> toggle(random);
-    }
+    };
   }
 
-  private void edit(SplittableRandom random) {
+  private PagingStep edit(SplittableRandom random) {
     int level = 1 + random.nextInt(8);
     level = level > 4 ? 1 : level;
-    @Gpa long table;
-    int index;
-    switch (level) {
-      case 4 -> {
-        table = ROOTS + 0x1000L * random.nextInt(ROOT_COUNT);
-        index = 1 + random.nextInt(PML4_INDICES);
-      }
-      case 3 -> {
-        table = pool(0, random.nextInt(PDPTS));
-        index = random.nextInt(PDPT_INDICES);
-      }
-      case 2 -> {
-        table = pool(PDPTS, random.nextInt(PDS));
-        index = random.nextInt(PD_INDICES);
-      }
-      default -> {
-        table = pool(PDPTS + PDS, random.nextInt(PTS));
-        index = random.nextInt(PT_INDICES);
-      }
-    }
-    long entry = entry(level, random);
-    a.mov(RDI, table + 8L * index);
+    @Gpa long at = LongModeTables.randomEntryAddress(level, random);
+    long entry = LongModeTables.randomEntry(level, random);
+    List<Store> stores;
+    a.mov(RDI, at);
     switch (random.nextInt(4)) {
       case 0 -> {
         // Two halves, as 32-bit code would: the entry is torn for a moment.
@@ -195,149 +204,214 @@ final class PagingProgram {
         a.mov(ptr(RDI), EAX);
         a.mov(RAX, entry >>> 32);
         a.mov(ptr(RDI, 4), EAX);
+        stores = List.of(new Store(at, 4, entry & 0xFFFF_FFFFL), new Store(at + 4, 4, entry >>> 32));
       }
       case 1 -> {
         a.mov(RAX, entry);
         a.xchg(ptr(RDI), RAX);
+        stores = List.of(new Store(at, 8, entry));
       }
       default -> {
         a.mov(RAX, entry);
         a.mov(ptr(RDI), RAX);
+        stores = List.of(new Store(at, 8, entry));
       }
     }
-    if (!synchronised) {
+    @Gva long[] affected = level == 1 ? LongModeTables.addressesOf(LongModeTables.indexOf(at)) : null;
+    switch (kind) {
+      case SYNCHRONISED -> synchronise(affected, random);
+      case PCIDS, GLOBAL_PCIDS -> synchronisePcids(affected, random);
+      case UNSYNCHRONISED -> { }
+    }
+    return new PagingStep.Edit(stores);
+  }
+
+  /** @param affected addresses whose translations may have changed, null if all */
+  private void synchronise(@Gva long[] affected, SplittableRandom random) {
+    if (affected == null || random.nextBoolean()) {
+      flushAll();
       return;
     }
-    if (level == 1 && random.nextBoolean()) {
-      for (int top = 0; top < PML4_INDICES * PDPT_INDICES * PD_INDICES; top++) {
-        a.mov(RAX, address(top / (PDPT_INDICES * PD_INDICES), top / PD_INDICES % PDPT_INDICES, top % PD_INDICES, index));
-        a.invlpg(ptr(RAX));
-      }
-    } else {
-      flush();
+    for (@Gva long gva : affected) {
+      a.mov(RAX, gva);
+      a.invlpg(ptr(RAX));
     }
   }
 
-  /** Flushes everything, global translations too. */
-  private void flush() {
+  private void synchronisePcids(@Gva long[] affected, SplittableRandom random) {
+    boolean globals = kind == Kind.GLOBAL_PCIDS;
+    int choice = random.nextInt(globals ? 3 : 6);
+    switch (choice) {
+      case 0 -> invalidatePcid(Mmu.ALL_CONTEXTS, 0, 0);
+      case 1 -> togglePge();
+      case 2 -> {
+        if (affected == null) {
+          invalidatePcid(Mmu.ALL_CONTEXTS, 0, 0);
+        } else {
+          invalidateEverywhere(affected);
+        }
+      }
+      case 3 -> invalidatePcid(Mmu.RETAIN_GLOBALS, 0, 0);
+      case 4 -> {
+        for (int pcid : PCIDS) {
+          invalidatePcid(Mmu.SINGLE_CONTEXT, pcid, 0);
+        }
+      }
+      default -> {
+        a.mov(RSI, CR3);
+        for (int i = 0; i < PCIDS.length; i++) {
+          a.mov(RAX, rootOf(i));
+          a.mov(CR3, RAX);
+        }
+        a.mov(CR3, RSI);
+      }
+    }
+  }
+
+  /** INVLPG, which drops global translations too, and for all PCIDs INVPCID of that address. */
+  private void invalidateEverywhere(@Gva long[] affected) {
+    for (@Gva long gva : affected) {
+      a.mov(RAX, gva);
+      a.invlpg(ptr(RAX));
+      for (int pcid : PCIDS) {
+        invalidatePcid(Mmu.INDIVIDUAL_ADDRESS, pcid, gva);
+      }
+    }
+  }
+
+  private void invalidatePcid(int type, int pcid, @Gva long gva) {
+    a.mov(RDI, DESCRIPTOR);
+    a.mov(ptr(RDI).q(), pcid);
+    a.mov(RAX, gva);
+    a.mov(ptr(RDI, 8), RAX);
+    a.mov(RAX, type);
+    a.invpcid(RAX, ptr(RDI));
+  }
+
+  private static long rootOf(int context) {
+    return LongModeTables.root(context % LongModeTables.ROOT_COUNT) | PCIDS[context];
+  }
+
+  private void togglePge() {
     a.mov(RAX, CR4);
     a.xor(RAX, ControlRegister.CR4_PGE);
     a.mov(CR4, RAX);
     a.xor(RAX, ControlRegister.CR4_PGE);
     a.mov(CR4, RAX);
+  }
+
+  /** Flushes everything, global translations too. */
+  private void flushAll() {
+    togglePge();
     a.mov(RAX, CR3);
     a.mov(CR3, RAX);
   }
 
-  static long entry(int level, SplittableRandom random) {
-    if (random.nextInt(6) == 0) {
-      return random.nextInt(4) == 0 ? random.nextLong() & ~1L : 0;
-    }
-    long flags = 1;
-    flags |= random.nextInt(4) != 0 ? 2 : 0;
-    flags |= random.nextInt(3) != 0 ? 4 : 0;
-    flags |= random.nextInt(2) != 0 ? 0x20 : 0;
-    flags |= random.nextInt(2) != 0 ? 0x40 : 0;
-    flags |= random.nextInt(6) == 0 ? 0x18 : 0;
-    flags |= random.nextInt(5) == 0 ? 1L << 63 : 0;
-    flags |= random.nextInt(4) == 0 ? 0x200 : 0;
-    flags |= random.nextInt(24) == 0 ? 1L << 46 + random.nextInt(6) : 0;
-    if (level == 1) {
-      flags |= random.nextInt(4) == 0 ? 0x100 : 0;
-      return flags | (random.nextInt(20) == 0 ? 0x7000_0000L : DATA + 0x1000L * random.nextInt(24));
-    }
-    if (level == 2 && random.nextInt(4) == 0) {
-      flags |= random.nextInt(4) == 0 ? 0x100 : 0;
-      flags |= random.nextInt(12) == 0 ? 0x2000 : 0;
-      return flags | 0x80 | DATA + (random.nextBoolean() ? 0x200000 : 0);
-    }
-    if (level == 4 && random.nextInt(16) == 0) {
-      return flags | 0x80 | pool(0, 0);
-    }
-    return flags | switch (level) {
-      case 4 -> pool(0, random.nextInt(PDPTS));
-      case 3 -> pool(PDPTS, random.nextInt(PDS));
-      default -> pool(PDPTS + PDS, random.nextInt(PTS));
-    };
-  }
-
-  private static @Gpa long pool(int first, int n) {
-    return POOL + 0x1000L * (first + n);
-  }
-
-  private static @Gva long address(int pml4, int pdpt, int pd, int pt) {
-    return RANDOM_BASE + ((long) pml4 << 39) + ((long) pdpt << 30) + ((long) pd << 21) + ((long) pt << 12);
-  }
-
-  private static @Gva long randomAddress(SplittableRandom random) {
-    return address(random.nextInt(PML4_INDICES), random.nextInt(PDPT_INDICES), random.nextInt(PD_INDICES), random.nextInt(PT_INDICES));
-  }
-
   /** One access at a random address; the value read goes into the checksum in R13. */
-  private void access(SplittableRandom random) {
-    @Gva long page = randomAddress(random);
-    int offset = 8 + 8 * random.nextInt(64);
+  private PagingStep access(SplittableRandom random, boolean user) {
+    boolean override = !user && random.nextInt(3) == 0;
+    if (user) {
+      enterUser();
+    } else if (override) {
+      a.stac();
+    }
+    @Gva long page = LongModeTables.randomAddress(random);
+    @Gva long gva = page + 8 + 8 * random.nextInt(64);
+    long value = 0;
+    AccessKind access;
     switch (random.nextInt(6)) {
       case 0, 1 -> {
-        a.mov(RDX, page + (random.nextInt(8) == 0 ? 0xFFC : offset));
+        access = AccessKind.READ;
+        gva = random.nextInt(8) == 0 ? page + 0xFFC : gva;
+        a.mov(RDX, gva);
         a.mov(RBX, ptr(RDX));
+        a.mov(R10, RBX);
         a.rol(R13, 7);
         a.xor(R13, RBX);
       }
       case 2, 3 -> {
-        a.mov(RDX, page + offset);
-        a.mov(RBX, random.nextLong());
+        access = AccessKind.WRITE;
+        value = random.nextLong();
+        a.mov(RDX, gva);
+        a.mov(RBX, value);
         a.mov(ptr(RDX), RBX);
       }
       case 4 -> {
-        a.mov(RDX, page + offset);
-        a.add(ptr(RDX).q(), random.nextInt(100));
+        access = AccessKind.ADD;
+        value = 1 + random.nextInt(100);
+        a.mov(RDX, gva);
+        a.add(ptr(RDX).q(), value);
       }
       default -> {
+        access = AccessKind.CALL;
+        gva = page;
         a.mov(RDX, page);
         a.call(RDX);
       }
     }
-  }
-
-  private void kernelAccess(SplittableRandom random) {
-    boolean override = random.nextInt(3) == 0;
-    if (override) {
-      a.stac();
-    }
-    access(random);
-    if (override) {
+    if (user) {
+      a.interrupt(RETURN_VECTOR);
+    } else if (override) {
       a.clac();
     }
+    return new PagingStep.Access(access, gva, value, user, override);
   }
 
-  private void userAccess(SplittableRandom random) {
+  private void enterUser() {
     Label user = new Label();
     a.mov(RAX, user);
-    a.mov(RBX, USER_ALIAS);
+    a.mov(RBX, LongModeTables.USER_ALIAS);
     a.add(RAX, RBX);
     a.push(USER_DATA);
     // Calls in ring 3 need a stack that it may write: the end of the code's own 2M.
-    a.mov(RBX, USER_ALIAS + 0x1FF000);
+    a.mov(RBX, LongModeTables.USER_ALIAS + 0x1FF000);
     a.push(RBX);
     a.push(2);
     a.push(USER_CODE);
     a.push(RAX);
     a.iretq();
     a.bind(user);
-    access(random);
-    a.interrupt(RETURN_VECTOR);
   }
 
-  private void switchRoot(SplittableRandom random) {
-    a.mov(RAX, ROOTS + 0x1000L * random.nextInt(ROOT_COUNT));
-    a.mov(CR3, RAX);
-    if (synchronised) {
-      flush();
+  private PagingStep flushSomething(SplittableRandom random) {
+    switch (random.nextInt(6)) {
+      case 0 -> {
+        flushAll();
+        return new PagingStep.FlushAll();
+      }
+      case 1, 2 -> {
+        @Gva long gva = LongModeTables.randomAddress(random);
+        a.mov(RAX, gva);
+        a.invlpg(ptr(RAX));
+        return new PagingStep.Invalidate(gva);
+      }
+      default -> {
+        return switchRoot(random);
+      }
     }
   }
 
-  private void toggle(SplittableRandom random) {
+  private PagingStep switchRoot(SplittableRandom random) {
+    if (!kind.hasPcids()) {
+      @Gpa long root = LongModeTables.root(random.nextInt(LongModeTables.ROOT_COUNT));
+      a.mov(RAX, root);
+      a.mov(CR3, RAX);
+      if (kind == Kind.SYNCHRONISED) {
+        flushAll();
+      }
+      return new PagingStep.LoadRoot(root);
+    }
+    long root = rootOf(random.nextInt(PCIDS.length));
+    a.mov(RAX, root | (random.nextInt(3) == 0 ? 0 : ControlRegister.CR3_NO_FLUSH));
+    a.mov(CR3, RAX);
+    if (kind == Kind.GLOBAL_PCIDS) {
+      // The roots do not agree on global pages.
+      synchronisePcids(null, random);
+    }
+    return new PagingStep.LoadRoot(root);
+  }
+
+  private PagingStep toggle(SplittableRandom random) {
     switch (random.nextInt(4)) {
       case 0 -> {
         a.mov(RAX, CR0);
@@ -361,47 +435,17 @@ final class PagingProgram {
         a.wrmsr();
       }
     }
-    if (synchronised) {
-      flush();
+    switch (kind) {
+      case SYNCHRONISED -> flushAll();
+      case PCIDS, GLOBAL_PCIDS -> synchronisePcids(null, random);
+      case UNSYNCHRONISED -> { }
     }
+    return new PagingStep.Toggle();
   }
 
-  /** Writes what the program finds in memory when it starts; call after {@link #assemble}. */
-  void poke(Poke memory) {
-    for (int root = 0; root < ROOT_COUNT; root++) {
-      memory.write64(ROOTS + 0x1000L * root, IDENTITY_PDPT | 7);
-      for (int i = 1; i <= PML4_INDICES; i++) {
-        memory.write64(ROOTS + 0x1000L * root + 8 * i, pool(0, (root + i) % PDPTS) | 7);
-      }
-    }
-    memory.write64(IDENTITY_PDPT, IDENTITY_PD | 3);
-    memory.write64(IDENTITY_PDPT + 8, ALIAS_PD | 7);
-    for (int i = 0; i < 4; i++) {
-      memory.write64(IDENTITY_PD + 8 * i, 0x200000L * i | 0x83);
-    }
-    memory.write64(ALIAS_PD, 0x87);
-    for (int i = 0; i < PDPTS; i++) {
-      for (int j = 0; j < PDPT_INDICES; j++) {
-        memory.write64(pool(0, i) + 8 * j, pool(PDPTS, (i + j) % PDS) | 7);
-      }
-    }
-    for (int i = 0; i < PDS; i++) {
-      for (int j = 0; j < PD_INDICES; j++) {
-        memory.write64(pool(PDPTS, i) + 8 * j, pool(PDPTS + PDS, (i + j) % PTS) | 7);
-      }
-    }
-    for (int i = 0; i < PTS; i++) {
-      for (int j = 0; j < PT_INDICES; j++) {
-        memory.write64(pool(PDPTS + PDS, i) + 8 * j, DATA + 0x1000L * (i * PT_INDICES + j) | 7);
-      }
-    }
-    descriptors(memory);
-    for (@Gpa long page = DATA; page < DATA + DATA_BYTES; page += 0x1000) {
-      memory.write64(page, 0xC3C3C3C3C3C3C3C3L);
-    }
-  }
-
-  private void descriptors(Poke memory) {
+  @Override
+  public void poke(Poke memory) {
+    LongModeTables.poke(memory);
     memory.write64(GDT + KERNEL_CODE, 0x00AF9B000000FFFFL);
     memory.write64(GDT + KERNEL_DATA, 0x00CF93000000FFFFL);
     memory.write64(GDT + 0x18, 0x00CFF3000000FFFFL);
@@ -418,5 +462,6 @@ final class PagingProgram {
       memory.write64(IDT + 16L * vectors[i], target & 0xFFFF | KERNEL_CODE << 16 | rights << 32 | (target >>> 16 & 0xFFFF) << 48);
       memory.write64(IDT + 16L * vectors[i] + 8, target >>> 32);
     }
+    GuestProgram.pokeData(memory);
   }
 }

@@ -5,12 +5,16 @@ import static dev.gnomon.guest.asm.Mem.rip;
 import static dev.gnomon.guest.asm.Reg.*;
 
 import dev.gnomon.guest.asm.Assembler;
+import dev.gnomon.guest.asm.Cond;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.mmu.Mmu;
 import dev.gnomon.guest.mmu.PageTableEntry;
 
-/** Making, mapping, copying and destroying a process's address space. Lengths and addresses are multiples of the area's page size. */
+/**
+ * Making, mapping, protecting and destroying a process's address space. Lengths and addresses are multiples of the
+ * area's page size.
+ */
 final class AddressSpaces {
   private static final long TABLE_OF_KERNEL = PageTableEntry.P | PageTableEntry.RW;
   private static final long FILE_PAGE = PageTableEntry.P | PageTableEntry.US | PageTableEntry.A | PageTables.BORROWED;
@@ -22,41 +26,30 @@ final class AddressSpaces {
   private final Assembler a;
   /** RDI: process. Gives it empty tables. */
   final Label create = new Label("space_create");
-  /** RDI: process; RSI: address; RDX: length; RCX: flags of {@link Areas}. @return RAX: the address, −1 if there are too many areas */
+  /**
+   * RDI: process; RSI: address; RDX: length; RCX: flags of {@link Areas}.
+   * @return RAX: the address, −1 if there are too many areas
+   */
   final Label map = new Label("space_map");
-  /** RDI: process; RSI: address; RDX: length, of one area. @return RAX: 0, −1 if there is no such area */
-  final Label unmap = new Label("space_unmap");
   /** RDI: process; RSI: address; RDX: length; ECX: whether to allow writes. @return RAX: 0, −1 if there is no area */
   final Label protect = new Label("space_protect");
   /** RDI: process; frees its tables and what they map. The tables must not be in use. */
   final Label destroy = new Label("space_destroy");
-  /** Makes the tables of what all user roots map of the kernel. */
-  final Label initializeIsolation = new Label("isolation_initialize");
   private final Label freeTable = new Label("free_table");
   private final Label filePages;
-  private final Label entryPdpt;
-  private final Label entryPd;
-  private final Label entryPt;
 
   AddressSpaces(GuestKernel k) {
     this.k = k;
     this.a = k.a;
     this.filePages = k.variable("file_pages", 8 * FILE_PAGES);
-    this.entryPdpt = k.pages("entry_pdpt", 1);
-    this.entryPd = k.pages("entry_pd", 1);
-    this.entryPt = k.pages("entry_pt", 1);
   }
 
   void emit() {
     emitCreate();
     emitMap();
-    emitUnmap();
     emitProtect();
     emitDestroy();
     emitFreeTable();
-    if (k.options.isolation()) {
-      emitInitializeIsolation();
-    }
   }
 
   private void emitCreate() {
@@ -72,7 +65,7 @@ final class AddressSpaces {
     a.rep().movsq();
     if (k.options.isolation()) {
       a.call(k.frames.allocateZeroed);
-      a.lea(RCX, GuestKernel.physical(entryPdpt, 0));
+      a.lea(RCX, GuestKernel.physical(k.isolation.pdpt, 0));
       a.or(RCX, TABLE_OF_KERNEL);
       a.mov(ptr(R15, RAX, 1, 8 * KernelLayout.IMAGE_SLOT), RCX);
     }
@@ -83,7 +76,10 @@ final class AddressSpaces {
     a.ret();
   }
 
-  /** The value to load into CR3: with PCIDs 2 × number, and one more in user mode under isolation; nothing may be cached for it yet. */
+  /**
+   * The value to load into CR3: with PCIDs 2 × number, and one more in user mode under isolation; nothing may be cached
+   * for it yet.
+   */
   private void emitCr3(int root, int field, int user) {
     if (k.options.pcid()) {
       a.mov(RAX, ptr(RBX, ProcessRecord.NUMBER));
@@ -159,110 +155,6 @@ final class AddressSpaces {
     a.ret();
   }
 
-  private void emitUnmap() {
-    Label span = new Label();
-    Label page = new Label();
-    Label nextPage = new Label();
-    Label spanDone = new Label();
-    Label large = new Label();
-    Label skip = new Label();
-    Label done = new Label();
-    Label bad = new Label();
-    a.bind(unmap);
-    a.push(RBP);
-    a.push(RBX);
-    a.push(R12);
-    a.push(R13);
-    a.push(R14);
-    a.mov(R13, RDI);
-    a.mov(RBX, RSI);
-    a.lea(R12, ptr(RSI, RDX, 1));
-    a.mov(RDX, R12);
-    a.call(k.areas.remove);
-    a.cmp(RAX, -1);
-    a.je(bad);
-    a.bind(span);
-    a.cmp(RBX, R12);
-    a.jae(done);
-    a.mov(RDI, R13);
-    a.mov(RSI, RBX);
-    a.xor(EDX, EDX);
-    a.call(k.tables.pdeFor);
-    a.test(RAX, RAX);
-    a.je(skip);
-    a.mov(RBP, RAX);
-    a.mov(R14, ptr(R15, RAX, 1));
-    a.test(R14B, PageTableEntry.P);
-    a.je(skip);
-    a.test(R14B, PageTableEntry.PS);
-    a.jne(large);
-    a.and(R14, PageTables.FRAME_MASK);
-
-    a.bind(page);
-    a.mov(RCX, RBX);
-    a.shr(RCX, 12);
-    a.and(ECX, KernelLayout.TABLE_ENTRIES - 1);
-    a.lea(RCX, ptr(R14, RCX, 8));
-    a.mov(RDX, ptr(R15, RCX, 1));
-    a.test(RDX, RDX);
-    a.je(nextPage);
-    a.mov(ptr(R15, RCX, 1).q(), 0);
-    a.test(DL, PageTableEntry.P);
-    a.je(nextPage);
-    a.mov(RDI, RBX);
-    a.call(k.tables.invalidate);
-    a.bt(RDX, PageTables.BORROWED_BIT);
-    a.jb(nextPage);
-    a.mov(RDI, RDX);
-    a.btr(RDI, PageTables.NX_BIT);
-    a.and(RDI, PageTables.FRAME_MASK);
-    a.call(k.frames.release);
-    a.bind(nextPage);
-    a.add(RBX, KernelLayout.PAGE);
-    a.cmp(RBX, R12);
-    a.jae(spanDone);
-    a.test(EBX, KernelLayout.PAGE_2M - 1);
-    a.jne(page);
-
-    a.bind(spanDone);
-    a.lea(RSI, ptr(RBX, -1));
-    a.and(RSI, -KernelLayout.PAGE_2M);
-    a.lea(RDX, ptr(RSI, KernelLayout.PAGE_2M));
-    a.mov(RDI, R13);
-    a.call(k.areas.overlaps);
-    a.jne(span);
-    // No area is left under this table. INVLPG also drops what paging-structure caches hold of the entry.
-    a.mov(ptr(R15, RBP, 1).q(), 0);
-    a.mov(RDI, RSI);
-    a.call(k.tables.invalidate);
-    a.mov(RDI, R14);
-    a.call(k.frames.release);
-    a.jmp(span);
-
-    a.bind(large);
-    a.mov(ptr(R15, RBP, 1).q(), 0);
-    a.mov(RDI, RBX);
-    a.call(k.tables.invalidate);
-    a.mov(RDI, R14);
-    a.btr(RDI, PageTables.NX_BIT);
-    a.and(RDI, PageTables.FRAME_MASK);
-    a.call(k.frames.release2M);
-    a.bind(skip);
-    a.add(RBX, KernelLayout.PAGE_2M);
-    a.and(RBX, -KernelLayout.PAGE_2M);
-    a.jmp(span);
-
-    a.bind(done);
-    a.xor(EAX, EAX);
-    a.bind(bad);
-    a.pop(R14);
-    a.pop(R13);
-    a.pop(R12);
-    a.pop(RBX);
-    a.pop(RBP);
-    a.ret();
-  }
-
   private void emitProtect() {
     Label step = new Label();
     Label loop = new Label();
@@ -285,7 +177,7 @@ final class AddressSpaces {
     a.call(k.areas.find);
     a.test(RAX, RAX);
     a.mov(RCX, -1);
-    a.cmov(dev.gnomon.guest.asm.Cond.E, RAX, RCX);
+    a.cmov(Cond.E, RAX, RCX);
     a.je(done);
     a.mov(EBP, KernelLayout.PAGE);
     a.test(ptr(RAX, ProcessRecord.AREA_FLAGS).b(), Areas.PAGES_2M);
@@ -403,45 +295,5 @@ final class AddressSpaces {
     a.sub(RDI, R15);
     a.call(k.frames.release);
     emitReturn();
-  }
-
-  private void emitInitializeIsolation() {
-    Label text = new Label();
-    Label data = new Label();
-    Label dataStart = new Label();
-    a.bind(initializeIsolation);
-    link(entryPdpt, KernelLayout.IMAGE_PDPT_SLOT, entryPd);
-    link(entryPd, (int) (KernelLayout.LOAD_ADDRESS >> 21), entryPt);
-    a.lea(RDI, rip(entryPt));
-    a.lea(RDX, GuestKernel.physical(k.entry.textStart, 0));
-    a.lea(RCX, ptr(RDX, -KernelLayout.LOAD_ADDRESS));
-    a.shr(RCX, 12 - 3);
-    a.add(RDI, RCX);
-    a.or(RDX, PageTableEntry.P);
-    a.lea(RCX, GuestKernel.physical(k.entry.dataStart, PageTableEntry.P));
-    a.bind(text);
-    a.mov(ptr(RDI), RDX);
-    a.add(RDI, 8);
-    a.add(RDX, KernelLayout.PAGE);
-    a.cmp(RDX, RCX);
-    a.jb(text);
-    a.bind(dataStart);
-    a.or(RDX, PageTableEntry.RW);
-    a.lea(RCX, GuestKernel.physical(k.entry.dataEnd, 0));
-    a.bind(data);
-    a.mov(RAX, RDX);
-    a.bts(RAX, PageTables.NX_BIT);
-    a.mov(ptr(RDI), RAX);
-    a.add(RDI, 8);
-    a.add(RDX, KernelLayout.PAGE);
-    a.cmp(RDX, RCX);
-    a.jb(data);
-    a.ret();
-  }
-
-  private void link(Label table, int slot, Label to) {
-    a.lea(RAX, GuestKernel.physical(to, 0));
-    a.or(RAX, TABLE_OF_KERNEL);
-    a.mov(rip(table, 8L * slot).q(), RAX);
   }
 }

@@ -7,7 +7,10 @@ import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.asm.Reg;
 
-/** The list of a process's memory areas: what may be touched where, whether or not it is mapped yet. Unsorted; areas do not overlap. */
+/**
+ * The list of a process's memory areas: what may be touched where, whether or not it is mapped yet. Unsorted; areas do
+ * not overlap.
+ */
 public final class Areas {
   /** Flag: 2M pages. */
   public static final int PAGES_2M = 1;
@@ -21,7 +24,10 @@ public final class Areas {
   final Label find = new Label("area_find");
   /** RDI: process; RSI: start; RDX: end; RCX: flags. Clobbers RAX, R8. @return EAX: 0, or −1 if the list is full */
   final Label add = new Label("area_add");
-  /** RDI: process; RSI: start; RDX: end, of exactly one area. @return RAX: its flags, −1 if there is none; clobbers RCX, R8 */
+  /**
+   * RDI: process; RSI: start; RDX: end, of exactly one area.
+   * @return RAX: its flags, −1 if there is none; clobbers RCX, R8
+   */
   final Label remove = new Label("area_remove");
   /** RDI: process; RSI: start; RDX: end. @return ZF clear if an area overlaps the range; clobbers RAX, RCX */
   final Label overlaps = new Label("area_overlaps");

@@ -12,7 +12,9 @@ import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.mmu.PageTableEntry;
 
-/** From the multiboot loader's 32-bit entry to the kernel at its linear addresses in 64-bit mode, and on to the program. */
+/**
+ * From the multiboot loader's 32-bit entry to the kernel at its linear addresses in 64-bit mode, and on to the program.
+ */
 final class BootCode {
   private static final long TABLE = PageTableEntry.P | PageTableEntry.RW;
   private static final long PAGE_2M = TABLE | PageTableEntry.PS;
@@ -179,7 +181,7 @@ final class BootCode {
     a.call(k.console.initialize);
     a.call(k.frames.initialize);
     if (k.options.isolation()) {
-      a.call(k.spaces.initializeIsolation);
+      a.call(k.isolation.initialize);
     }
     a.call(k.timer.initialize);
     a.jmp(program);

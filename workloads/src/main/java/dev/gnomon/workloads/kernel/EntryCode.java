@@ -10,8 +10,9 @@ import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.cpu.Rflags;
 
 /**
- * The way into the kernel and out of it: descriptor tables, the stubs of all vectors, and SYSCALL's entry. Under page-table isolation these pages
- * are the only part of the kernel in the user's tables; code here changes CR3 before it touches anything else.
+ * The way into the kernel and out of it: descriptor tables, the stubs of all vectors, and SYSCALL's entry. Under
+ * page-table isolation these pages are the only part of the kernel in the user's tables; code here changes CR3 before
+ * it touches anything else.
  *
  * <pre>
  *  GDT  08 kernel code | 10 kernel data | 18 user data | 20 user code | 28 TSS (16 bytes)
@@ -261,8 +262,8 @@ final class EntryCode {
   }
 
   /**
-   * Makes the stack whose end is in RAX the one that the kernel is entered on. Under isolation the processor itself enters on the entry stack,
-   * which both sets of tables map, and the frame is moved from there.
+   * Makes the stack whose end is in RAX the one that the kernel is entered on. Under isolation the processor itself
+   * enters on the entry stack, which both sets of tables map, and the frame is moved from there.
    */
   void emitSetKernelStack() {
     a.mov(rip(kernelStackTop), RAX);

@@ -24,7 +24,10 @@ final class ForkCopy {
     this.a = k.a;
   }
 
-  /** Registers: R13 parent, R14 child, RBP area, RBX address, R12 end of the area, R8 and R9 physical addresses of the two entries. */
+  /**
+   * Registers: R13 parent, R14 child, RBP area, RBX address, R12 end of the area, R8 and R9 physical addresses of the
+   * two entries.
+   */
   void emit() {
     Label area = new Label();
     Label span = new Label();

@@ -8,8 +8,9 @@ import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 
 /**
- * Physical memory: 4K frames from the bottom and 2M frames from the top of what the image leaves, each with a count of its users in a table of
- * 32-bit counts by frame number. Freed frames go on a stack of frame numbers and come back last in, first out.
+ * Physical memory: 4K frames from the bottom and 2M frames from the top of what the image leaves, each with a count of
+ * its users in a table of 32-bit counts by frame number. Freed frames go on a stack of frame numbers and come back last
+ * in, first out.
  */
 final class FrameAllocator {
   private static final int SHIFT_2M = 21;

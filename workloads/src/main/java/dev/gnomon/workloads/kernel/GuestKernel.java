@@ -12,11 +12,12 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Builds one guest: the kernel with a program in it, as a multiboot1 image of class ELF32. Equal arguments give equal bytes.
+ * Builds one guest: the kernel with a program in it, as a multiboot1 image of class ELF32. Equal arguments give equal
+ * bytes.
  *
- * <p>The guest runs the program, prints one line ({@code NAME: result 0x... ok} or {@code WRONG, expected 0x...}) on the debug console and the
- * first serial port, and writes its status to the debug-exit port: 0 for the expected result, {@link Results#WRONG_RESULT} for another,
- * {@link Results#PANIC} if the kernel gave up.
+ * <p>The guest runs the program, prints one line ({@code NAME: result 0x... ok} or {@code WRONG, expected 0x...}) on
+ * the debug console and the first serial port, and writes its status to the debug-exit port: 0 for the expected result,
+ * {@link Results#WRONG_RESULT} for another, {@link Results#PANIC} if the kernel gave up.
  */
 public final class GuestKernel {
   /** The image's bytes with the addresses of its named labels, in order of address. */
@@ -36,6 +37,8 @@ public final class GuestKernel {
   final PageTables tables = new PageTables(this);
   final Areas areas = new Areas(this);
   final AddressSpaces spaces = new AddressSpaces(this);
+  final Unmapping unmapping = new Unmapping(this);
+  final Isolation isolation = new Isolation(this);
   final ForkCopy forkCopy = new ForkCopy(this);
   final PageFaults faults = new PageFaults(this);
   final Processes processes = new Processes(this);
@@ -77,6 +80,10 @@ public final class GuestKernel {
     tables.emit();
     areas.emit();
     spaces.emit();
+    unmapping.emit();
+    if (options.isolation()) {
+      isolation.emit();
+    }
     forkCopy.emit();
     faults.emit();
     processes.emit(user);

@@ -7,8 +7,8 @@ import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 
 /**
- * Emits a program that runs in the kernel. R15 stays the base of the direct map. Linear addresses from {@link KernelLayout#WINDOW} on are the
- * program's own.
+ * Emits a program that runs in the kernel. R15 stays the base of the direct map. Linear addresses from {@link
+ * KernelLayout#WINDOW} on are the program's own.
  */
 public final class KernelModeCode {
   public final Assembler a;
@@ -37,7 +37,10 @@ public final class KernelModeCode {
     a.call(k.frames.allocate2M);
   }
 
-  /** Physical address in RAX of the entry that maps the linear address in RSI, at level 1 or 2; makes tables; clobbers RCX, RDX, RDI. */
+  /**
+   * Physical address in RAX of the entry that maps the linear address in RSI, at level 1 or 2; makes tables; clobbers
+   * RCX, RDX, RDI.
+   */
   public void entryFor(int level) {
     a.lea(RDI, rip(space));
     a.mov(EDX, 1);

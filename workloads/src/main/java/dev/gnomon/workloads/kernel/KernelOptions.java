@@ -3,9 +3,11 @@ package dev.gnomon.workloads.kernel;
 /**
  * How a kernel image behaves; fixed when it is built.
  *
- * @param isolation page-table isolation: two page-table roots for a process, and a CR3 load on each entry and exit of the kernel
+ * @param isolation page-table isolation: two page-table roots for a process, and a CR3 load on each entry and exit of
+ *     the kernel
  * @param pcid process-context identifiers, so that CR3 loads keep translations
- * @param hz rate of the timer interrupt in hertz of virtual time, 0 for no timer, else {@link #MIN_HZ} to {@link #MAX_HZ}
+ * @param hz rate of the timer interrupt in hertz of virtual time, 0 for no timer, else {@link #MIN_HZ} to {@link
+ *     #MAX_HZ}
  * @param preempt whether a tick lets the next process run
  * @param freshFrames whether frames never used before are handed out while there are any, rather than those freed last
  */

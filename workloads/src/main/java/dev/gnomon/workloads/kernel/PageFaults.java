@@ -10,8 +10,8 @@ import dev.gnomon.guest.mmu.PageFaultCode;
 import dev.gnomon.guest.mmu.PageTableEntry;
 
 /**
- * The #PF handler: demand-zero pages, copy-on-write, and for anything else the process's fault handler in user mode, or the end. As Linux does,
- * it sets A in what it maps, and D if the fault was a write, so that the processor need not.
+ * The #PF handler: demand-zero pages, copy-on-write, and for anything else the process's fault handler in user mode, or
+ * the end. As Linux does, it sets A in what it maps, and D if the fault was a write, so that the processor need not.
  */
 final class PageFaults {
   private static final long LEAF = PageTableEntry.P | PageTableEntry.US | PageTableEntry.A;
@@ -27,7 +27,10 @@ final class PageFaults {
     this.a = k.a;
   }
 
-  /** Registers: R12 frame, R13 process, RBX page's address, RBP error code, later the entry, R14 physical address of the entry. */
+  /**
+   * Registers: R12 frame, R13 process, RBX page's address, RBP error code, later the entry, R14 physical address of the
+   * entry.
+   */
   void emit() {
     Label violation = new Label();
     Label present = new Label();
@@ -190,7 +193,10 @@ final class PageFaults {
     a.call(release);
   }
 
-  /** Lets the process's handler run in place of the faulting instruction, its argument the page's address; without one it is the end. */
+  /**
+   * Lets the process's handler run in place of the faulting instruction, its argument the page's address; without one
+   * it is the end.
+   */
   private void emitViolation() {
     Label fatal = new Label();
     Label handled = new Label();

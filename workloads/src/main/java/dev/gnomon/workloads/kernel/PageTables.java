@@ -11,8 +11,8 @@ import dev.gnomon.guest.mmu.Mmu;
 import dev.gnomon.guest.mmu.PageTableEntry;
 
 /**
- * The kernel's static tables, and the walk of a process's tables in software. In leaf entries of user pages three of the bits that the processor
- * ignores are the kernel's:
+ * The kernel's static tables, and the walk of a process's tables in software. In leaf entries of user pages three of
+ * the bits that the processor ignores are the kernel's:
  * <pre>
  *  11 BORROWED | 10 READ_ONLY | 9 COPY_ON_WRITE
  * </pre>
@@ -48,8 +48,8 @@ final class PageTables {
   final Label devicePt;
 
   /**
-   * RDI: a {@link ProcessRecord}; RSI: linear address; EDX: whether to make missing tables. @return RAX: physical address of the PDE, 0 if a
-   * table is missing; clobbers RCX, RDX, RDI
+   * RDI: a {@link ProcessRecord}; RSI: linear address; EDX: whether to make missing tables. @return RAX: physical
+   * address of the PDE, 0 if a table is missing; clobbers RCX, RDX, RDI
    */
   final Label pdeFor = new Label("pde_for");
   /** Like {@link #pdeFor}, of the PTE; 0 also if the PDE maps a 2M page. */
@@ -58,7 +58,10 @@ final class PageTables {
   final Label invalidate = new Label("tlb_invalidate_page");
   /** Drops all translations of the current process's user pages. Clobbers RAX. */
   final Label flushUser = new Label("tlb_flush_user");
-  /** RDI: physical address of a page, RSI: further bits of its entry. @return RAX: where it is mapped now; clobbers RCX */
+  /**
+   * RDI: physical address of a page, RSI: further bits of its entry.
+   * @return RAX: where it is mapped now; clobbers RCX
+   */
   final Label mapDevice = new Label("map_device");
 
   PageTables(GuestKernel k) {
@@ -213,7 +216,10 @@ final class PageTables {
     emitInvpcid(type);
   }
 
-  /** INVPCID for the PCID in RAX and the address in RDI; clobbers RAX. The descriptor: 0 PCID, bits 63:12 zero | 8 linear address. */
+  /**
+   * INVPCID for the PCID in RAX and the address in RDI; clobbers RAX. The descriptor: 0 PCID, bits 63:12 zero | 8
+   * linear address.
+   */
   void emitInvpcid(int type) {
     a.and(EAX, ControlRegister.CR3_PCID);
     a.push(RDI);

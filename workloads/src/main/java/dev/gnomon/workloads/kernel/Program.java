@@ -7,7 +7,10 @@ public sealed interface Program {
   /** Runs as the first process, at CPL 3. */
   record User(Consumer<UserCode> code) implements Program {}
 
-  /** Runs in the kernel, at CPL 0 with interrupts off, on the kernel's own page tables, which it may edit within the window. */
+  /**
+   * Runs in the kernel, at CPL 0 with interrupts off, on the kernel's own page tables, which it may edit within the
+   * window.
+   */
   record Kernel(Consumer<KernelModeCode> code) implements Program {}
 
   /** A program for user mode. */

@@ -1,11 +1,11 @@
 package dev.gnomon.workloads.kernel;
 
 /**
- * System calls of the guest kernel, numbered by their order. Number in RAX; arguments in RDI, RSI, RDX; result in RAX, −1 for a mistake. RCX and
- * R11 are lost, all else is kept.
+ * System calls of the guest kernel, numbered by their order. Number in RAX; arguments in RDI, RSI, RDX; result in RAX,
+ * −1 for a mistake. RCX and R11 are lost, all else is kept.
  */
 public enum SystemCall {
-  /** RDI: exit code, 0 to 255; of the first process it becomes the guest's status unless it is 0. */
+  /** RDI: exit code; of the first process it becomes the guest's status unless it is 0. */
   EXIT,
   /** The process's number. */
   GETPID,

@@ -9,7 +9,10 @@ import dev.gnomon.guest.asm.Label;
 import java.util.EnumMap;
 import java.util.Map;
 
-/** Dispatch of {@link SystemCall} and those calls that are a line or two. Handlers get the frame in RCX besides the arguments. */
+/**
+ * Dispatch of {@link SystemCall} and those calls that are a line or two. Handlers get the frame in RCX besides the
+ * arguments.
+ */
 final class SystemCalls {
   /** What stands in a system call's frame in place of a vector. */
   static final int VECTOR = 0x80;
@@ -78,7 +81,7 @@ final class SystemCalls {
     a.jmp(k.spaces.map);
     handler(SystemCall.MUNMAP);
     shiftArguments();
-    a.jmp(k.spaces.unmap);
+    a.jmp(k.unmapping.unmap);
     handler(SystemCall.MPROTECT);
     a.mov(RCX, RDX);
     shiftArguments();

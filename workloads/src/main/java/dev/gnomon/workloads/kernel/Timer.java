@@ -8,8 +8,9 @@ import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 
 /**
- * Channel 0 of the 8254 as a periodic interrupt through the first 8259, and the handler that counts its ticks. Without a timer the controllers are
- * moved away from the exceptions' vectors and masked all the same, since firmware may have left a timer running.
+ * Channel 0 of the 8254 as a periodic interrupt through the first 8259, and the handler that counts its ticks. Without
+ * a timer the controllers are moved away from the exceptions' vectors and masked all the same, since firmware may have
+ * left a timer running.
  */
 final class Timer {
   /** First vector of the interrupt controllers, and the timer's, IRQ 0. */

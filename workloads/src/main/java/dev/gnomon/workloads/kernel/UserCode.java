@@ -5,7 +5,10 @@ import static dev.gnomon.guest.asm.Reg.*;
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 
-/** Emits a program that runs in user mode. System calls lose RAX, RCX and R11, and RDI, RSI, RDX as far as they are arguments. */
+/**
+ * Emits a program that runs in user mode. System calls lose RAX, RCX and R11, and RDI, RSI, RDX as far as they are
+ * arguments.
+ */
 public final class UserCode {
   public final Assembler a;
 

@@ -1,0 +1,89 @@
+package dev.gnomon.bench;
+
+import dev.gnomon.bench.report.Block;
+import dev.gnomon.bench.report.Column;
+import dev.gnomon.bench.report.Report;
+import dev.gnomon.bench.report.Table;
+import dev.gnomon.vmm.Mode;
+import dev.gnomon.vmm.RunResult;
+import dev.gnomon.vmm.device.AccessCount;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+
+/**
+ * The result of {@code gnomon run}.
+ *
+ * @param counters of the whole run
+ * @param region of the measured region, null if the guest went through none
+ * @param cycles modelled, of the whole run
+ * @param devices accesses by device
+ */
+public record RunReport(Provenance provenance, String guest, Map<String, String> parameters, String mode, String end, String detail,
+    int status, Counters counters, Counters region, Cycles cycles, List<AccessCount> devices, HostTime host) implements Report {
+  /** What a finished run gives. */
+  public static RunReport of(GuestRun run, Provenance provenance, CostModel costs) {
+    RunResult result = run.result();
+    Counters counters = run.counters();
+    Mode mode = run.vm().options().mode();
+    return new RunReport(provenance, run.guest().name(), run.guest().parameters(), mode.toString(), result.end().name(), result.detail(),
+        result.status(), counters, run.region().complete() ? run.region().counters() : null, costs.price(counters, mode == Mode.SHADOW),
+        run.vm().platform().bus().accessCounts(), HostTime.of(run));
+  }
+
+  @Override
+  public List<Block> blocks() {
+    List<Block> blocks = new ArrayList<>();
+    blocks.add(new Block.Heading(1, guest + " under " + mode + ": " + end + (detail.isEmpty() ? "" : ", " + detail)));
+    blocks.add(numbers());
+    if (!counters.exits().isEmpty()) {
+      Table.Builder exits = new Table.Builder(Column.text("exit"), Column.text("cause"), Column.count("count"));
+      counters.exits().forEach(exit -> exits.row(exit.reason(), exit.cause(), exit.count()));
+      blocks.add(exits.build());
+    }
+    Table.Builder bus = new Table.Builder(Column.text("device"), Column.count("reads"), Column.count("writes"));
+    devices.stream().filter(device -> device.reads() + device.writes() > 0).forEach(device -> bus.row(device.device(), device.reads(), device.writes()));
+    blocks.add(bus.build());
+    blocks.add(new Block.Paragraph(String.format(Locale.ROOT, "host time, noisy: %.2f s, %.1f ns an instruction", host.seconds(),
+        host.nsPerInstruction())));
+    return blocks;
+  }
+
+  private Table numbers() {
+    Table.Builder table = new Table.Builder(region == null ? List.of(Column.text("counter"), Column.count("run"))
+        : List.of(Column.text("counter"), Column.count("run"), Column.count("region")));
+    row(table, "instructions", counters.instructions(), region == null ? null : region.instructions());
+    row(table, "virtual ns", counters.virtualNs(), region == null ? null : region.virtualNs());
+    row(table, "modelled cycles", cycles.total(), null);
+    row(table, "TLB misses", counters.tlb().misses(), region == null ? null : region.tlb().misses());
+    row(table, "second-level TLB hits", counters.tlb().secondLevelHits(), region == null ? null : region.tlb().secondLevelHits());
+    row(table, "walk references, guest tables", counters.tlb().guestReferences(), region == null ? null : region.tlb().guestReferences());
+    row(table, "walk references, EPT", counters.tlb().eptReferences(), region == null ? null : region.tlb().eptReferences());
+    row(table, "TLB flushes", counters.tlb().flushes(), region == null ? null : region.tlb().flushes());
+    row(table, "guest page faults", counters.guestEvents().pageFaults(), region == null ? null : region.guestEvents().pageFaults());
+    row(table, "guest interrupts", counters.guestEvents().interrupts(), region == null ? null : region.guestEvents().interrupts());
+    counters.kvm().forEach((name, value) -> row(table, name, value, region == null ? null : region.kvm().get(name)));
+    return table.build();
+  }
+
+  private void row(Table.Builder table, String name, Long run, Long inRegion) {
+    if (region == null) {
+      table.row(name, run);
+    } else {
+      table.row(name, run, inRegion);
+    }
+  }
+
+  @Override
+  public Table flat() {
+    Table.Builder table = new Table.Builder(Column.text("counter"), Column.count("run"), Column.count("region"));
+    Table numbers = numbers();
+    for (List<Object> row : numbers.rows()) {
+      table.row(row.get(0), row.get(1), row.size() > 2 ? row.get(2) : null);
+    }
+    counters.exits().forEach(exit -> table.row("exit." + exit.key(), exit.count(), region == null ? null
+        : region.exits().stream().filter(other -> other.key().equals(exit.key())).mapToLong(ExitCount::count).sum()));
+    return table.build();
+  }
+}

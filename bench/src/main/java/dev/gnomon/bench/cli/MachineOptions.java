@@ -1,0 +1,169 @@
+package dev.gnomon.bench.cli;
+
+import dev.gnomon.guest.mmu.TlbGeometry;
+import dev.gnomon.guest.mmu.TlbPolicy;
+import dev.gnomon.shadow.ShadowOptions;
+import dev.gnomon.vmm.Mode;
+import dev.gnomon.vmm.VmOptions;
+import dev.gnomon.vmm.memory.BackingSize;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
+/** Options that say what machine a guest runs on. */
+final class MachineOptions {
+  private static final List<String> TLB_POLICIES = List.of("stale", "forgetful");
+
+  @Option(names = {"-m", "--memory"}, paramLabel = "SIZE", converter = Quantity.Memory.class,
+      description = "Guest memory, such as 8M or 1G; a bare number is MiB. Default: 64M, or what the workload needs.")
+  Long memory;
+
+  @Option(names = "--seed", paramLabel = "N", description = "Seed of everything random, workloads included.")
+  Long seed;
+
+  @Option(names = "--ns-per-instruction", paramLabel = "N", defaultValue = "1",
+      description = "Virtual nanoseconds that an instruction takes. Default: ${DEFAULT-VALUE}.")
+  long nsPerInstruction;
+
+  @Option(names = "--tlb", paramLabel = "PROFILE", converter = TlbConverter.class,
+      description = "Counted TLB: skylake (default), nehalem, haswell, icelake, zen2 or none; or, uncounted, stale (keeps all that the SDM lets it "
+          + "keep) or forgetful (keeps nothing).")
+  TlbPolicy tlb;
+
+  @Option(names = "--no-pwc", description = "No paging-structure caches: each walk makes all its references.")
+  boolean noPwc;
+
+  @Option(names = "--backing", paramLabel = "SIZE", converter = BackingConverter.class, defaultValue = "2m",
+      description = "Pieces in which the host backs guest memory: 4k, 2m or 1g. Default: ${DEFAULT-VALUE}.")
+  BackingSize backing;
+
+  @Option(names = "--ept-page", paramLabel = "SIZE", converter = EptPageConverter.class, defaultValue = "1g",
+      description = "Largest EPT page: 4k, 2m or 1g. Default: ${DEFAULT-VALUE}.")
+  int eptPageShift;
+
+  @Option(names = "--no-ept-ad", description = "EPT keeps no accessed and dirty flags.")
+  boolean noEptAccessedDirty;
+
+  @Option(names = "--shadow", paramLabel = "SWITCH", split = ",",
+      description = "Switches of the shadow MMU: no-unsync, no-prefetch, no-large-pages, audit, pages=N (limit of shadow pages).")
+  List<String> shadow = List.of();
+
+  @Option(names = "--blocks", paramLabel = "N", defaultValue = "64",
+      description = "Most instructions in a decoded block; results do not depend on it. Default: ${DEFAULT-VALUE}.")
+  int blocks;
+
+  /** The machine's options but for the mode. @param countByDefault whether TLBs are counted if {@code --tlb} is not given */
+  VmOptions vmOptions(boolean countByDefault) {
+    VmOptions options = VmOptions.of(Mode.NATIVE)
+        .withNsPerInstruction(nsPerInstruction)
+        .withTlb(policy(countByDefault))
+        .withBacking(backing)
+        .withEptMaxPageShift(eptPageShift)
+        .withEptAccessedDirty(!noEptAccessedDirty)
+        .withShadow(shadowOptions())
+        .withBlockLimit(blocks);
+    if (memory != null) {
+      options = options.withMemoryBytes(memory);
+    }
+    return seed == null ? options : options.withSeed(seed);
+  }
+
+  private TlbPolicy policy(boolean countByDefault) {
+    TlbPolicy policy = tlb != null ? tlb : countByDefault ? TlbPolicy.counted(TlbGeometry.SKYLAKE) : TlbPolicy.UNCOUNTED;
+    if (policy instanceof TlbPolicy.Counted counted) {
+      TlbGeometry geometry = noPwc ? counted.geometry().withoutStructures() : counted.geometry();
+      return new TlbPolicy.Counted(geometry, seed == null ? 0 : seed);
+    }
+    if (noPwc) {
+      throw new IllegalArgumentException("--no-pwc: expected a counted TLB with it (--tlb PROFILE)");
+    }
+    return policy;
+  }
+
+  private ShadowOptions shadowOptions() {
+    ShadowOptions options = ShadowOptions.defaults();
+    for (String word : shadow) {
+      options = switch (word) {
+        case "no-unsync" -> options.withUnsync(false);
+        case "no-prefetch" -> options.withPrefetch(false);
+        case "no-large-pages" -> options.withLargePages(false);
+        case "audit" -> options.withAudit(true);
+        default -> {
+          if (word.matches("pages=[0-9]{1,8}")) {
+            yield options.withPageLimit(Integer.parseInt(word.substring("pages=".length())));
+          }
+          throw new IllegalArgumentException("--shadow '" + word + "': expected no-unsync, no-prefetch, no-large-pages, audit or pages=N");
+        }
+      };
+    }
+    return options;
+  }
+
+  /** The options by name, for a result's provenance. */
+  static Map<String, String> describe(VmOptions options, boolean memoryGiven) {
+    Map<String, String> map = new LinkedHashMap<>();
+    if (memoryGiven) {
+      map.put("memory", Long.toString(options.memoryBytes()));
+    }
+    map.put("seed", Long.toString(options.seed()));
+    map.put("ns-per-instruction", Long.toString(options.nsPerInstruction()));
+    map.put("tlb", describe(options.tlb()));
+    map.put("backing", options.backing().toString());
+    map.put("ept-page", options.eptMaxPageShift() == 12 ? "4k" : options.eptMaxPageShift() == 21 ? "2m" : "1g");
+    map.put("ept-ad", Boolean.toString(options.eptAccessedDirty()));
+    ShadowOptions shadow = options.shadow();
+    map.put("shadow", (shadow.unsync() ? "" : "no-") + "unsync," + (shadow.prefetch() ? "" : "no-") + "prefetch,"
+        + (shadow.largePages() ? "" : "no-") + "large-pages,pages=" + shadow.pageLimit() + (shadow.audit() ? ",audit" : ""));
+    return map;
+  }
+
+  private static String describe(TlbPolicy policy) {
+    if (policy instanceof TlbPolicy.Counted counted) {
+      boolean pwc = !counted.geometry().structures().equals(TlbGeometry.Structures.NONE);
+      return counted.geometry().name() + (pwc ? "" : ",no-pwc");
+    }
+    return policy instanceof TlbPolicy.Stale ? "stale" : policy instanceof TlbPolicy.Forgetful ? "forgetful" : "uncounted";
+  }
+
+  /** Reads {@code --tlb}. */
+  static final class TlbConverter implements ITypeConverter<TlbPolicy> {
+    @Override
+    public TlbPolicy convert(String text) {
+      switch (text) {
+        case "stale":
+          return TlbPolicy.STALE;
+        case "forgetful":
+          return TlbPolicy.FORGETFUL;
+        default:
+          try {
+            return TlbPolicy.counted(TlbGeometry.named(text));
+          } catch (IllegalArgumentException e) {
+            throw new TypeConversionException(e.getMessage() + ", " + String.join(", ", TLB_POLICIES));
+          }
+      }
+    }
+  }
+
+  /** Reads {@code --backing}. */
+  static final class BackingConverter implements ITypeConverter<BackingSize> {
+    @Override
+    public BackingSize convert(String text) {
+      try {
+        return BackingSize.parse(text);
+      } catch (IllegalArgumentException e) {
+        throw new TypeConversionException("'" + text + "': expected 4k, 2m or 1g");
+      }
+    }
+  }
+
+  /** Reads {@code --ept-page} as log2 of the size. */
+  static final class EptPageConverter implements ITypeConverter<Integer> {
+    @Override
+    public Integer convert(String text) {
+      return new BackingConverter().convert(text).shift();
+    }
+  }
+}

@@ -1,0 +1,104 @@
+package dev.gnomon.vmm.lockstep;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.mmu.TlbGeometry;
+import dev.gnomon.guest.mmu.TlbPolicy;
+import dev.gnomon.shadow.ShadowOptions;
+import dev.gnomon.vmm.Mode;
+import dev.gnomon.vmm.RunResult;
+import dev.gnomon.vmm.Vm;
+import dev.gnomon.vmm.VmBuilder;
+import dev.gnomon.vmm.VmOptions;
+import dev.gnomon.vmm.boot.BootRequest;
+import dev.gnomon.vmm.boot.GuestImages;
+import dev.gnomon.vmm.memory.BackingSize;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** Runs one guest on machines that differ in what it must not be able to see, and compares all that it could see. */
+final class Lockstep {
+  static final long BUDGET = 2_000_000;
+  static final long MEMORY = 8 << 20;
+  /** {@link #variants} takes configurations from 0 to this. */
+  static final int MAX_CONFIGURATION = 7;
+  private static final long LOG_BYTES = 0x8000;
+
+  /** All that a guest can see at the end: registers, time, memory with A and D flags, and how the run ended. */
+  record Outcome(RunResult.End end, String registers, int memory, List<String> log) {}
+
+  private Lockstep() {}
+
+  /** Runs the guest natively with nothing cached but soft TLBs, then in every variant, and expects the same. */
+  static void check(GuestProgram program, int configuration) {
+    Outcome reference = run(VmOptions.of(Mode.NATIVE), program);
+    assertThat(reference.end()).as("%s %s", reference.registers(), reference.log()).isEqualTo(RunResult.End.GUEST_EXIT);
+    for (VmOptions options : variants(configuration)) {
+      assertThat(run(options, program)).as("%s", options).isEqualTo(reference);
+    }
+  }
+
+  /** Machines of all modes; the three bits of a configuration choose among TLB policies, block lengths and the switches of EPT and shadow paging. */
+  static List<VmOptions> variants(int configuration) {
+    boolean first = (configuration & 1) != 0;
+    boolean second = (configuration & 2) != 0;
+    boolean third = (configuration & 4) != 0;
+    List<VmOptions> variants = new ArrayList<>();
+    variants.add(VmOptions.of(Mode.NATIVE).withBlockLimit(1).withTlb(TlbPolicy.counted(TlbGeometry.SKYLAKE)));
+    variants.add(VmOptions.of(Mode.NATIVE).withBlockLimit(8).withTlb(first ? TlbPolicy.STALE : TlbPolicy.FORGETFUL));
+    variants.add(VmOptions.of(Mode.EPT).withBlockLimit(third ? 64 : 8).withEptAccessedDirty(first)
+        .withTlb(second ? TlbPolicy.counted(TlbGeometry.SKYLAKE) : TlbPolicy.UNCOUNTED));
+    variants.add(VmOptions.of(Mode.EPT).withBacking(BackingSize.SIZE_4K).withEptMaxPageShift(12)
+        .withTlb(third ? TlbPolicy.STALE : TlbPolicy.UNCOUNTED));
+    ShadowOptions shadow = ShadowOptions.defaults().withUnsync(first).withPrefetch(second).withLargePages(third).withAudit(true);
+    variants.add(VmOptions.of(Mode.SHADOW).withShadow(shadow).withTlb(first ? TlbPolicy.counted(TlbGeometry.SKYLAKE) : TlbPolicy.UNCOUNTED));
+    variants.add(VmOptions.of(Mode.SHADOW).withShadow(shadow.withUnsync(!first).withLargePages(!third)).withBlockLimit(1));
+    return variants;
+  }
+
+  /** A machine with the guest loaded. */
+  static Vm boot(VmBuilder builder, GuestProgram program) {
+    Vm vm = builder.build();
+    vm.boot(GuestImages.flat(BootRequest.of("program", program.code()).withLoadAddress(GuestProgram.CODE).withEntry(program.entry())));
+    program.poke((gpa, value) -> vm.guestMemory().write(gpa, 8, value));
+    return vm;
+  }
+
+  static Outcome run(VmOptions options, GuestProgram program) {
+    Vm vm = boot(new VmBuilder(options.withMemoryBytes(MEMORY)), program);
+    return outcome(vm, vm.run(BUDGET));
+  }
+
+  static Outcome outcome(Vm vm, RunResult result) {
+    int memory = 1;
+    for (@Gpa long gpa = GuestProgram.LOG; gpa < MEMORY; gpa += GuestProgram.PAGE) {
+      memory = 31 * memory + Arrays.hashCode(vm.guestMemory().read(gpa, 4096, 4096));
+    }
+    return new Outcome(result.end(), registers(vm.cpu()), memory, log(vm));
+  }
+
+  private static String registers(Cpu cpu) {
+    StringBuilder text = new StringBuilder();
+    for (int i = 0; i < 16; i++) {
+      text.append(Long.toHexString(cpu.regs[i])).append(' ');
+    }
+    return text + "rip=" + Long.toHexString(cpu.rip) + " rflags=" + Long.toHexString(cpu.rflags()) + " cr0=" + Long.toHexString(cpu.cr0)
+        + " cr2=" + Long.toHexString(cpu.cr2) + " cr3=" + Long.toHexString(cpu.cr3) + " cr4=" + Long.toHexString(cpu.cr4)
+        + " retired=" + cpu.retired + " skipped=" + cpu.skippedNs;
+  }
+
+  private static List<String> log(Vm vm) {
+    List<String> log = new ArrayList<>();
+    for (@Gpa long gpa = GuestProgram.LOG; gpa < GuestProgram.LOG + LOG_BYTES; gpa += 16) {
+      long what = vm.guestMemory().read(gpa, 8);
+      if (what != 0) {
+        log.add("%d: #%d error %x cr2 %x".formatted((gpa - GuestProgram.LOG) / 16, what >>> 32, what & 0xFFFF_FFFFL,
+            vm.guestMemory().read(gpa + 8, 8)));
+      }
+    }
+    return log;
+  }
+}
