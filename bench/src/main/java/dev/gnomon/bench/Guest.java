@@ -22,6 +22,11 @@ public interface Guest {
   /** Loads the guest. @throws IllegalArgumentException if it is malformed or does not fit */
   void boot(Vm vm);
 
+  /** Linear addresses of its labels; empty if it has none to tell. */
+  default Map<String, Long> symbols() {
+    return Map.of();
+  }
+
   /** Whether it marks the region that is to be measured. */
   boolean marksRegion();
 

@@ -22,6 +22,7 @@ public final class GuestRun {
   private MmioCounter mmio;
   private RunResult result;
   private long hostNs;
+  private boolean stopped;
 
   /**
    * Builds the machine and loads the guest.
@@ -62,11 +63,20 @@ public final class GuestRun {
         result = vm.run(Math.min(SLICE, Math.max(0, maxInstructions - vm.cpu().retired)));
         hostNs += System.nanoTime() - start;
         progress.accept(vm.cpu().retired);
-      } while (result.resumable() && vm.cpu().retired < maxInstructions && !interruption.requested());
+      } while (result.resumable() && vm.cpu().retired < maxInstructions && !interruption.requested() && !stopped);
     } finally {
       interruption.running(null);
     }
     return result;
+  }
+
+  /** Runs until the guest marks the begin or end of its measured region, or ends. */
+  public RunResult runToRegion(boolean begin, long maxInstructions) {
+    region.at(begin, () -> {
+      stopped = true;
+      vm.vcpu().requestStop();
+    });
+    return run(maxInstructions, done -> { });
   }
 
   public Vm vm() {

@@ -13,6 +13,8 @@ public final class Region implements RegionMarker.Listener {
   private Supplier<Counters> source;
   private Counters begin;
   private Counters end;
+  private Runnable atBegin = () -> { };
+  private Runnable atEnd = () -> { };
 
   void attach(Supplier<Counters> counters) {
     source = counters;
@@ -23,6 +25,7 @@ public final class Region implements RegionMarker.Listener {
   public void regionBegin() {
     begin = source.get();
     end = null;
+    atBegin.run();
   }
 
   /** The guest leaves the region. */
@@ -30,6 +33,16 @@ public final class Region implements RegionMarker.Listener {
   public void regionEnd() {
     if (begin != null) {
       end = source.get();
+      atEnd.run();
+    }
+  }
+
+  /** Something to do at a mark, from inside the guest's OUT. */
+  void at(boolean beginning, Runnable action) {
+    if (beginning) {
+      atBegin = action;
+    } else {
+      atEnd = action;
     }
   }
 

@@ -85,6 +85,11 @@ public final class WorkloadGuest implements Guest {
   }
 
   @Override
+  public Map<String, Long> symbols() {
+    return program.symbols();
+  }
+
+  @Override
   public boolean marksRegion() {
     return true;
   }

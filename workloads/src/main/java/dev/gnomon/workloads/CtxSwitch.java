@@ -5,7 +5,6 @@ import static dev.gnomon.guest.asm.Reg.*;
 
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
-import dev.gnomon.workloads.kernel.GuestKernel;
 import dev.gnomon.workloads.kernel.KernelLayout;
 import dev.gnomon.workloads.kernel.KernelOptions;
 import dev.gnomon.workloads.kernel.Program;
@@ -49,15 +48,14 @@ final class CtxSwitch implements Workload {
     KernelOptions options = KernelOptions.defaults().withPcid(values.on("pcid")).withTimer(values.count("hz"), true);
     long expected = (long) processes * (processes + 1) / 2;
     Program program = Program.user(code -> emit(code, page, size, processes, switches));
-    GuestKernel.Image image = GuestKernel.build(name(), options, expected, program);
-    return GuestProgram.of(this, values, image, expected, MachineMemory.forFrames(size * processes));
+    return GuestProgram.of(this, values, options, program, expected, MachineMemory.forFrames(size * processes));
   }
 
   /** R12: this process's number; R13: children left; RBP: yields left. */
   private static void emit(UserCode code, PageSize page, long size, int processes, int switches) {
     Assembler a = code.a;
     Label child = new Label();
-    Label work = new Label();
+    Label done = new Label();
     code.map(KernelLayout.USER_HEAP, size, page.areaFlags());
     code.checkCall();
     if (processes > 1) {
@@ -86,7 +84,7 @@ final class CtxSwitch implements Workload {
       a.dec(R13D);
       a.jne(wait);
     }
-    a.jmp(work);
+    a.jmp(done);
 
     a.bind(child);
     code.call(SystemCall.GETPID);
@@ -97,7 +95,7 @@ final class CtxSwitch implements Workload {
     emitCheck(a, page, size, switches);
     a.mov(RDI, RBX);
     code.call(SystemCall.EXIT);
-    a.bind(work);
+    a.bind(done);
   }
 
   private static void emitYields(UserCode code, PageSize page, long size, int switches) {

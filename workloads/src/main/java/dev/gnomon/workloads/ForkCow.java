@@ -5,7 +5,6 @@ import static dev.gnomon.guest.asm.Reg.*;
 
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
-import dev.gnomon.workloads.kernel.GuestKernel;
 import dev.gnomon.workloads.kernel.KernelLayout;
 import dev.gnomon.workloads.kernel.KernelOptions;
 import dev.gnomon.workloads.kernel.Program;
@@ -52,8 +51,8 @@ final class ForkCow implements Workload {
     long seed = values.number("seed");
     long expected = result(pages, writes, iterations, seed);
     Program program = Program.user(code -> emit(code, page, pages, writes, iterations, seed));
-    GuestKernel.Image image = GuestKernel.build(name(), KernelOptions.defaults().withPcid(values.on("pcid")), expected, program);
-    return GuestProgram.of(this, values, image, expected, MachineMemory.forFrames(2 * size));
+    KernelOptions options = KernelOptions.defaults().withPcid(values.on("pcid"));
+    return GuestProgram.of(this, values, options, program, expected, MachineMemory.forFrames(2 * size));
   }
 
   private static void emit(UserCode code, PageSize page, int pages, int writes, int iterations, long seed) {

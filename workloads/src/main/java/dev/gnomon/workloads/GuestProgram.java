@@ -1,6 +1,8 @@
 package dev.gnomon.workloads;
 
 import dev.gnomon.workloads.kernel.GuestKernel;
+import dev.gnomon.workloads.kernel.KernelOptions;
+import dev.gnomon.workloads.kernel.Program;
 import java.util.Map;
 
 /**
@@ -14,17 +16,23 @@ import java.util.Map;
  * @param memoryBytes the least RAM that it runs in, as an address at which RAM ends
  * @param requestDevices whether it speaks to one of {@link dev.gnomon.vmm.RequestDevices}
  */
-public record GuestProgram(String name, String parameters, byte[] image, Map<String, Long> symbols, long expected, long memoryBytes,
-    boolean requestDevices) {
+public record GuestProgram(String name, String parameters, byte[] image, Map<String, Long> symbols, long expected,
+    long memoryBytes, boolean requestDevices) {
   /** Exit status of the guest, as the debug-exit device gives it, when its result was right. */
   public static final int SUCCESS = 1;
 
-  static GuestProgram of(Workload workload, Parameters parameters, GuestKernel.Image image, long expected, long memoryBytes) {
-    return of(workload, parameters, image, expected, memoryBytes, false);
+  static GuestProgram of(Workload workload, Parameters values, Program program, long expected, long memoryBytes) {
+    return of(workload, values, KernelOptions.defaults(), program, expected, memoryBytes);
   }
 
-  static GuestProgram of(Workload workload, Parameters parameters, GuestKernel.Image image, long expected, long memoryBytes,
-      boolean requestDevices) {
-    return new GuestProgram(workload.name(), parameters.toString(), image.bytes(), image.symbols(), expected, memoryBytes, requestDevices);
+  static GuestProgram of(Workload workload, Parameters values, KernelOptions options, Program program, long expected,
+      long memoryBytes) {
+    GuestKernel.Image image = GuestKernel.build(workload.name(), options, expected, program);
+    return new GuestProgram(workload.name(), values.toString(), image.bytes(), image.symbols(), expected, memoryBytes,
+        false);
+  }
+
+  GuestProgram withRequestDevices() {
+    return new GuestProgram(name, parameters, image, symbols, expected, memoryBytes, true);
   }
 }

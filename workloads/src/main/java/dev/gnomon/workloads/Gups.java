@@ -5,12 +5,11 @@ import static dev.gnomon.guest.asm.Reg.*;
 
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
-import dev.gnomon.workloads.kernel.GuestKernel;
 import dev.gnomon.workloads.kernel.KernelLayout;
-import dev.gnomon.workloads.kernel.KernelOptions;
 import dev.gnomon.workloads.kernel.Program;
 import dev.gnomon.workloads.kernel.UserCode;
 import java.util.List;
+import org.eclipse.collections.impl.map.mutable.primitive.IntLongHashMap;
 
 /**
  * Random updates of a large table (HPC Challenge's RandomAccess, "giga-updates per second"): TLB misses without
@@ -47,8 +46,7 @@ final class Gups implements Workload {
     long seed = values.number("seed");
     Program program = Program.user(code -> emit(code, size, page, updates, seed));
     long expected = result(size, updates, seed);
-    GuestKernel.Image image = GuestKernel.build(name(), KernelOptions.defaults(), expected, program);
-    return GuestProgram.of(this, values, image, expected, MachineMemory.forFrames(size));
+    return GuestProgram.of(this, values, program, expected, MachineMemory.forFrames(size));
   }
 
   private static void emit(UserCode code, long size, PageSize page, int updates, long seed) {
@@ -78,30 +76,18 @@ final class Gups implements Workload {
     a.jne(loop);
   }
 
-  private static long result(long size, int updates, long seed) {
-    return new Table(size, seed).update(updates);
-  }
-
-  /** The same in Java. */
-  static final class Table {
-    private final long[] entries;
-    private long state;
-    private long sum;
-
-    Table(long size, long seed) {
-      this.entries = new long[(int) (size / ENTRY_BYTES)];
-      this.state = seed;
+  /** The same in Java: what that many updates of a table of zeros find, in all. */
+  static long result(long size, long updates, long seed) {
+    IntLongHashMap entries = new IntLongHashMap();
+    long state = seed;
+    long sum = 0;
+    for (long i = 0; i < updates; i++) {
+      state = Lcg.next(state);
+      int index = (int) Lcg.index(state, size / ENTRY_BYTES);
+      long found = entries.get(index);
+      sum += found;
+      entries.put(index, found ^ state);
     }
-
-    /** @return sum of all that was found so far */
-    long update(int updates) {
-      for (int i = 0; i < updates; i++) {
-        state = Lcg.next(state);
-        int index = (int) Lcg.index(state, entries.length);
-        sum += entries[index];
-        entries[index] ^= state;
-      }
-      return sum;
-    }
+    return sum;
   }
 }

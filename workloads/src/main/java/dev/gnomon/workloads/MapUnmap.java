@@ -6,9 +6,7 @@ import static dev.gnomon.guest.asm.Reg.*;
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.workloads.kernel.Areas;
-import dev.gnomon.workloads.kernel.GuestKernel;
 import dev.gnomon.workloads.kernel.KernelLayout;
-import dev.gnomon.workloads.kernel.KernelOptions;
 import dev.gnomon.workloads.kernel.Program;
 import dev.gnomon.workloads.kernel.UserCode;
 import java.util.List;
@@ -48,8 +46,7 @@ final class MapUnmap implements Workload {
     long seed = values.number("seed");
     long expected = result(pages, reads, iterations, seed);
     Program program = Program.user(code -> emit(code, size, pages, reads, iterations, seed));
-    GuestKernel.Image image = GuestKernel.build(name(), KernelOptions.defaults(), expected, program);
-    return GuestProgram.of(this, values, image, expected, MachineMemory.forFrames(size));
+    return GuestProgram.of(this, values, program, expected, MachineMemory.forFrames(size));
   }
 
   private static void emit(UserCode code, long size, int pages, int reads, int iterations, long seed) {

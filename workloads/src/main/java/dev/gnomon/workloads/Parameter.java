@@ -13,7 +13,8 @@ import java.util.List;
  * @param choices words of a choice, else empty
  * @param description what it means, a few words
  */
-public record Parameter(String name, Kind kind, long defaultValue, long min, long max, List<String> choices, String description) {
+public record Parameter(String name, Kind kind, long defaultValue, long min, long max, List<String> choices,
+    String description) {
   /** What values look like. */
   public enum Kind {
     /** A whole number. */

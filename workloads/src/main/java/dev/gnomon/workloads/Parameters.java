@@ -38,7 +38,8 @@ public final class Parameters {
         throw new IllegalArgumentException("workload " + workload.name() + ": \"" + pair + "\": expected key=value");
       }
       if (given.put(pair.substring(0, equals), pair.substring(equals + 1)) != null) {
-        throw new IllegalArgumentException("workload " + workload.name() + ": " + pair.substring(0, equals) + " is given twice");
+        throw new IllegalArgumentException(
+            "workload " + workload.name() + ": " + pair.substring(0, equals) + " is given twice");
       }
     }
     given.forEach((key, value) -> parameters.values.put(key, parameters.find(key).parse(workload.name(), value)));

@@ -5,7 +5,6 @@ import static dev.gnomon.guest.asm.Reg.*;
 
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
-import dev.gnomon.workloads.kernel.GuestKernel;
 import dev.gnomon.workloads.kernel.KernelLayout;
 import dev.gnomon.workloads.kernel.KernelOptions;
 import dev.gnomon.workloads.kernel.Program;
@@ -58,10 +57,10 @@ final class PfLoop implements Workload {
       code.a.jne(loop);
       code.regionEnd();
     });
-    GuestKernel.Image image = GuestKernel.build(name(), KernelOptions.defaults().withFreshFrames(fresh), expected, program);
     // Beyond a quarter of a gibibyte the kernel runs out of fresh frames and recycles.
     long frames = fresh ? Math.max(size, Math.min(size * iterations, 1 << 28)) : size;
-    return GuestProgram.of(this, values, image, expected, MachineMemory.forFrames(frames));
+    KernelOptions options = KernelOptions.defaults().withFreshFrames(fresh);
+    return GuestProgram.of(this, values, options, program, expected, MachineMemory.forFrames(frames));
   }
 
   /**

@@ -4,9 +4,7 @@ import static dev.gnomon.guest.asm.Reg.*;
 
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
-import dev.gnomon.workloads.kernel.GuestKernel;
 import dev.gnomon.workloads.kernel.KernelLayout;
-import dev.gnomon.workloads.kernel.KernelOptions;
 import dev.gnomon.workloads.kernel.Program;
 import dev.gnomon.workloads.kernel.UserCode;
 import java.util.List;
@@ -50,15 +48,15 @@ final class Phases implements Workload {
     int chunks = values.count("chunks");
     int updates = values.count("updates");
     long seed = values.number("seed");
-    long expected = PfLoop.randomSum(seed, rounds * chunks * PageSize.SIZE_4K.pages(chunk))
-        + new Gups.Table(size, seed).update(Math.multiplyExact(rounds, updates));
+    long expected = PfLoop.randomSum(seed, PageSize.SIZE_4K.pages(chunk) * chunks * rounds)
+        + Gups.result(size, (long) rounds * updates, seed);
     Program program = Program.user(code -> emit(code, page, size, rounds, chunk, chunks, updates, seed));
-    GuestKernel.Image image = GuestKernel.build(name(), KernelOptions.defaults(), expected, program);
-    return GuestProgram.of(this, values, image, expected, MachineMemory.forFrames(size + chunk));
+    return GuestProgram.of(this, values, program, expected, MachineMemory.forFrames(size + chunk));
   }
 
   /** R12: rounds left; RBP: chunks left; R13 and R14: state of the generators of chunks and of updates. */
-  private static void emit(UserCode code, PageSize page, long size, int rounds, long chunk, int chunks, int updates, long seed) {
+  private static void emit(UserCode code, PageSize page, long size, int rounds, long chunk, int chunks, int updates,
+      long seed) {
     Assembler a = code.a;
     code.map(KernelLayout.USER_HEAP, size, page.areaFlags());
     code.checkCall();

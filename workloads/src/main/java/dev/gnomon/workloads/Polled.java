@@ -9,9 +9,7 @@ import dev.gnomon.guest.asm.Reg;
 import dev.gnomon.guest.mmu.PageTableEntry;
 import dev.gnomon.vmm.RequestDevices;
 import dev.gnomon.vmm.polled.RequestEngine;
-import dev.gnomon.workloads.kernel.GuestKernel;
 import dev.gnomon.workloads.kernel.KernelModeCode;
-import dev.gnomon.workloads.kernel.KernelOptions;
 import dev.gnomon.workloads.kernel.Program;
 import java.util.List;
 
@@ -22,7 +20,7 @@ import java.util.List;
  * answers.
  */
 final class Polled implements Workload {
-  // The device's registers, see dev.gnomon.vmm.polled: submit 0 (32), operation 4 (32), operands 8 and 10, result 18, complete 20 (32), status 24 (32).
+  // The device's registers, see dev.gnomon.vmm.polled; those in the middle are of 64 bits, the others of 32.
   private static final int SUBMIT = 0x00;
   private static final int OPERATION = 0x04;
   private static final int OPERAND_A = 0x08;
@@ -47,7 +45,7 @@ final class Polled implements Workload {
   public List<Parameter> parameters() {
     return List.of(
         Parameter.choice("device", "the way to the device", "polled", "mmio", "ports"),
-        Parameter.count("requests", 500, 1, 100_000_000, "requests"),
+        Parameter.count("requests", 200, 1, 100_000_000, "requests"),
         Parameter.seed());
   }
 
@@ -58,8 +56,7 @@ final class Polled implements Workload {
     String device = values.choice("device");
     long expected = PfLoop.randomSum(seed, 2L * requests);
     Program program = Program.kernel(code -> emit(code, device, requests, seed));
-    GuestKernel.Image image = GuestKernel.build(name(), KernelOptions.defaults(), expected, program);
-    return GuestProgram.of(this, values, image, expected, MachineMemory.forFrames(0), true);
+    return GuestProgram.of(this, values, program, expected, MachineMemory.forFrames(0)).withRequestDevices();
   }
 
   /** R12: state of the generator; R13: the device's page; EBP: the request's number, counting up to its limit. */

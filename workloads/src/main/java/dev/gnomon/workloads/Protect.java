@@ -5,9 +5,7 @@ import static dev.gnomon.guest.asm.Reg.*;
 
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
-import dev.gnomon.workloads.kernel.GuestKernel;
 import dev.gnomon.workloads.kernel.KernelLayout;
-import dev.gnomon.workloads.kernel.KernelOptions;
 import dev.gnomon.workloads.kernel.Program;
 import dev.gnomon.workloads.kernel.SystemCall;
 import dev.gnomon.workloads.kernel.UserCode;
@@ -48,8 +46,7 @@ final class Protect implements Workload {
     int iterations = values.count("iterations");
     long expected = 2L * pages * iterations;
     Program program = Program.user(code -> emit(code, page, size, pages, iterations));
-    GuestKernel.Image image = GuestKernel.build(name(), KernelOptions.defaults(), expected, program);
-    return GuestProgram.of(this, values, image, expected, MachineMemory.forFrames(size));
+    return GuestProgram.of(this, values, program, expected, MachineMemory.forFrames(size));
   }
 
   private static void emit(UserCode code, PageSize page, long size, int pages, int iterations) {

@@ -7,10 +7,8 @@ import static dev.gnomon.guest.asm.Reg.*;
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.mmu.PageTableEntry;
-import dev.gnomon.workloads.kernel.GuestKernel;
 import dev.gnomon.workloads.kernel.KernelLayout;
 import dev.gnomon.workloads.kernel.KernelModeCode;
-import dev.gnomon.workloads.kernel.KernelOptions;
 import dev.gnomon.workloads.kernel.Program;
 import java.util.List;
 
@@ -49,13 +47,14 @@ final class PtChurn implements Workload {
     int frames = values.count("frames");
     int iterations = values.count("iterations");
     long seed = values.number("seed");
-    if ((long) frames * page.bytes > 1L << 30) {
-      throw new IllegalArgumentException("workload ptchurn: " + frames + " frames of 2M: expected at most 512 with page=2m");
+    long memory = (long) frames * page.bytes;
+    if (memory > 1L << 30) {
+      throw new IllegalArgumentException(
+          "workload ptchurn: frames=" + frames + ": expected at most 512 with page=2m");
     }
     long expected = result(pages, frames, iterations, seed);
     Program program = Program.kernel(code -> emit(code, page, pages, frames, iterations, seed));
-    GuestKernel.Image image = GuestKernel.build(name(), KernelOptions.defaults(), expected, program);
-    return GuestProgram.of(this, values, image, expected, MachineMemory.forFrames((long) frames * page.bytes));
+    return GuestProgram.of(this, values, program, expected, MachineMemory.forFrames(memory));
   }
 
   private static void emit(KernelModeCode code, PageSize page, int pages, int frames, int iterations, long seed) {

@@ -5,9 +5,7 @@ import static dev.gnomon.guest.asm.Reg.*;
 
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
-import dev.gnomon.workloads.kernel.GuestKernel;
 import dev.gnomon.workloads.kernel.KernelLayout;
-import dev.gnomon.workloads.kernel.KernelOptions;
 import dev.gnomon.workloads.kernel.Program;
 import dev.gnomon.workloads.kernel.UserCode;
 import java.util.List;
@@ -34,7 +32,7 @@ final class PtrChase implements Workload {
     return List.of(
         Parameter.size("size", 16 << 20, 1 << 12, 1 << 30, "memory that the nodes are spread over"),
         PageSize.parameter(),
-        Parameter.size("stride", 512, NODE_BYTES, 1 << 21, "distance from node to node"),
+        Parameter.size("stride", 512, 64, 1 << 21, "distance from node to node"),
         Parameter.count("loads", 300_000, 1, 1_000_000_000, "loads in the measured region"),
         Parameter.seed());
   }
@@ -47,16 +45,17 @@ final class PtrChase implements Workload {
     int loads = values.count("loads");
     long seed = values.number("seed");
     if (stride % NODE_BYTES != 0) {
-      throw new IllegalArgumentException("workload ptrchase: stride=" + stride + ": expected a multiple of " + NODE_BYTES);
+      throw new IllegalArgumentException(
+          "workload ptrchase: stride=" + stride + ": expected a multiple of " + NODE_BYTES);
     }
     int nodes = (int) (size / stride);
     if (nodes < 2) {
-      throw new IllegalArgumentException("workload ptrchase: stride=" + stride + ": expected at most half of the size, " + size);
+      throw new IllegalArgumentException(
+          "workload ptrchase: stride=" + stride + ": expected at most half of the size, " + size);
     }
     long expected = result(nodes, stride, loads, seed);
     Program program = Program.user(code -> emit(code, page, size, nodes, stride, loads, seed));
-    GuestKernel.Image image = GuestKernel.build(name(), KernelOptions.defaults(), expected, program);
-    return GuestProgram.of(this, values, image, expected, MachineMemory.forFrames(size));
+    return GuestProgram.of(this, values, program, expected, MachineMemory.forFrames(size));
   }
 
   private static void emit(UserCode code, PageSize page, long size, int nodes, int stride, int loads, long seed) {

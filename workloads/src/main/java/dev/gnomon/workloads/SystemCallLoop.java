@@ -4,7 +4,6 @@ import static dev.gnomon.guest.asm.Reg.*;
 
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
-import dev.gnomon.workloads.kernel.GuestKernel;
 import dev.gnomon.workloads.kernel.KernelLayout;
 import dev.gnomon.workloads.kernel.KernelOptions;
 import dev.gnomon.workloads.kernel.Program;
@@ -32,14 +31,15 @@ final class SystemCallLoop implements Workload {
 
   @Override
   public String description() {
-    return isolation ? "system calls with page-table isolation: two CR3 loads a call" : "system calls without page-table isolation";
+    return isolation ? "system calls with page-table isolation: two CR3 loads a call"
+        : "system calls without page-table isolation";
   }
 
   @Override
   public List<Parameter> parameters() {
     List<Parameter> parameters = new ArrayList<>(List.of(
         Parameter.count("calls", 20_000, 1, 1_000_000_000, "system calls"),
-        Parameter.size("size", 16 << 10, 1 << 12, 1 << 28, "memory that is read between calls, a quadword of each page"),
+        Parameter.size("size", 16 << 10, 1 << 12, 1 << 28, "memory whose pages are read between calls"),
         PageSize.parameter()));
     if (isolation) {
       parameters.add(Parameter.onOff("pcid", false, "process-context identifiers, so that CR3 loads flush nothing"));
@@ -58,8 +58,7 @@ final class SystemCallLoop implements Workload {
     long expected = calls * (1 + PfLoop.randomSum(seed, pages));
     KernelOptions options = KernelOptions.defaults().withIsolation(isolation).withPcid(isolation && values.on("pcid"));
     Program program = Program.user(code -> emit(code, page, size, pages, calls, seed));
-    GuestKernel.Image image = GuestKernel.build(name(), options, expected, program);
-    return GuestProgram.of(this, values, image, expected, MachineMemory.forFrames(size));
+    return GuestProgram.of(this, values, options, program, expected, MachineMemory.forFrames(size));
   }
 
   private static void emit(UserCode code, PageSize page, long size, int pages, int calls, long seed) {

@@ -5,9 +5,7 @@ import static dev.gnomon.guest.asm.Reg.*;
 
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
-import dev.gnomon.workloads.kernel.GuestKernel;
 import dev.gnomon.workloads.kernel.KernelLayout;
-import dev.gnomon.workloads.kernel.KernelOptions;
 import dev.gnomon.workloads.kernel.Program;
 import java.util.List;
 
@@ -50,8 +48,7 @@ final class TouchAll implements Workload {
       code.a.xor(EBX, EBX);
       emitSum(code.a, pages, page);
     });
-    GuestKernel.Image image = GuestKernel.build(name(), KernelOptions.defaults(), expected, program);
-    return GuestProgram.of(this, values, image, expected, MachineMemory.forFrames(size));
+    return GuestProgram.of(this, values, program, expected, MachineMemory.forFrames(size));
   }
 
   /** Adds a random number to the first quadword of each page of the heap; clobbers RCX, RDX, RSI, R8, R9. */

@@ -7,10 +7,8 @@ import static dev.gnomon.guest.asm.Reg.*;
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.mmu.PageTableEntry;
-import dev.gnomon.workloads.kernel.GuestKernel;
 import dev.gnomon.workloads.kernel.KernelLayout;
 import dev.gnomon.workloads.kernel.KernelModeCode;
-import dev.gnomon.workloads.kernel.KernelOptions;
 import dev.gnomon.workloads.kernel.Program;
 import java.util.List;
 
@@ -56,8 +54,7 @@ final class WalkProbe implements Workload {
     int iterations = values.count("iterations");
     long expected = (long) VALUE * iterations;
     Program program = Program.kernel(code -> emit(code, level, cr3, iterations));
-    GuestKernel.Image image = GuestKernel.build(name(), KernelOptions.defaults(), expected, program);
-    return GuestProgram.of(this, values, image, expected, MachineMemory.forFrames(level == 1 ? 0 : 4 << 20));
+    return GuestProgram.of(this, values, program, expected, MachineMemory.forFrames(level == 1 ? 0 : 4 << 20));
   }
 
   private static void emit(KernelModeCode code, int level, boolean cr3, int iterations) {

@@ -4,9 +4,10 @@ import java.util.List;
 
 /** All workloads by name. */
 public final class WorkloadCatalog {
-  private static final List<Workload> ALL = List.of(new WalkProbe(), new Gups(), new PtrChase(), new TouchAll(), new PfLoop(),
-      new PtChurn(), new CtxSwitch(), new ForkCow(), new Protect(), new MapUnmap(), new SystemCallLoop(false), new SystemCallLoop(true),
-      new Phases(), new Polled());
+  private static final List<Workload> ALL = List.of(
+      new WalkProbe(), new Gups(), new PtrChase(), new TouchAll(), new PfLoop(), new PtChurn(), new CtxSwitch(),
+      new ForkCow(), new Protect(), new MapUnmap(), new SystemCallLoop(false), new SystemCallLoop(true), new Phases(),
+      new Polled());
 
   private WorkloadCatalog() {}
 

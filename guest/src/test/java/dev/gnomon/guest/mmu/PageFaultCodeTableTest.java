@@ -15,8 +15,8 @@ class PageFaultCodeTableTest {
   private static final long[] BITS = {PageTables.P, PageTables.RW, PageTables.US, PageTables.NX, 1L << 51};
 
   @ParameterizedTest
-  @CsvSource({"4-level,3", "PAE,2"})
-  void shouldGiveTheCodeOfTheTableWithEightByteEntries(String name, int mode) {
+  @CsvSource({"4-level,3,0", "4-level with A set,3,32", "PAE,2,0", "PAE with A set,2,32"})
+  void shouldGiveTheCodeOfTheTableWithEightByteEntries(String name, int mode, long accessed) {
     PagingContext c = new PagingContext();
     PageTables tables = new PageTables(c, mode);
     tables.map(GVA, PAGE, PageTables.P);
@@ -24,8 +24,8 @@ class PageFaultCodeTableTest {
     PageWalker walker = new PageWalker(tables.memory, c, null);
     for (int upper = 0; upper < 32; upper++) {
       for (int lower = 0; lower < 32; lower++) {
-        long pde = table | bits(upper);
-        long pte = PAGE | bits(lower);
+        long pde = table | bits(upper) | accessed;
+        long pte = PAGE | bits(lower) | accessed;
         checkAll(tables, walker, pde, pte, true);
       }
     }

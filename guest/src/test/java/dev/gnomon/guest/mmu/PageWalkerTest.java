@@ -57,6 +57,22 @@ class PageWalkerTest {
     assertThat(out.rights & all).isEqualTo(all);
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {2, 3})
+  void shouldNotTakeALargePageForATable(int level) {
+    use(PagingContext.LONG4);
+    for (int i = 0; i < 512; i++) {
+      tables.memory.write64(8 * i, ALL | PageTables.A | PageTables.D);
+    }
+    tables.map(GVA, 0, level, ALL);
+    long expected = GVA & (1L << PageTableEntry.shift(level)) - 1;
+    assertThat(walk(GVA, Access.READ)).isEqualTo(expected);
+    assertThat(walk(GVA, Access.READ)).as("with A set").isEqualTo(expected);
+    tables.set(GVA, 4, tables.get(GVA, 4) | PageTables.PS | PageTables.A);
+    assertThat(walk(GVA, Access.READ)).isEqualTo(Status.FAULT);
+    assertThat(out.errorCode).isEqualTo(RSVD);
+  }
+
   @Test
   void shouldWalkTheUpperHalfOfTheAddressSpace() {
     use(PagingContext.LONG4);

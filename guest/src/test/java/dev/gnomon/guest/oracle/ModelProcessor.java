@@ -35,7 +35,7 @@ final class ModelProcessor {
     load(test);
     machine.processor.run(machine.cpu.retired + BUDGET);
     save(test, out);
-    clean(test);
+    machine.memory.writeBytes(frame(test.before.rip), int3, 0, test.codeLength);
   }
 
   /** Puts the state before a case into the machine. */
@@ -75,9 +75,10 @@ final class ModelProcessor {
     copyAreas(out.areas, false);
   }
 
-  /** Takes the case's code away. */
-  void clean(OracleCase test) {
-    machine.memory.writeBytes(frame(test.before.rip), int3, 0, test.codeLength);
+  /** Takes all away that a case left. */
+  void clean() {
+    machine.memory.fill(DATA_FRAMES + OracleLayout.PAGE, 2 * OracleLayout.PAGE, (byte) 0);
+    machine.memory.fill(CODE_FRAMES, OracleLayout.CODE_PAGES * OracleLayout.PAGE, (byte) OracleLayout.INT3);
   }
 
   private static long frame(long rip) {
@@ -100,7 +101,6 @@ final class ModelProcessor {
   /** Ends a batch: takes the two writable data pages, and cleans all. */
   void takePages(byte[] pages) {
     machine.memory.readBytes(DATA_FRAMES + OracleLayout.PAGE, pages, 0, pages.length);
-    machine.memory.fill(DATA_FRAMES + OracleLayout.PAGE, pages.length, (byte) 0);
-    machine.memory.fill(CODE_FRAMES, OracleLayout.CODE_PAGES * OracleLayout.PAGE, (byte) OracleLayout.INT3);
+    clean();
   }
 }

@@ -14,7 +14,7 @@ final class SequenceGenerator extends CaseGenerator {
   private static final int COUNTER_32 = RBP;
   private static final int MOST_ROUNDS = 90;
   /** Room for the longest instruction, what seals its flags, and the end of the loop. */
-  private static final int RESERVE = 40;
+  private static final int RESERVE = 64;
   private static final int SHORT = 127;
 
   private final int mostUnits;
@@ -47,7 +47,11 @@ final class SequenceGenerator extends CaseGenerator {
     }
     state.rflags &= ~(Rflags.AC | Rflags.DF);
     int counter = mode64 ? COUNTER_64 : COUNTER_32;
-    state.regs[counter] = random.nextInt(4) == 0 ? 1 + random.nextInt(MOST_ROUNDS) : 1;
+    state.regs[counter] = switch (random.nextInt(16)) {
+      case 0 -> 1 + random.nextInt(MOST_ROUNDS);
+      case 1, 2, 3 -> 1 + random.nextInt(8);
+      default -> 1;
+    };
     boolean adjustUndefined = units(2 + random.nextInt(mostUnits - 1));
     put(mode64 ? 0xCFFF49 : 0xCDFF, mode64 ? 3 : 2);
     if (length < SHORT - 2) {
@@ -73,6 +77,9 @@ final class SequenceGenerator extends CaseGenerator {
     store = random.nextInt(3) == 0 ? selfModification() : NONE;
     StringBuilder name = new StringBuilder();
     for (int unit = 0; unit < units && length < bytes.length - RESERVE; unit++) {
+      if (random.nextInt(16) == 0) {
+        callAndReturn();
+      }
       InstructionForm form = instruction();
       name.append(form.name()).append(' ');
       if ((test.undefinedFlags & ~Rflags.AF) != 0) {
@@ -108,6 +115,13 @@ final class SequenceGenerator extends CaseGenerator {
       }
       length = start;
     }
+  }
+
+  /** A call to the next instruction, which makes the return address that of the instruction behind its own RET. */
+  private void callAndReturn() {
+    put(0xE8, 5);
+    put(mode64 ? 0x06_2404_8348L : 0x05_2404_83L, mode64 ? 5 : 4);
+    put(0xC3, 1);
   }
 
   /** A store of 1, 2 or 4 bytes of a register to code. @return where its displacement lies */

@@ -78,7 +78,8 @@ final class PagingProgram implements GuestProgram {
   private static final int USER_DATA = 0x1B;
   private static final int USER_CODE = 0x23;
   private static final int TSS_SELECTOR = 0x28;
-  private static final int RETURN_VECTOR = 0x80;
+  /** Ends an excursion into ring 3. */
+  static final int RETURN_VECTOR = 0x80;
   private static final int[] PCIDS = {0, 1, 2, 3, 0xFFF};
 
   private final Kind kind;

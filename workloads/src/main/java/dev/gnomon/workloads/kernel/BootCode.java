@@ -122,7 +122,8 @@ final class BootCode {
     link(t.imagePdpt, KernelLayout.IMAGE_PDPT_SLOT, t.imagePd);
     link(t.imagePdpt, KernelLayout.DEVICE_PDPT_SLOT, t.devicePd);
     link(t.devicePd, 0, t.devicePt);
-    a.mov(physical(t.imagePd, 8 * (KernelLayout.LOAD_ADDRESS >> SHIFT_2M)).d(), (int) (KernelLayout.LOAD_ADDRESS | PAGE_2M | t.global()));
+    a.mov(physical(t.imagePd, 8 * (KernelLayout.LOAD_ADDRESS >> SHIFT_2M)).d(),
+        KernelLayout.LOAD_ADDRESS | PAGE_2M | t.global());
     for (int i = 0; i < KernelLayout.DIRECT_TABLES; i++) {
       a.lea(EAX, physical(t.directPd, (long) i * KernelLayout.PAGE));
       a.or(EAX, TABLE);
@@ -157,7 +158,8 @@ final class BootCode {
     a.rdmsr();
     a.or(EAX, ControlRegister.EFER_LME | ControlRegister.EFER_NXE | ControlRegister.EFER_SCE);
     a.wrmsr();
-    a.mov(EAX, (int) (ControlRegister.CR0_PE | ControlRegister.CR0_ET | ControlRegister.CR0_NE | ControlRegister.CR0_WP | ControlRegister.CR0_PG));
+    a.mov(EAX, CR0);
+    a.or(EAX, ControlRegister.CR0_NE | ControlRegister.CR0_WP | ControlRegister.CR0_PG);
     a.mov(CR0, EAX);
     a.lgdt(physical(k.entry.gdtPointerPhysical, 0));
     a.jmpFar(EntryCode.KERNEL_CODE, longMode);

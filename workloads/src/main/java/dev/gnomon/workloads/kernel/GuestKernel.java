@@ -96,13 +96,14 @@ public final class GuestKernel {
     int fileEnd = a.offset();
     emitVariables();
     if (a.offset() > KernelLayout.IMAGE_LIMIT) {
-      throw new IllegalArgumentException(name + ": kernel image of " + a.offset() + " bytes, expected at most " + KernelLayout.IMAGE_LIMIT);
+      throw new IllegalArgumentException(
+          name + ": kernel image of " + a.offset() + " bytes, expected at most " + KernelLayout.IMAGE_LIMIT);
     }
     long origin = KernelLayout.IMAGE_BASE + KernelLayout.LOAD_ADDRESS;
     byte[] image = a.assemble(origin);
     byte[] file = ElfImage.elf32(KernelLayout.LOAD_ADDRESS + boot.entry.offset())
-        .segment(KernelLayout.LOAD_ADDRESS, KernelLayout.LOAD_ADDRESS, ElfImage.READ | ElfImage.WRITE | ElfImage.EXECUTE,
-            Arrays.copyOf(image, fileEnd), image.length)
+        .segment(KernelLayout.LOAD_ADDRESS, KernelLayout.LOAD_ADDRESS,
+            ElfImage.READ | ElfImage.WRITE | ElfImage.EXECUTE, Arrays.copyOf(image, fileEnd), image.length)
         .toBytes();
     return new Image(file, new LinkedHashMap<>(a.symbols(origin)));
   }

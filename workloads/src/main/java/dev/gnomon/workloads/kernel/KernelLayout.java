@@ -5,7 +5,7 @@ package dev.gnomon.workloads.kernel;
  * <pre>
  *  guest-physical
  *  200000           the image: code, tables, variables; one 2M page
- *  behind it        reference counts and the free list, sized by the memory there is; then 4K frames, handed out upwards
+ *  behind it        reference counts and the free list, sized by the memory; then 4K frames, handed out upwards
  *  end of RAM       2M frames, handed out downwards
  *
  *  linear, canonical
@@ -14,7 +14,7 @@ package dev.gnomon.workloads.kernel;
  *  00007FFFFFF00000 user stack, growing down from here
  *  FFFF800000000000 direct map of all RAM, 2M pages
  *  FFFFA00000000000 windows of kernel-mode programs
- *  FFFFFFFF80000000 + physical   the image, one 2M page; under isolation its entry part also in the user's tables, by 4K pages
+ *  FFFFFFFF80000000 + physical: the image, one 2M page; its entry part under isolation also in the user's tables, by 4K
  *  FFFFFFFFC0000000 device pages, 4K, uncached
  * </pre>
  */

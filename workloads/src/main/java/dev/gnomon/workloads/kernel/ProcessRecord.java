@@ -3,9 +3,11 @@ package dev.gnomon.workloads.kernel;
 /**
  * A process as the kernel keeps it, offsets in bytes:
  * <pre>
- *  00 state | 08 number, from 1 | 10 parent (linear) | 18 exit code | 20 PML4 (physical) | 28 PML4 of user mode (physical)
- *  30 CR3 to load in the kernel | 38 CR3 to load for user mode | 40 kernel stack (physical) | 48 its pointer while the process waits (linear)
- *  50 fault handler in user mode, 0 if none | 58 count of areas | 60 areas of 18h bytes | 300 frame interrupted by the fault handler
+ *  00 state | 08 number, from 1 | 10 parent (linear) | 18 exit code
+ *  20 PML4 (physical) | 28 PML4 of user mode (physical) | 30 CR3 to load in the kernel | 38 CR3 to load for user mode
+ *  40 kernel stack (physical) | 48 its pointer while the process waits (linear)
+ *  50 fault handler in user mode, 0 if none | 58 count of areas | 60 areas of 18h bytes
+ *  300 frame interrupted by the fault handler
  * </pre>
  * An area: 00 first address | 08 address behind the last | 10 flags, see {@link Areas}.
  */

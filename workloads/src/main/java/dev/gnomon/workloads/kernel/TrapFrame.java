@@ -23,7 +23,8 @@ import java.util.List;
 /**
  * What an entry to the kernel leaves on the stack, offsets in bytes from its lowest address:
  * <pre>
- *  00 R15 | 08 R14 | 10 R13 | 18 R12 | 20 R11 | 28 R10 | 30 R9 | 38 R8 | 40 RBP | 48 RDI | 50 RSI | 58 RDX | 60 RCX | 68 RBX | 70 RAX
+ *  00 R15 | 08 R14 | 10 R13 | 18 R12 | 20 R11 | 28 R10 | 30 R9 | 38 R8
+ *  40 RBP | 48 RDI | 50 RSI | 58 RDX | 60 RCX | 68 RBX | 70 RAX
  *  78 vector | 80 error code | 88 RIP | 90 CS | 98 RFLAGS | A0 RSP | A8 SS
  * </pre>
  * The last five are what the processor pushes and IRETQ takes (SDM vol. 3A, "64-Bit Mode Stack Frame").
@@ -42,7 +43,8 @@ final class TrapFrame {
   static final int QUADWORDS = SIZE / 8;
 
   /** In the order of pushing. */
-  private static final List<Reg> REGISTERS = List.of(RAX, RBX, RCX, RDX, RSI, RDI, RBP, R8, R9, R10, R11, R12, R13, R14, R15);
+  private static final List<Reg> REGISTERS = List.of(
+      RAX, RBX, RCX, RDX, RSI, RDI, RBP, R8, R9, R10, R11, R12, R13, R14, R15);
 
   private TrapFrame() {}
 
