@@ -52,8 +52,7 @@ public final class Comparer {
     }
     long base = results.isEmpty() ? 0 : results.get(0).cycles().total();
     List<ModeResult> relative = results.stream().map(result -> result.relativeTo(base)).toList();
-    ModeResult winner = Explanation.winner(relative);
-    return new GuestComparison(guest.name(), guest.parameters(), scope(guest, results), relative, winner == null ? "" : winner.mode(),
+    return new GuestComparison(guest.name(), guest.parameters(), scope(guest, results), relative, Explanation.verdict(relative),
         Explanation.why(relative, costs), problems);
   }
 

@@ -14,6 +14,9 @@ import java.util.Set;
 
 /** The result of {@code gnomon compare}. */
 public record Comparison(Provenance provenance, List<GuestComparison> guests) implements Report {
+  /** Causes of one reason that are printed by name; files have all. */
+  private static final int MAX_CAUSES = 5;
+
   @Override
   public List<Block> blocks() {
     List<Block> blocks = new ArrayList<>();
@@ -50,8 +53,8 @@ public record Comparison(Provenance provenance, List<GuestComparison> guests) im
 
   private static Table modes(GuestComparison guest) {
     Table.Builder table = new Table.Builder(Column.text("mode"), Column.count("instructions"), Column.count("TLB misses"),
-        Column.count("walk refs"), Column.average("per miss"), Column.count("exits"), Column.count("guest #PF"),
-        Column.count("injected"), Column.count("modelled cycles"), Column.percent("in walks"), Column.percent("in exits"), Column.factor("relative"));
+        Column.count("walk refs"), Column.average("/miss"), Column.count("exits"), Column.count("#PF"), Column.count("injected"),
+        Column.count("modelled cycles"), Column.percent("%walks"), Column.percent("%exits"), Column.factor("relative"));
     for (ModeResult mode : guest.modes()) {
       Counters c = mode.counters();
       long total = Math.max(1, mode.cycles().total());
@@ -77,14 +80,20 @@ public record Comparison(Provenance provenance, List<GuestComparison> guests) im
     Table.Builder table = new Table.Builder(columns);
     causes.forEach((reason, set) -> {
       table.row(cells(reason, virtual, c -> c.exitsOf(reason)));
-      for (String cause : set) {
-        if (!cause.isEmpty()) {
-          table.row(cells("  " + cause, virtual, c -> c.exits().stream()
-              .filter(exit -> exit.reason().equals(reason) && exit.cause().equals(cause)).mapToLong(ExitCount::count).sum()));
-        }
+      List<String> named = set.stream().filter(cause -> !cause.isEmpty()).toList();
+      for (String cause : named.subList(0, Math.min(MAX_CAUSES, named.size()))) {
+        table.row(cells("  " + cause, virtual, c -> exitsOf(c, reason, List.of(cause))));
+      }
+      if (named.size() > MAX_CAUSES) {
+        List<String> rest = named.subList(MAX_CAUSES, named.size());
+        table.row(cells("  " + rest.size() + " other causes", virtual, c -> exitsOf(c, reason, rest)));
       }
     });
     return table.build();
+  }
+
+  private static long exitsOf(Counters c, String reason, List<String> causes) {
+    return c.exits().stream().filter(exit -> exit.reason().equals(reason) && causes.contains(exit.cause())).mapToLong(ExitCount::count).sum();
   }
 
   private static Object[] cells(String name, List<ModeResult> modes, java.util.function.ToLongFunction<Counters> count) {
@@ -98,7 +107,7 @@ public record Comparison(Provenance provenance, List<GuestComparison> guests) im
 
   private static String hostTimes(GuestComparison guest) {
     List<String> times = guest.modes().stream()
-        .map(mode -> String.format(Locale.ROOT, "%s %.2f s (%.1f ns/insn)", mode.mode(), mode.host().seconds(), mode.host().nsPerInstruction()))
+        .map(mode -> String.format(Locale.ROOT, "%s %.2f s", mode.mode(), mode.host().seconds()))
         .toList();
     return "host time, whole run, noisy: " + String.join(", ", times);
   }

@@ -19,7 +19,8 @@ import java.util.TreeMap;
  *
  * <p>The default profile {@code clx-2.5GHz} (Cascade Lake at 2.5 GHz) takes round trips in KVM from PVM (SOSP 2023: null hypercall 0.46 µs,
  * CPUID 0.54 µs, MSR 0.87 µs, reflected #UD 1.66 µs). Exits that it lacks are scaled from CPUID by the ratios of published per-exit averages of
- * KVM with and without EPT: CR3 loads 1.7, INVLPG 2.0, EPT violations 2.3, INVPCID 4.3, MMIO 5.0. Shadow page faults are split so that the
+ * KVM with and without EPT: CR3 loads 1.7, INVLPG 2.0, EPT violations 2.3, INVPCID 4.3, MMIO 5.0; reads of CR3
+ * cost what CPUID does. Shadow page faults are split so that the
  * three of a demand-zero page (reflected fault 3000, emulated table write 4000, hidden fill 2500) give PVM's 9500 cycles. A walk reference is the
  * 184.5 cycles of a measured 2-D walk (DMT, GUPS on 4K pages) over the 4.4 references that it makes on average (Park et al., ASPLOS 2022).
  * INVLPG and CR3 loads without exit: published microbenchmarks. Event delivery, host memory and the second-level TLB hit beside them are
@@ -74,6 +75,7 @@ public record CostModel(String name, int megahertz, Map<String, Double> costs) {
     costs.put("exit.MSR_WRITE", 2175.0);
     costs.put("exit.IO_INSTRUCTION", 1350.0);
     costs.put("exit.CR_ACCESS", 2350.0);
+    costs.put("exit.CR_ACCESS/cr3-read", 1350.0);
     costs.put("exit.INVLPG", 2750.0);
     costs.put("exit.INVPCID", 5800.0);
     costs.put("exit.EPT_VIOLATION", 3100.0);

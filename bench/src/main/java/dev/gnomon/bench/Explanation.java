@@ -20,6 +20,20 @@ final class Explanation {
     return field.size() < 2 ? null : field.stream().min(Comparator.comparingLong(mode -> mode.cycles().total())).orElseThrow();
   }
 
+  /** The winner's name; {@code tie} if the others cost nearly the same, empty if there is nothing to compare. */
+  static String verdict(List<ModeResult> modes) {
+    ModeResult winner = winner(modes);
+    return winner == null ? "" : ratio(winner, loser(modes, winner)) < EQUAL ? "tie" : winner.mode();
+  }
+
+  private static ModeResult loser(List<ModeResult> modes, ModeResult winner) {
+    return field(modes).stream().filter(mode -> mode != winner).max(Comparator.comparingLong(mode -> mode.cycles().total())).orElseThrow();
+  }
+
+  private static double ratio(ModeResult winner, ModeResult loser) {
+    return (double) loser.cycles().total() / Math.max(1, winner.cycles().total());
+  }
+
   private static List<ModeResult> field(List<ModeResult> modes) {
     List<ModeResult> virtual = modes.stream().filter(mode -> !mode.mode().equals("native")).toList();
     return virtual.size() >= 2 ? virtual : modes;
@@ -31,8 +45,8 @@ final class Explanation {
     if (winner == null) {
       return "";
     }
-    ModeResult loser = field(modes).stream().max(Comparator.comparingLong(mode -> mode.cycles().total())).orElseThrow();
-    double ratio = (double) loser.cycles().total() / Math.max(1, winner.cycles().total());
+    ModeResult loser = loser(modes, winner);
+    double ratio = ratio(winner, loser);
     if (ratio < EQUAL) {
       return String.format(Locale.ROOT, "%s and %s cost the same within %.0f %%: %s", winner.mode(), loser.mode(), 100 * (EQUAL - 1),
           dominant(winner, costs));

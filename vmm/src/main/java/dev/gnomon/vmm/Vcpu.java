@@ -25,6 +25,9 @@ public final class Vcpu {
   /** Device events in a row that did not wake a sleeping processor, after which nothing will: a timer that runs on behind a mask. */
   private static final int FRUITLESS_EVENTS = 100_000;
 
+  /** Exits in a row at one instruction, after which it will never retire: a hypervisor at odds with itself, or a guest whose handlers fault. */
+  private static final int FRUITLESS_EXITS = 100_000;
+
   private final Cpu cpu;
   private final GuestCore core;
   private final DeviceBus devices;
@@ -35,6 +38,8 @@ public final class Vcpu {
   private final KvmCounters counters;
   /** Null natively. */
   private final ExitDispatcher dispatcher;
+  private long lastRetired;
+  private int fruitlessExits;
   /** Set inside a device access, looked at between instructions. */
   private RunResult requested;
   private volatile boolean stopRequested;
@@ -108,6 +113,9 @@ public final class Vcpu {
       bus.runsUntil = Long.MAX_VALUE;
       if (reason == ExitReason.BUDGET) {
         ranToDeadline = true;
+      } else if (reason == ExitReason.NO_PROGRESS) {
+        return new RunResult(End.INTERNAL_ERROR, 0, "the guest takes exception after exception at rip 0x" + Long.toHexString(cpu.rip)
+            + " and retires no instruction", RegisterDump.of(cpu));
       } else if (dispatcher != null) {
         RunResult result = handleExit();
         if (result != null) {
@@ -212,6 +220,14 @@ public final class Vcpu {
 
   private RunResult handleExit() {
     int next = dispatcher.handle();
+    if (cpu.retired != lastRetired) {
+      lastRetired = cpu.retired;
+      fruitlessExits = 0;
+    } else if (++fruitlessExits >= FRUITLESS_EXITS) {
+      fruitlessExits = 0;
+      return new RunResult(End.INTERNAL_ERROR, 0, "the instruction at rip 0x" + Long.toHexString(cpu.rip) + " exited " + FRUITLESS_EXITS
+          + " times without retiring, last by " + ExitReason.name(cpu.exit.reason), RegisterDump.of(cpu));
+    }
     if (next == ExitDispatcher.RESUME) {
       return null;
     }

@@ -17,17 +17,24 @@ import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.ShrinkingMode;
 
-/** Random bytes as guest code: nothing escapes, every run ends within its budget, and the modes agree to the last bit. */
+/**
+ * Random bytes as guest code: nothing escapes, every run ends within its budget, and the modes agree to the
+ * last bit.
+ */
 class HostileCodeTest {
   private static final int BUDGET = 2000;
   private static final int RANDOM_BYTES = 600;
   private static final long IDT = 0x300000;
 
   /** Opcode bytes that make random code live longer: moves, arithmetic, and the system instructions that exit. */
-  private static final int[][] PHRASES = {{0x0F, 0x20, 0xC0}, {0x0F, 0x22, 0xC0}, {0x0F, 0x20, 0xD8}, {0x0F, 0x22, 0xD8}, {0x0F, 0x20, 0xE0},
-      {0x0F, 0x22, 0xE0}, {0x0F, 0xA2}, {0x0F, 0x01, 0x38}, {0x0F, 0x31}, {0x0F, 0x32}, {0x0F, 0x30}, {0xF4}, {0xFB}, {0xFA}, {0xE4, 0x61},
-      {0xE6, 0x80}, {0xEC}, {0xEE}, {0x6C}, {0x6E}, {0xF3, 0xA4}, {0xF3, 0xAB}, {0xCD, 0x03}, {0xCC}, {0x9C}, {0x9D}, {0x0F, 0x09},
-      {0x0F, 0x23, 0xF8}, {0x0F, 0x21, 0xF0}, {0xA1}, {0x48, 0xA3}, {0x48, 0x89}, {0x48, 0x8B}, {0x01}, {0xFF}, {0x0F, 0xB1}, {0x48, 0x0F, 0xC7}};
+  private static final int[][] PHRASES = {{0x0F, 0x20, 0xC0}, {0x0F, 0x22, 0xC0}, {0x0F, 0x20, 0xD8}, {0x0F, 0x22,
+      0xD8}, {0x0F, 0x20, 0xE0},
+      {0x0F, 0x22, 0xE0}, {0x0F, 0xA2}, {0x0F, 0x01, 0x38}, {0x0F, 0x31}, {0x0F, 0x32}, {0x0F, 0x30}, {0xF4}, {0xFB},
+          {0xFA}, {0xE4, 0x61},
+      {0xE6, 0x80}, {0xEC}, {0xEE}, {0x6C}, {0x6E}, {0xF3, 0xA4}, {0xF3, 0xAB}, {0xCD, 0x03}, {0xCC}, {0x9C}, {0x9D},
+          {0x0F, 0x09},
+      {0x0F, 0x23, 0xF8}, {0x0F, 0x21, 0xF0}, {0xA1}, {0x48, 0xA3}, {0x48, 0x89}, {0x48, 0x8B}, {0x01}, {0xFF}, {0x0F,
+          0xB1}, {0x48, 0x0F, 0xC7}};
 
   private static byte[] randomCode(long seed) {
     Random random = new Random(seed);
@@ -44,7 +51,10 @@ class HostileCodeTest {
     return code.toByteArray();
   }
 
-  /** Handlers for all exceptions that go on one byte further, then the random bytes with registers that point to memory. */
+  /**
+   * Handlers for all exceptions that go on one byte further, then the random bytes with registers that point to
+   * memory.
+   */
   private static byte[] program(long seed) {
     Assembler a = new Assembler(64);
     Label start = new Label("start");
@@ -88,11 +98,13 @@ class HostileCodeTest {
   }
 
   /**
-   * Null if the guest changed its paging: without invalidations, which it does not know to need, modes may differ; and tables that lie outside
+   * Null if the guest changed its paging: without invalidations, which it does not know to need, modes may differ;
+   * and tables that lie outside
    * of memory read as not present under shadow paging (as in KVM), as ones elsewhere.
    */
   private static String outcome(Mode mode, int block, byte[] code, BootRequest.Entry entry) {
-    Vm vm = Machines.boot(new VmBuilder(Machines.options(mode).withBlockLimit(block).withMemoryBytes(4 * Machines.MIB)).build(), code, entry);
+    Vm vm = Machines.boot(new VmBuilder(Machines.options(mode).withBlockLimit(block)
+        .withMemoryBytes(4 * Machines.MIB)).build(), code, entry);
     long cr3 = vm.cpu().cr3;
     long cr0 = vm.cpu().cr0;
     int before = tables(vm);

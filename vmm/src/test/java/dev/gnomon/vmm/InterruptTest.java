@@ -18,7 +18,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Timer interrupts and exceptions reach the guest at the same instruction in every mode and with blocks of any size. */
+/**
+ * Timer interrupts and exceptions reach the guest at the same instruction in every mode and with blocks of any
+ * size.
+ */
 class InterruptTest {
   private static final long BUDGET = 3_000_000;
   private static final long IDT = 0x210000;
@@ -52,7 +55,8 @@ class InterruptTest {
 
   /** Two 8259 with only IRQ 0 open, counter 0 at {@code divisor} in mode 2. */
   private static void startTimer(Assembler a, int divisor) {
-    int[][] writes = {{0x20, 0x11}, {0x21, TIMER_VECTOR}, {0x21, 4}, {0x21, 1}, {0x21, 0xFE}, {0xA0, 0x11}, {0xA1, 0x28}, {0xA1, 2}, {0xA1, 1},
+    int[][] writes = {{0x20, 0x11}, {0x21, TIMER_VECTOR}, {0x21, 4}, {0x21, 1}, {0x21, 0xFE}, {0xA0, 0x11}, {0xA1,
+        0x28}, {0xA1, 2}, {0xA1, 1},
         {0xA1, 0xFF}, {0x43, 0x34}, {0x40, divisor & 0xFF}, {0x40, divisor >> 8}};
     for (int[] write : writes) {
       a.mov(AL, write[1]);

@@ -106,7 +106,8 @@ class VmTest {
   @EnumSource(Mode.class)
   void shouldWriteStringsToAPort(Mode mode) {
     StringBuilder console = new StringBuilder();
-    Vm vm = Machines.boot(new VmBuilder(Machines.options(mode)).debugConsole(c -> console.append((char) c)).build(), a -> {
+    Vm vm = Machines.boot(new VmBuilder(Machines.options(mode)).debugConsole(c -> console.append((char) c)).build(),
+        a -> {
       Label text = new Label("text");
       a.lea(RSI, rip(text));
       a.mov(ECX, 5);
@@ -194,7 +195,8 @@ class VmTest {
   @ParameterizedTest
   @EnumSource(Mode.class)
   void shouldBackMemoryOnFirstTouch(Mode mode) {
-    VmOptions options = Machines.options(mode).withBacking(dev.gnomon.vmm.memory.BackingSize.SIZE_4K).withEptMaxPageShift(12);
+    VmOptions options = Machines.options(mode).withBacking(dev.gnomon.vmm.memory.BackingSize.SIZE_4K)
+        .withEptMaxPageShift(12);
     options = options.withShadow(options.shadow().withPrefetch(false));
     Vm vm = Machines.boot(options, a -> {
       a.mov(abs(0x300000).b(), 1);

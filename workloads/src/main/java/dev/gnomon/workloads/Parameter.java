@@ -78,31 +78,25 @@ public record Parameter(String name, Kind kind, long defaultValue, long min, lon
    * @throws IllegalArgumentException if it is not one
    */
   long parse(String workload, String text) {
-    long value = switch (kind) {
-      case CHOICE, SWITCH -> choices.indexOf(text);
-      case COUNT -> number(workload, text, 1);
-      case SEED -> number(workload, text, 1);
-      case SIZE -> {
-        long unit = text.isEmpty() ? 1 : unit(text.charAt(text.length() - 1));
-        yield number(workload, unit == 1 ? text : text.substring(0, text.length() - 1), unit);
-      }
-    };
-    if (value < min || value > max) {
-      throw bad(workload, text);
-    }
-    return value;
-  }
-
-  private long number(String workload, String text, long unit) {
     try {
-      return Math.multiplyExact(kind == Kind.SEED ? Long.decode(text) : Long.parseLong(text), unit);
+      long value = switch (kind) {
+        case CHOICE, SWITCH -> choices.indexOf(text);
+        case COUNT -> Long.parseLong(text);
+        case SEED -> Long.decode(text);
+        case SIZE -> parseSize(text);
+      };
+      if (value >= min && value <= max) {
+        return value;
+      }
     } catch (NumberFormatException | ArithmeticException e) {
-      throw bad(workload, text);
+      // Said below, in the same words as a number out of range.
     }
+    throw new IllegalArgumentException("workload " + workload + ": " + name + "=" + text + ": expected " + range());
   }
 
-  private IllegalArgumentException bad(String workload, String text) {
-    return new IllegalArgumentException("workload " + workload + ": " + name + "=" + text + ": expected " + range());
+  private static long parseSize(String text) {
+    long unit = text.isEmpty() ? 1 : unit(text.charAt(text.length() - 1));
+    return Math.multiplyExact(Long.parseLong(unit == 1 ? text : text.substring(0, text.length() - 1)), unit);
   }
 
   private static long unit(char suffix) {

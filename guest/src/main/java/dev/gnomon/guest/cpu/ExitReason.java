@@ -33,6 +33,9 @@ public final class ExitReason {
   /** Not an exit: the instruction budget is used up, or the next deadline is reached. */
   public static final int BUDGET = 256;
 
+  /** Not an exit: exception after exception was delivered and no instruction retired in between, so no budget would ever end it. */
+  public static final int NO_PROGRESS = 257;
+
   private ExitReason() {}
 
   /** KVM's name of a reason. */
@@ -66,6 +69,7 @@ public final class ExitReason {
       case WBINVD -> "WBINVD";
       case INVPCID -> "INVPCID";
       case BUDGET -> "BUDGET";
+      case NO_PROGRESS -> "NO_PROGRESS";
       default -> "REASON_" + reason;
     };
   }

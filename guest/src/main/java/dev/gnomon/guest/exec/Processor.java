@@ -14,6 +14,9 @@ import dev.gnomon.guest.mmu.Translator;
  * with the exit record filled.
  */
 public final class Processor {
+  /** Deliveries without a retired instruction after which the guest is taken to be stuck: handlers that fault at once, for ever. */
+  private static final int FRUITLESS_DELIVERIES = 100_000;
+
   private final Cpu cpu;
   private final CodeCache cache;
   private final LinearMemory linear;
@@ -61,10 +64,12 @@ public final class Processor {
    *
    * @param limit value of {@code cpu.retired} to stop at, exactly
    * @return {@link ExitReason#BUDGET} (also if {@code cpu.stopRequested} was set), {@link ExitReason#HLT} natively when the processor sleeps,
-   *     {@link ExitReason#TRIPLE_FAULT}, or under a hypervisor the exit's reason, details in {@code cpu.exit}
+   *     {@link ExitReason#TRIPLE_FAULT}, {@link ExitReason#NO_PROGRESS}, or under a hypervisor the exit's reason, details in {@code cpu.exit}
    */
   public int run(long limit) {
     boolean once = false;
+    int deliveries = 0;
+    long lastRetired = cpu.retired;
     while (true) {
       if (cpu.eventPending) {
         int status = events.dispatch();
@@ -88,6 +93,13 @@ public final class Processor {
         case Status.FAULT -> {
           if (events.raiseAndDispatch() == Status.EXIT) {
             return exited();
+          }
+          if (cpu.retired != lastRetired) {
+            lastRetired = cpu.retired;
+            deliveries = 0;
+          } else if (++deliveries == FRUITLESS_DELIVERIES) {
+            deliveries = 0;
+            return ExitReason.NO_PROGRESS;
           }
         }
         case Status.EXIT -> {

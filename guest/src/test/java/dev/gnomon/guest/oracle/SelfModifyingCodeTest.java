@@ -252,13 +252,15 @@ class SelfModifyingCodeTest {
     assertSees(limit, 5, asm -> {
       asm.lea(RDI, ptr(RBX));
       asm.mov(EAX, ECX);
-      asm.string(dev.gnomon.guest.asm.StringOp.STOS, 1);
+      asm.stosb();
     });
     assertSees(limit, 5, asm -> {
       asm.mov(EAX, 1);
       asm.lock().cmpxchg(ptr(RBX), CL);
     });
     assertSees(limit, 5, asm -> {
+      // The INT3 behind the immediate is pushed over itself.
+      asm.movabs(RCX, (long) OracleLayout.INT3 << 32 | 5);
       asm.lea(RSP, ptr(RBX, 8));
       asm.push(RCX);
     });

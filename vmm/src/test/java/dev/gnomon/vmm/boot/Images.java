@@ -88,7 +88,8 @@ final class Images {
     b.putShort(0x10, (short) 2).putShort(0x12, (short) 62).putInt(0x14, 1);
     b.putLong(0x18, 0xFFFFFFFF8010000CL).putLong(0x20, 64);
     b.putShort(0x34, (short) 64).putShort(0x36, (short) 56).putShort(0x38, (short) 1);
-    b.putInt(64, 1).putLong(72, 0x1000).putLong(80, 0xFFFFFFFF80100000L).putLong(88, 0x100000).putLong(96, 0x100).putLong(104, 0x100);
+    b.putInt(64, 1).putLong(72, 0x1000).putLong(80, 0xFFFFFFFF80100000L).putLong(88, 0x100000).putLong(96, 0x100)
+        .putLong(104, 0x100);
     multibootHeader(b, 0x1000, 0);
     b.put(0x100C, CODE);
     return b.array();
@@ -98,7 +99,8 @@ final class Images {
   static byte[] multibootFlat() {
     ByteBuffer b = little(0x200);
     multibootHeader(b, 0x40, 0x10000);
-    b.putInt(0x4C, 0x200010).putInt(0x50, 0x200000).putInt(0x54, 0x200100).putInt(0x58, 0x200300).putInt(0x5C, 0x200030);
+    b.putInt(0x4C, 0x200010).putInt(0x50, 0x200000).putInt(0x54, 0x200100).putInt(0x58, 0x200300).putInt(0x5C,
+        0x200030);
     b.put(0x60, CODE);
     return b.array();
   }

@@ -89,7 +89,8 @@ class LinuxImageTest {
   void shouldTakeACommandLineUpToItsLimitAndNotBeyond() {
     load(request(Images.linux()).withCommandLine("x".repeat(255)));
     machine = new Images(8 * MIB);
-    assertThatThrownBy(() -> load(request(Images.linux()).withCommandLine("x".repeat(256)))).isInstanceOf(ImageException.class)
+    assertThatThrownBy(() -> load(request(Images.linux()).withCommandLine("x".repeat(256))))
+        .isInstanceOf(ImageException.class)
         .hasMessage("bzImage: command line of 256 bytes: expected at most 255 (cmdline_size)");
   }
 
@@ -110,7 +111,8 @@ class LinuxImageTest {
     for (int i = 0; i < size; i++) {
       image[Integer.decode(offset) + i] = (byte) (Long.decode(value) >> 8 * i);
     }
-    assertThatThrownBy(() -> load(request(image))).isInstanceOf(ImageException.class).hasMessageStartingWith("bzImage: " + message);
+    assertThatThrownBy(() -> load(request(image))).isInstanceOf(ImageException.class)
+        .hasMessageStartingWith("bzImage: " + message);
   }
 
   @Test
@@ -130,8 +132,10 @@ class LinuxImageTest {
 
   @Test
   void shouldRefuseARamDiskThatHasNoRoom() {
-    assertThatThrownBy(() -> load(request(Images.linux()).withModules(List.of(new BootRequest.File("initrd", new byte[(int) (8 * MIB)])))))
-        .isInstanceOf(ImageException.class).hasMessageStartingWith("initrd: initial RAM disk of 8388608 bytes: no room");
+    assertThatThrownBy(() -> load(request(Images.linux()).withModules(List.of(new BootRequest.File("initrd",
+        new byte[(int) (8 * MIB)])))))
+        .isInstanceOf(ImageException.class)
+            .hasMessageStartingWith("initrd: initial RAM disk of 8388608 bytes: no room");
   }
 
   private static ByteBuffer little(byte[] image) {

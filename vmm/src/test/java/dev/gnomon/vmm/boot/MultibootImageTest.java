@@ -61,7 +61,8 @@ class MultibootImageTest {
   @Test
   void shouldPutModulesAtPageBoundariesBehindTheImage() {
     long info = load(BootRequest.of("kernel", Images.multibootElf32()).withModules(List.of(
-        new BootRequest.File("a/one", new byte[] {7, 7, 7, 7, 7}, "x y"), new BootRequest.File("two", new byte[0])))).rbx();
+        new BootRequest.File("a/one", new byte[] {7, 7, 7, 7, 7}, "x y"), new BootRequest.File("two", new byte[0]))))
+            .rbx();
     assertThat(machine.u32(info + 0x14)).isEqualTo(2);
     long list = machine.u32(info + 0x18);
     long start = machine.u32(list);
@@ -142,11 +143,13 @@ class MultibootImageTest {
 
   @ParameterizedTest
   @CsvSource({"0x4c, 0x1ffff0, header_addr", "0x4c, 0x300000, header_addr", "0x54, 0x200000, load_end_addr",
-      "0x54, 0x201000, multiboot load range", "0x58, 0x2000ff, bss_end_addr", "0x58, 0x900000, multiboot image at 0x200000"})
+      "0x54, 0x201000, multiboot load range", "0x58, 0x2000ff, bss_end_addr",
+          "0x58, 0x900000, multiboot image at 0x200000"})
   void shouldRefuseInconsistentAddresses(String offset, String value, String message) {
     byte[] image = Images.multibootFlat();
     ByteBuffer.wrap(image).order(ByteOrder.LITTLE_ENDIAN).putInt(Integer.decode(offset), Integer.decode(value));
-    assertThatThrownBy(() -> load(BootRequest.of("flat", image))).isInstanceOf(ImageException.class).hasMessageContaining(message);
+    assertThatThrownBy(() -> load(BootRequest.of("flat", image))).isInstanceOf(ImageException.class)
+        .hasMessageContaining(message);
   }
 
   @Test

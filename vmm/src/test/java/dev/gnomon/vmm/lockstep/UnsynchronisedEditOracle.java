@@ -232,7 +232,8 @@ final class UnsynchronisedEditOracle {
         return true;
       }
     }
-    return pages.stream().anyMatch(page -> !covers(page.gpa()));
+    // Nothing changed: a write into nothing, or of what was there.
+    return pages.stream().anyMatch(page -> !covers(page.gpa()) || access.kind() == AccessKind.WRITE && expected(page.gpa()) == access.value());
   }
 
   private void judgeFlags(PagingStep.Access access, boolean completed, Candidates here, Candidates next) {
@@ -248,7 +249,7 @@ final class UnsynchronisedEditOracle {
         long after = read(entry);
         long allowed = PageTableEntry.A | (write && all.leaves.contains(entry) ? PageTableEntry.D : 0);
         if ((after & ~allowed) != (before & ~allowed) || (before & ~after) != 0) {
-          fail("entry %x went from %x to %x".formatted(entry, before, after));
+          fail("entry %x went from %x to %x, event %x cr2 %x; allowed: %s".formatted(entry, before, after, event, cr2, here));
         }
         raw.put(entry, after);
       }
