@@ -123,8 +123,9 @@ public record CostModel(String name, int megahertz, Map<String, Double> costs) {
    */
   public CostModel with(String key, double cycles) {
     if (!costs.containsKey(key) && !isExitKey(key)) {
-      throw new IllegalArgumentException("cost key '" + key + "': expected one of " + String.join(", ", costs.keySet())
-          + ", or exit.REASON[/cause] with KVM's reason names");
+      List<String> others = costs.keySet().stream().filter(name -> !name.startsWith(EXIT)).toList();
+      throw new IllegalArgumentException("cost key '" + key + "' is unknown: expected one of " + String.join(", ", others)
+          + ", exit.default, or exit.REASON[/cause] with KVM's name of an exit reason");
     }
     if (!(cycles >= 0 && cycles <= MAX_COST)) {
       throw new IllegalArgumentException("cost " + key + "=" + cycles + ": expected 0 to 1e12 cycles");

@@ -25,6 +25,7 @@ class UnsyncTest {
   void mapTableAndWindow() {
     guest = TestGuest.longMode(new ShadowOptions(true, false, false, 128, true));
     guest.map(X, DATA, ALL);
+    guest.map(X + 0x3000, DATA + 0x3000, ALL);
     table = guest.entryGpa(X, 1) & -0x1000L;
     guest.map(WINDOW, table, ALL);
     guest.start();
@@ -79,10 +80,12 @@ class UnsyncTest {
     guest.read(X + 0x3000);
     guest.machine.foreignWrite(guest.entryGpa(X, 2), 8, 0);
     guest.machine.invlpg(X);
+    guest.machine.invlpg(X + 0x3000);
     // Nothing maps through the table now, so that editing it needs no invalidation, nor does linking it anew.
-    remap(DATA + 0x1000);
+    guest.store(WINDOW + ENTRY + 24, DATA + 0x1000 | ALL);
     guest.machine.foreignWrite(guest.entryGpa(1L << 30, 2), 8, table | ALL);
-    assertThat(guest.read((1L << 30) + (X & 0x1F_FFFF))).isEqualTo(DATA + 0x1000);
+    guest.read(1L << 30);
+    assertThat(guest.read((1L << 30) + 0x3000)).isEqualTo(DATA + 0x1000);
   }
 
   @Test
@@ -91,12 +94,15 @@ class UnsyncTest {
     remap(DATA + 0x1000);
     guest.machine.invlpg(X);
     guest.read(X);
+    guest.read(X + 0x3000);
     guest.machine.foreignWrite(guest.entryGpa(X, 3), 8, 0);
     guest.machine.invlpg(X);
-    remap(DATA + 0x2000);
+    guest.machine.invlpg(X + 0x3000);
+    guest.store(WINDOW + ENTRY + 24, DATA + 0x2000 | ALL);
     assertThat(guest.machine.exits).as("the write is hidden").isZero();
     guest.machine.foreignWrite(guest.entryGpa(X, 3) + 8, 8, directory | ALL);
-    assertThat(guest.read(X + (1L << 30))).isEqualTo(DATA + 0x2000);
+    guest.read(X + (1L << 30));
+    assertThat(guest.read(X + (1L << 30) + 0x3000)).isEqualTo(DATA + 0x2000);
   }
 
   @Test

@@ -60,6 +60,7 @@ final class CompareCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Environment environment = gnomon.environment();
+    output.check();
     CostModel costModel = costs.model();
     VmOptions options = machine.vmOptions(true);
     List<Mode> distinct = new ArrayList<>(new LinkedHashSet<>(modes));

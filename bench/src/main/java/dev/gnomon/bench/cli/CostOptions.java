@@ -35,7 +35,7 @@ final class CostOptions {
     }
     List<String> all = new ArrayList<>(costs);
     for (String cost : all) {
-      model = with(model, cost, "--cost ");
+      model = with(model, cost, "--cost: ");
     }
     return model;
   }

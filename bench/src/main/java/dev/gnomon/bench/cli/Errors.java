@@ -30,6 +30,10 @@ final class Errors implements IParameterExceptionHandler, IExecutionExceptionHan
     StringBuilder text = new StringBuilder(oneLine(e.getMessage()));
     if (e instanceof UnmatchedArgumentException unmatched) {
       List<String> near = unmatched.getSuggestions();
+      if (!unmatched.isUnknownOption()) {
+        boolean top = e.getCommandLine().getParent() == null;
+        text = new StringBuilder(top ? "unknown command '" : "argument too many: '").append(oneLine(unmatched.getUnmatched().get(0))).append('\'');
+      }
       if (!near.isEmpty()) {
         text.append("; did you mean ").append(String.join(" or ", near.subList(0, Math.min(2, near.size())))).append('?');
       }

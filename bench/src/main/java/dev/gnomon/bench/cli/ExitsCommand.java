@@ -12,12 +12,14 @@ import java.io.IOException;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
 
 /** {@code gnomon exits}. */
 @Command(name = "exits",
@@ -38,10 +40,11 @@ final class ExitsCommand implements Callable<Integer> {
   @Option(names = "--mode", paramLabel = "MODE", converter = ModeConverter.class, defaultValue = "ept",
       description = "ept or shadow (native has no exits). Default: ${DEFAULT-VALUE}.")
   private Mode mode;
-  @Option(names = "--event", paramLabel = "EVENT", defaultValue = "vmexit",
+  @Option(names = "--event", paramLabel = "EVENT", converter = EventConverter.class, defaultValue = "vmexit",
       description = "vmexit, mmio (device memory by address) or ioport (ports). Default: ${DEFAULT-VALUE}.")
   private ExitsReport.Event event;
-  @Option(names = {"-k", "--key"}, paramLabel = "KEY", defaultValue = "sample", description = "Sort by sample or time. Default: ${DEFAULT-VALUE}.")
+  @Option(names = {"-k", "--key"}, paramLabel = "KEY", converter = KeyConverter.class, defaultValue = "sample",
+      description = "Sort by sample or time. Default: ${DEFAULT-VALUE}.")
   private ExitsReport.Key key;
   @Mixin
   private GuestOptions guests = new GuestOptions();
@@ -58,6 +61,7 @@ final class ExitsCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Environment environment = gnomon.environment();
+    output.check();
     CostModel costModel = costs.model();
     Guest guest = guests.guest(workload, machine.seed);
     GuestRun run = new GuestRun(guest, machine.vmOptions(false).withMode(mode), machine.memory != null, ByteSink.DISCARD,
@@ -73,5 +77,30 @@ final class ExitsCommand implements Callable<Integer> {
     output.write(ExitsReport.of(run, new Provenance(Version.number(), "exits", described, costModel), costModel, event, key),
         spec.commandLine().getOut(), environment.outIsTerminal());
     return Conclusion.ofMeasurement(run, result, environment);
+  }
+
+  /** Reads {@code --event}. */
+  static final class EventConverter implements ITypeConverter<ExitsReport.Event> {
+    @Override
+    public ExitsReport.Event convert(String text) {
+      return switch (text) {
+        case "vmexit" -> ExitsReport.Event.VMEXIT;
+        case "mmio" -> ExitsReport.Event.MMIO;
+        case "ioport" -> ExitsReport.Event.IOPORT;
+        default -> throw new TypeConversionException("'" + text + "': expected vmexit, mmio or ioport");
+      };
+    }
+  }
+
+  /** Reads {@code --key}. */
+  static final class KeyConverter implements ITypeConverter<ExitsReport.Key> {
+    @Override
+    public ExitsReport.Key convert(String text) {
+      return switch (text) {
+        case "sample" -> ExitsReport.Key.SAMPLE;
+        case "time" -> ExitsReport.Key.TIME;
+        default -> throw new TypeConversionException("'" + text + "': expected sample or time");
+      };
+    }
   }
 }

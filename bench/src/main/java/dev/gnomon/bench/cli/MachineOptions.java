@@ -21,10 +21,10 @@ final class MachineOptions {
       description = "Guest memory, such as 8M or 1G; a bare number is MiB. Default: 64M, or what the workload needs.")
   Long memory;
 
-  @Option(names = "--seed", paramLabel = "N", description = "Seed of everything random, workloads included.")
+  @Option(names = "--seed", paramLabel = "N", converter = Quantity.Whole.class, description = "Seed of everything random, workloads included.")
   Long seed;
 
-  @Option(names = "--ns-per-instruction", paramLabel = "N", defaultValue = "1",
+  @Option(names = "--ns-per-instruction", paramLabel = "N", converter = Quantity.Whole.class, defaultValue = "1",
       description = "Virtual nanoseconds that an instruction takes. Default: ${DEFAULT-VALUE}.")
   long nsPerInstruction;
 
@@ -51,9 +51,9 @@ final class MachineOptions {
       description = "Switches of the shadow MMU: no-unsync, no-prefetch, no-large-pages, audit, pages=N (limit of shadow pages).")
   List<String> shadow = List.of();
 
-  @Option(names = "--blocks", paramLabel = "N", defaultValue = "64",
+  @Option(names = "--blocks", paramLabel = "N", converter = Quantity.Whole.class, defaultValue = "64",
       description = "Most instructions in a decoded block; results do not depend on it. Default: ${DEFAULT-VALUE}.")
-  int blocks;
+  long blocks;
 
   /** The machine's options but for the mode. @param countByDefault whether TLBs are counted if {@code --tlb} is not given */
   VmOptions vmOptions(boolean countByDefault) {
@@ -64,7 +64,7 @@ final class MachineOptions {
         .withEptMaxPageShift(eptPageShift)
         .withEptAccessedDirty(!noEptAccessedDirty)
         .withShadow(shadowOptions())
-        .withBlockLimit(blocks);
+        .withBlockLimit((int) Math.max(-1, Math.min(Integer.MAX_VALUE, blocks)));
     if (memory != null) {
       options = options.withMemoryBytes(memory);
     }

@@ -63,7 +63,14 @@ public final class Main {
           return new CommandLine.RunLast().execute(parsed);
         });
     commandLine.getSubcommands().get("completion").setColorScheme(commandLine.getColorScheme());
-    int code = commandLine.execute(args);
+    int code;
+    try {
+      code = commandLine.execute(args);
+    } catch (OutOfMemoryError | StackOverflowError e) {
+      // picocli passes only exceptions to its handlers.
+      environment.err().println("gnomon: the Java heap is too small (" + e.getClass().getSimpleName() + "): expected more with java -Xmx");
+      code = ExitCode.INTERNAL_ERROR;
+    }
     out.flush();
     environment.err().flush();
     return code;

@@ -26,6 +26,17 @@ final class OutputOptions {
     return targets.stream().anyMatch(target -> ((Target) target).file == null);
   }
 
+  /** Fails at once, rather than after a long run, if a file could not be written. */
+  void check() {
+    for (Object object : targets) {
+      Path file = ((Target) object).file;
+      Path directory = file == null ? null : file.toAbsolutePath().getParent();
+      if (file != null && (Files.isDirectory(file) || directory != null && !Files.isDirectory(directory))) {
+        throw new IllegalArgumentException("--out " + file + ": expected a file in a directory that exists");
+      }
+    }
+  }
+
   /** Writes the report to standard output, unless a {@code --out} goes there, and to all files. */
   void write(Report report, PrintWriter out, boolean colour) throws IOException {
     if (!takesStdout()) {

@@ -50,6 +50,18 @@ final class Quantity {
     }
   }
 
+  /** Any 64-bit whole number, decimal or with 0x. */
+  static final class Whole implements ITypeConverter<Long> {
+    @Override
+    public Long convert(String text) {
+      try {
+        return Long.decode(text.strip());
+      } catch (NumberFormatException e) {
+        throw new TypeConversionException("'" + text + "': expected a whole number");
+      }
+    }
+  }
+
   /** Addresses: hexadecimal with or without 0x, up to 64 bits, underscores allowed. */
   static final class Address implements ITypeConverter<Long> {
     @Override

@@ -68,6 +68,7 @@ final class RunCommand implements Callable<Integer> {
     if (Boolean.FALSE.equals(count) && machine.tlb instanceof dev.gnomon.guest.mmu.TlbPolicy.Counted) {
       throw new IllegalArgumentException("--no-count and --tlb contradict each other: expected one of them");
     }
+    output.check();
     CostModel costModel = costs.model();
     VmOptions options = machine.vmOptions(Boolean.TRUE.equals(count)).withMode(mode);
     Guest guest = guests.guest(workload, machine.seed);

@@ -94,6 +94,7 @@ final class WalkCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Environment environment = gnomon.environment();
+    output.check();
     CostModel costModel = costs.model();
     Guest guest = guests.guest(workload, machine.seed);
     GuestRun run = new GuestRun(guest, machine.vmOptions(false).withMode(mode), machine.memory != null, ByteSink.DISCARD,

@@ -27,6 +27,7 @@ final class WorkloadsCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    output.check();
     output.write(WorkloadList.of(names), spec.commandLine().getOut(), gnomon.environment().outIsTerminal());
     return ExitCode.DONE;
   }

@@ -72,7 +72,7 @@ public final class CodeCache implements HostMemory.WriteListener {
     flushes++;
     Arrays.fill(table, 0);
     for (int frame = 0; frame < frameBlocks.length; frame++) {
-      if (frameBlocks[frame] != 0) {
+      if (frameBlocks[frame] != 0 || (memory.frameFlags(frame) & HostMemory.FRAME_CODE) != 0) {
         frameBlocks[frame] = 0;
         frameChunks[frame] = 0;
         memory.clearFrameFlags(frame, HostMemory.FRAME_CODE);
@@ -138,7 +138,7 @@ public final class CodeCache implements HostMemory.WriteListener {
     code[block + MicroOp.H_MODE] = mode;
     code[block + MicroOp.H_CHAIN] = frameBlocks[frame];
     top = end;
-    if (frameBlocks[frame] == 0) {
+    if ((memory.frameFlags(frame) & HostMemory.FRAME_CODE) == 0) {
       memory.setFrameFlags(frame, HostMemory.FRAME_CODE);
       mmu.denyStores(frame << HostMemory.FRAME_SHIFT);
     }
@@ -173,6 +173,10 @@ public final class CodeCache implements HostMemory.WriteListener {
     if ((frameChunks[frame] & chunks(offset & HostMemory.FRAME_SIZE - 1, size)) != 0) {
       invalidate(frame);
     }
+    // The frame that runs keeps its flag, since it is decoded again at once and denying stores takes a search of the soft TLBs.
+    if (frameBlocks[frame] == 0 && frame != currentFrame) {
+      memory.clearFrameFlags(frame, HostMemory.FRAME_CODE);
+    }
   }
 
   private void invalidate(int frame) {
@@ -184,7 +188,6 @@ public final class CodeCache implements HostMemory.WriteListener {
     }
     frameBlocks[frame] = 0;
     frameChunks[frame] = 0;
-    memory.clearFrameFlags(frame, HostMemory.FRAME_CODE);
     mmu.fetchGeneration++;
     if (frame == currentFrame) {
       currentChanged = true;

