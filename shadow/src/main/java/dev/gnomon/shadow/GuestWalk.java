@@ -32,6 +32,7 @@ final class GuestWalk {
   final int[] tableAccess = new int[LEVELS + 1];
   final long[] entry = new long[LEVELS + 1];
   final @Gpa long[] entryGpa = new long[LEVELS + 1];
+  private final @Hpa long[] entryHpa = new long[LEVELS + 1];
   int topLevel;
   /** At least one table was read, so that the arrays are valid from {@code topLevel} down to {@code leafLevel}. */
   boolean tableRead;
@@ -96,11 +97,13 @@ final class GuestWalk {
       tableAccess[level] = combined;
       entryGpa[level] = table + (long) GuestPte.index(gva, level, role) * size;
       leafLevel = level;
-      if (pages.slots.kind(entryGpa[level]) == SlotMap.NONE) {
+      @Hpa long hpa = peek ? pages.slots.backing(entryGpa[level]) : pages.slots.back(entryGpa[level]);
+      entryHpa[level] = hpa;
+      entry[level] = 0;
+      if (hpa < 0) {
         return fail(request, 0);
       }
-      @Hpa long hpa = peek ? pages.slots.backing(entryGpa[level]) : pages.slots.back(entryGpa[level]);
-      long gpte = hpa < 0 ? 0 : pages.memory.read(hpa, size);
+      long gpte = size == 8 ? pages.memory.read64(hpa) : pages.memory.read32(hpa);
       entry[level] = gpte;
       if ((gpte & GuestPte.P) == 0) {
         return fail(request, 0);
@@ -138,8 +141,7 @@ final class GuestWalk {
       long updated = old | GuestPte.A | (write && level == leafLevel ? GuestPte.D : 0);
       if (updated != old && pages.slots.kind(entryGpa[level]) == SlotMap.RAM) {
         int size = GuestPte.size(role);
-        @Hpa long hpa = pages.slots.back(entryGpa[level]);
-        if (!pages.memory.compareAndSet(hpa, size, old, updated)) {
+        if (!pages.memory.compareAndSet(entryHpa[level], size, old, updated)) {
           return false;
         }
         entry[level] = updated;
@@ -152,7 +154,8 @@ final class GuestWalk {
 
   /** The guest's entry of a level is no longer what the walk read. */
   boolean changed(int level) {
-    return pages.memory.read(pages.slots.back(entryGpa[level]), GuestPte.size(role)) != entry[level];
+    @Hpa long hpa = entryHpa[level];
+    return (Role.has4ByteGpte(role) ? pages.memory.read32(hpa) : pages.memory.read64(hpa)) != entry[level];
   }
 
   /** The frame holds a table of this walk. */

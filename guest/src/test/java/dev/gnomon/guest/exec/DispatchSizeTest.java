@@ -8,7 +8,8 @@ import org.junit.jupiter.api.Test;
 import org.objectweb.asm.ClassReader;
 
 /**
- * Holds the size of the interpreter's dispatch method. HotSpot compiles no method of more than 8,000 bytecodes, and stops inlining into one that grows past
+ * Holds the size of the interpreter's dispatch method. HotSpot compiles no method of more than 8,000 bytecodes, and
+ * stops inlining into one that grows past
  * that by what it has inlined: a dispatch method that is too large runs 15 to 25 times slower.
  */
 class DispatchSizeTest {

@@ -5,9 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 
-/** The size of blocks is the interpreter's own affair: random programs run identically with any, wherever they are stopped. */
+/**
+ * The size of blocks is the interpreter's own affair: random programs run identically with any, wherever they are
+ * stopped.
+ */
 class BlockLimitTest {
-  private static final int PROGRAMS = Integer.getInteger("gnomon.blocks.programs", 4000);
+  private static final int PROGRAMS = Integer.getInteger("gnomon.blocks.programs", 2000);
   private static final long SEED = Long.getLong("gnomon.blocks.seed", System.nanoTime());
   private static final int[] LIMITS = {1, 2, 8, 64};
   private static final long MOST = 100_000;
@@ -74,7 +77,8 @@ class BlockLimitTest {
     }
   }
 
-  private static void assertSame(OracleCase test, int program, String what, MachineState expected, MachineState actual) {
+  private static void assertSame(OracleCase test, int program, String what, MachineState expected,
+      MachineState actual) {
     boolean same = actual.sameMemory(expected, test.codeLength) && actual.dump().equals(expected.dump())
         && actual.vector == expected.vector && actual.error == expected.error;
     if (!same) {

@@ -5,12 +5,14 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * Makes cases of one instruction from the table of forms: any prefix, register, addressing form and size that the form has, in a state made for it, so that
- * most memory operands hit the data areas, many of them misaligned or across a page boundary.
+ * Makes cases of one instruction from the table of forms: any prefix, register, addressing form and size that the form
+ * has, in a state made for it, so that most memory operands hit the data areas, many of them misaligned or across a page
+ * boundary.
  */
 class CaseGenerator {
   static final long[] SPECIAL = {
-    0, 1, 2, -1, -2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFF_FFFFL, 0x8000_0000L, 0xFFFF_FFFFL, 0x1_0000_0000L, Long.MAX_VALUE, Long.MIN_VALUE,
+    0, 1, 2, -1, -2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFF_FFFFL, 0x8000_0000L, 0xFFFF_FFFFL,
+        0x1_0000_0000L, Long.MAX_VALUE, Long.MIN_VALUE,
     0xFFFF_FFFF_8000_0000L};
   private static final int RAX = 0;
   private static final int RCX = 1;
@@ -26,7 +28,8 @@ class CaseGenerator {
   private static final int[] SEGMENT_PREFIXES = {0x26, 0x2E, 0x36, 0x3E, FS_PREFIX, GS_PREFIX};
   private static final long LOW_32 = 0xFFFF_FFFFL;
   /** Addresses where canonical form and wrap-around decide. */
-  private static final long[] EDGES = {0x7FFF_FFFF_FFFEL, 0x8000_0000_0000L, 0xFFFF_7FFF_FFFF_FFFFL, -4, -1, 0, 0xFFFF_FFFEL};
+  private static final long[] EDGES = {0x7FFF_FFFF_FFFEL, 0x8000_0000_0000L, 0xFFFF_7FFF_FFFF_FFFFL, -4, -1, 0,
+      0xFFFF_FFFEL};
 
   final List<InstructionForm> forms;
   private final boolean intel;
@@ -93,8 +96,10 @@ class CaseGenerator {
       }
     }
     state.regs[RSP] = stackPointer();
-    state.rflags = random.nextInt() & Rflags.STATUS | Rflags.FIXED | Rflags.IF | (random.nextInt(4) == 0 ? Rflags.DF : 0)
-        | (random.nextInt(20) == 0 ? Rflags.AC : 0) | (random.nextInt(8) == 0 ? Rflags.ID : 0);
+    state.rflags = random.nextInt() & Rflags.STATUS | Rflags.FIXED | Rflags.IF
+        | (random.nextInt(4) == 0 ? Rflags.DF : 0)
+        | (random.nextInt(20) == 0 ? Rflags.AC : 0)
+        | (random.nextInt(8) == 0 ? Rflags.ID : 0);
     state.rip = switch (random.nextInt(16)) {
       case 0, 1 -> OracleLayout.CODE + OracleLayout.PAGE - 1 - random.nextInt(14);
       case 2 -> OracleLayout.CODE_END - 1 - random.nextInt(14);
@@ -155,7 +160,8 @@ class CaseGenerator {
   boolean emit(InstructionForm form) {
     boolean branch = form.is("branch");
     boolean plain = plainAddresses();
-    boolean prefix66 = random.nextInt(4) == 0 && (!branch || mode64 && intel && random.nextInt(8) == 0) && !form.is("plain");
+    boolean prefix66 = random.nextInt(4) == 0 && (!branch || mode64 && intel && random.nextInt(8) == 0)
+        && !form.is("plain");
     rexAllowed = mode64 && random.nextInt(8) < 5;
     boolean wide = rexAllowed && random.nextBoolean();
     shortAddress = !plain && random.nextInt(10) == 0;
@@ -210,8 +216,7 @@ class CaseGenerator {
     } else {
       put(opcode, 1);
     }
-    accessSize = form.is("src8") ? 1 : form.is("src16") ? 2 : form.is("src32") ? Math.min(4, size) : form.is("pair") ? wide ? 16 : 8
-        : form.is("bound") ? 2 * size : size;
+    accessSize = accessSize(form);
     if (form.hasModrm()) {
       modrm(form, memory, immediateSize);
     }
@@ -246,7 +251,8 @@ class CaseGenerator {
       int which = random.nextInt(4);
       return which == 0 ? 0 : which == 1 ? 0xF2 : 0xF3;
     }
-    boolean selects = form.is("plain") || form.is("scan") || form.is("pair") || form.opcode() == 0xF0D || form.opcode() == 0xF18 || form.opcode() == 0xFB9;
+    boolean selects = form.is("plain") || form.is("scan") || form.is("pair") || form.opcode() == 0xF0D
+        || form.opcode() == 0xF18 || form.opcode() == 0xFB9;
     return !selects && random.nextInt(30) == 0 ? random.nextBoolean() ? 0xF2 : 0xF3 : 0;
   }
 
@@ -255,10 +261,24 @@ class CaseGenerator {
     return false;
   }
 
+  private int accessSize(InstructionForm form) {
+    if (form.is("src8")) {
+      return 1;
+    } else if (form.is("src16")) {
+      return 2;
+    } else if (form.is("src32")) {
+      return Math.min(4, size);
+    } else if (form.is("pair")) {
+      return size == 8 ? 16 : 8;
+    }
+    return form.is("bound") ? 2 * size : size;
+  }
+
   private int immediateSize(InstructionForm form) {
     if (form.is("ib") || form.is("vector")) {
       immediate = random.nextInt(3) == 0 ? random.nextInt(4) : (byte) random.nextInt();
-      if (form.is("vector") && (immediate & 0xFF) >= 3 && (immediate & 0xFF) <= 4 || form.is("vector") && (immediate & 0xFF) == 0x80) {
+      int vector = (int) immediate & 0xFF;
+      if (form.is("vector") && (vector == 3 || vector == 4 || vector == 0x80)) {
         immediate = 5;
       }
       return 1;
@@ -399,7 +419,8 @@ class CaseGenerator {
         r[base] = effective - displacement - (index == NONE ? 0 : r[index] << scale) & mask | garbage;
       }
       rexBit(base >> 3, 1);
-      int mod = displacement == 0 && (base & 7) != 5 && random.nextBoolean() ? 0 : displacement == (byte) displacement ? 1 + random.nextInt(2) : 2;
+      boolean none = displacement == 0 && (base & 7) != 5 && random.nextBoolean();
+      int mod = none ? 0 : displacement == (byte) displacement ? 1 + random.nextInt(2) : 2;
       if (index != NONE || (base & 7) == 4 || random.nextInt(8) == 0) {
         put(mod << 6 | reg | 4, 1);
         put(scale << 6 | (index == NONE ? 4 : index & 7) << 3 | base & 7, 1);
@@ -461,7 +482,9 @@ class CaseGenerator {
     }
   }
 
-  /** Where an indirect jump may go: behind or before the code, to data, nowhere, or to an address that is not canonical. */
+  /**
+   * Where an indirect jump may go: behind or before the code, to data, nowhere, or to an address that is not canonical.
+   */
   private long branchTarget() {
     return switch (random.nextInt(10)) {
       case 0 -> OracleLayout.DATA + random.nextInt(64);

@@ -17,7 +17,8 @@ final class Disassembly {
       Path file = Files.createTempFile("case", ".bin");
       try {
         Files.write(file, test.code());
-        Process process = new ProcessBuilder("objdump", "-D", "-b", "binary", "-m", test.mode64() ? "i386:x86-64" : "i386", "-M", "intel",
+        String machine = test.mode64() ? "i386:x86-64" : "i386";
+        Process process = new ProcessBuilder("objdump", "-D", "-b", "binary", "-m", machine, "-M", "intel",
             "--adjust-vma=0x" + Long.toHexString(test.before.rip), file.toString()).redirectErrorStream(true).start();
         String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         int code = text.indexOf(">:");

@@ -21,7 +21,8 @@ final class HostProcessor implements AutoCloseable {
 
   HostProcessor() {
     try {
-      program = Files.createTempFile("oracle", ".elf", PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+      program = Files.createTempFile("oracle", ".elf",
+          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
       Files.write(program, OracleProgram.build(CPU_SECONDS));
       process = new ProcessBuilder(program.toString()).redirectError(ProcessBuilder.Redirect.INHERIT).start();
       to = process.getOutputStream();

@@ -11,8 +11,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /**
- * Instructions against the host's own processor. {@code -Dgnomon.oracle.cases=} sets how many, {@code -Dgnomon.oracle.seed=} which,
- * {@code -Dgnomon.oracle.first=} from which on.
+ * Instructions against the host's own processor. The properties {@code gnomon.oracle.cases}, {@code gnomon.oracle.seed}
+ * and {@code gnomon.oracle.first} tell how many cases, which, and from which on.
  */
 class HostProcessorOracleTest {
   private static final long CASES = Long.getLong("gnomon.oracle.cases", 300_000);

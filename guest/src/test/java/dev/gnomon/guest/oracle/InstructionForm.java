@@ -28,7 +28,7 @@ record InstructionForm(String name, int opcode, int digit, UndefinedFlags flags,
         digit = REGISTER;
       } else if (word.startsWith("/")) {
         digit = Integer.parseInt(word.substring(1));
-      } else if (word.equals(word.toUpperCase())) {
+      } else if (word.equals(word.toUpperCase(java.util.Locale.ROOT))) {
         flags = UndefinedFlags.valueOf(word);
       } else {
         traits.add(word);

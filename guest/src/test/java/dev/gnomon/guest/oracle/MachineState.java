@@ -82,7 +82,8 @@ final class MachineState {
         text.append(String.format("%s %016x  ", NAMES[register], regs[register]));
       }
     }
-    return text.append(String.format("rip %x  rflags %06x  vector %d  error %x  cr2 %x%n", rip, rflags, vector, error, faultAddress)).toString();
+    return text.append(String.format("rip %x  rflags %06x  vector %d  error %x  cr2 %x%n", rip, rflags, vector, error,
+        faultAddress)).toString();
   }
 
   /** The lines of the data areas that another state has otherwise. */

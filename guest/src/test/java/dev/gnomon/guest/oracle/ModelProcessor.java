@@ -21,10 +21,12 @@ final class ModelProcessor {
   ModelProcessor(int blockLimit) {
     machine = new UserMachine(16 * OracleLayout.PAGE, blockLimit);
     for (int page = 0; page < DATA_PAGES; page++) {
-      machine.pages.map(OracleLayout.READ_ONLY + page * OracleLayout.PAGE, DATA_FRAMES + page * OracleLayout.PAGE, page == 0 ? 0 : PageMap.WRITE);
+      long offset = page * OracleLayout.PAGE;
+      machine.pages.map(OracleLayout.READ_ONLY + offset, DATA_FRAMES + offset, page == 0 ? 0 : PageMap.WRITE);
     }
     for (int page = 0; page < OracleLayout.CODE_PAGES; page++) {
-      machine.pages.map(OracleLayout.CODE + page * OracleLayout.PAGE, CODE_FRAMES + page * OracleLayout.PAGE, PageMap.WRITE | PageMap.EXECUTE);
+      long offset = page * OracleLayout.PAGE;
+      machine.pages.map(OracleLayout.CODE + offset, CODE_FRAMES + offset, PageMap.WRITE | PageMap.EXECUTE);
     }
     machine.memory.fill(DATA_FRAMES, OracleLayout.PAGE, (byte) OracleLayout.READ_ONLY_FILL);
     machine.memory.fill(CODE_FRAMES, OracleLayout.CODE_PAGES * OracleLayout.PAGE, (byte) OracleLayout.INT3);

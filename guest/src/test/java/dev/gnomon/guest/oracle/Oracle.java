@@ -15,9 +15,13 @@ final class Oracle implements AutoCloseable {
   private static final int CASES_PER_HELPER = 2_000_000;
   /** End of what Linux gives to user programs. */
   private static final long USER_END = 0x7FFF_FFFF_F000L;
-  /** From here on an access may cross the end of a 4-GiB segment; whether that faults is the processor's choice (SDM vol. 3A, "Limit Checking"). */
+  /**
+   * From here on an access may cross the end of a 4-GiB segment; whether that faults is the processor's choice (SDM
+   * vol. 3A, "Limit Checking").
+   */
   private static final long END_OF_SEGMENT = 0xFFFF_FFF0L;
-  private static final long COMPARED_FLAGS = Rflags.STATUS | Rflags.DF | Rflags.IF | Rflags.IOPL | Rflags.NT | Rflags.AC | Rflags.ID;
+  private static final long COMPARED_FLAGS = Rflags.STATUS | Rflags.DF | Rflags.IF | Rflags.IOPL | Rflags.NT
+      | Rflags.AC | Rflags.ID;
 
   private final ModelProcessor[] models = new ModelProcessor[BLOCK_LIMITS.length];
   private final byte[] records = new byte[OracleLayout.BATCH * OracleLayout.RECORD];
@@ -54,8 +58,9 @@ final class Oracle implements AutoCloseable {
       ModelProcessor processor = models[(int) ((first + done) / OracleLayout.BATCH % models.length)];
       String difference = compare(cases, batch, processor);
       if (difference != null) {
-        int index = Integer.parseInt(difference.substring(0, difference.indexOf(' ')));
-        return "seed " + seed + " case " + (first + done + index) + ": " + difference.substring(difference.indexOf(' ') + 1);
+        int blank = difference.indexOf(' ');
+        long index = first + done + Integer.parseInt(difference.substring(0, blank));
+        return "seed " + seed + " case " + index + ": " + difference.substring(blank + 1);
       }
       done += batch;
     }
@@ -81,8 +86,8 @@ final class Oracle implements AutoCloseable {
       }
     }
     int page = Arrays.mismatch(hostPages, modelPages);
-    return page < 0 || !memoryDefined ? null : "0 a case of the " + count + " from here wrote outside the data areas differently, at "
-        + Long.toHexString(OracleLayout.DATA + page);
+    return page < 0 || !memoryDefined ? null : "0 a case of the " + count + " from here wrote outside the data areas, "
+        + "and otherwise, at " + Long.toHexString(OracleLayout.DATA + page);
   }
 
   private void send(OracleCase[] cases, int from, int count) {
@@ -121,7 +126,9 @@ final class Oracle implements AutoCloseable {
       // A trap: the host's RIP is behind it, the model's at it.
       host.rip--;
     }
-    if (test.faultsUnordered && host.vector != Vector.BP && model.vector != Vector.BP && host.rip == test.before.rip && model.rip == host.rip) {
+    boolean bothFault = host.vector != Vector.BP && model.vector != Vector.BP
+        && host.rip == test.before.rip && model.rip == host.rip;
+    if (test.faultsUnordered && bothFault) {
       return null;
     }
     if (!test.mode64() && host.vector == Vector.PF && host.faultAddress >= END_OF_SEGMENT) {
@@ -148,7 +155,8 @@ final class Oracle implements AutoCloseable {
     boolean faulted = host.rip == test.before.rip;
     for (int register = 0; register < host.regs.length; register++) {
       long different = host.regs[register] ^ model.regs[register];
-      if (different != 0 && !(faulted && test.countersCutOnFault && different << 32 == 0 && host.regs[register] >>> 32 == 0)) {
+      boolean cut = faulted && test.countersCutOnFault && different << 32 == 0 && host.regs[register] >>> 32 == 0;
+      if (different != 0 && !cut) {
         return MachineState.NAMES[register];
       }
     }
@@ -161,7 +169,8 @@ final class Oracle implements AutoCloseable {
   }
 
   private static String report(OracleCase test, String difference, MachineState host, MachineState model) {
-    return test.name + ": " + difference + " differs\n" + Disassembly.of(test) + "before\n" + test.before.dump() + test.before.memory(host)
+    return test.name + ": " + difference + " differs\n" + Disassembly.of(test) + "before\n" + test.before.dump()
+        + test.before.memory(host)
         + "host, where the model differs\n" + host.differences(model) + host.memory(model)
         + "model\n" + model.differences(host) + model.memory(host);
   }

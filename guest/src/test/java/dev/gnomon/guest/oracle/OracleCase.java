@@ -10,9 +10,15 @@ final class OracleCase {
   int undefinedFlags;
   /** The same if it ends with a fault other than the INT3 behind it. */
   int undefinedFlagsOnFault;
-  /** A fault may come after some of the instruction's stores: ENTER, PUSHA and CALL write below the stack pointer before they look at what may fault last. */
+  /**
+   * A fault may come after some of the instruction's stores: ENTER, PUSHA and CALL write below the stack pointer before
+   * they look at what may fault last.
+   */
   boolean memoryUndefinedOnFault;
-  /** A fault may leave RCX, RSI and RDI cut to 32 bits: processors do so before the first iteration of a REP with 32-bit addresses. */
+  /**
+   * A fault may leave RCX, RSI and RDI cut to 32 bits: processors do so before the first iteration of a REP with 32-bit
+   * addresses.
+   */
   boolean countersCutOnFault;
   /** Which of several faults is seen is not defined: CALL may push before or after it checks its target. */
   boolean faultsUnordered;

@@ -1,7 +1,8 @@
 package dev.gnomon.guest.oracle;
 
 /**
- * What both sides of the comparison agree on: linear addresses of code and data, and the record that carries a case to the helper and its outcome back.
+ * What both sides of the comparison agree on: linear addresses of code and data, and the record that carries a case to
+ * the helper and its outcome back.
  * <pre>
  *  data   10000000 absent | 10001000 read-only | 10002000 | 10003000 | 10004000 absent
  *  code   20000000 | 20001000 | 20002000 | 20003000 absent; filled with INT3
@@ -10,8 +11,8 @@ package dev.gnomon.guest.oracle;
  *         144 CS, back: vector | 152 bytes of code, back: error code | 160 back: CR2
  *         176 code | 432 the three data areas
  * </pre>
- * Data accesses aim at three areas beside page boundaries. The rest of the writable pages is zero, and whatever was written there is taken away after each
- * batch. The middle area is large enough for all that an instruction can push.
+ * Data accesses aim at three areas beside page boundaries. The rest of the writable pages is zero, and whatever was
+ * written there is taken away after each batch. The middle area is large enough for all that an instruction can push.
  */
 final class OracleLayout {
   static final int PAGE = 0x1000;

@@ -11,9 +11,10 @@ import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.asm.Reg;
 
 /**
- * The helper: a static Linux program without a library that runs records. It reads a count and that many records, runs each by IRETQ into the case's
- * code with all registers loaded, gets the state back from the signal that ends it, and writes the records, then its two writable data pages.
- * Before the first case it gives up all system calls but read, write and exit (seccomp's strict mode), so that no stray instruction harms the host.
+ * The helper: a static Linux program without a library that runs records. It reads a count and that many records, runs
+ * each by IRETQ into the case's code with all registers loaded, gets the state back from the signal that ends it, and
+ * writes the records, then its two writable data pages. Before the first case it gives up all system calls but read,
+ * write and exit (seccomp's strict mode), so that no stray instruction harms the host.
  */
 final class OracleProgram {
   /** Far from all that a case can address with 32 bits. */

@@ -10,7 +10,10 @@ import dev.gnomon.guest.mmu.WalkObserver;
 import java.util.HashMap;
 import java.util.Map;
 
-/** A translator from a table of pages: any linear page to any frame, with user, write and execute rights. All pages are user pages. */
+/**
+ * A translator from a table of pages: any linear page to any frame, with user, write and execute rights. All pages are
+ * user pages.
+ */
 final class PageMap implements Translator {
   static final int WRITE = 1;
   static final int EXECUTE = 2;
@@ -40,7 +43,8 @@ final class PageMap implements Translator {
     out.pageShift = HostMemory.FRAME_SHIFT;
     out.guestPageShift = HostMemory.FRAME_SHIFT;
     out.rights = Translation.READABLE | Translation.STAGE_WRITABLE | Translation.DIRTY | Translation.USER
-        | ((page.rights & WRITE) != 0 ? Translation.WRITABLE : 0) | ((page.rights & EXECUTE) != 0 ? Translation.EXECUTABLE : 0);
+        | ((page.rights & WRITE) != 0 ? Translation.WRITABLE : 0)
+        | ((page.rights & EXECUTE) != 0 ? Translation.EXECUTABLE : 0);
     return hpa;
   }
 

@@ -12,13 +12,15 @@ import java.util.Map;
 import java.util.SplittableRandom;
 
 /**
- * Makes cases of random bytes: those that the model decodes to an instruction of the table that is safe to run wherever it points to. Finds lengths and
- * prefixes that the two sides see differently.
+ * Makes cases of random bytes: those that the model decodes to an instruction of the table that is safe to run wherever
+ * it points to. Finds lengths and prefixes that the two sides see differently.
  */
 final class RandomCodeGenerator {
-  private static final int[] PREFIXES = {0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x40, 0x41, 0x44, 0x48, 0x49, 0x4C};
+  private static final int[] PREFIXES = {0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x40,
+      0x41, 0x44, 0x48, 0x49, 0x4C};
   private static final int MODE_64 = Cpu.MODE_64 | Cpu.MODE_FLAT_CODE | Cpu.MODE_FLAT_DATA | Cpu.MODE_USER;
-  private static final int MODE_32 = Cpu.MODE_32 | Cpu.MODE_STACK32 | Cpu.MODE_FLAT_CODE | Cpu.MODE_FLAT_DATA | Cpu.MODE_USER;
+  private static final int MODE_32 = Cpu.MODE_32 | Cpu.MODE_STACK32 | Cpu.MODE_FLAT_CODE | Cpu.MODE_FLAT_DATA
+      | Cpu.MODE_USER;
   /** ModRM.reg of rows that do not care. */
   private static final int ANY = 8;
 
@@ -29,7 +31,8 @@ final class RandomCodeGenerator {
 
   RandomCodeGenerator(List<InstructionForm> table) {
     for (InstructionForm form : table) {
-      boolean unsafe = form.is("branch") || form.is("vector") || form.name().equals("ud") || form.name().equals("ud1") || form.is("popf");
+      boolean unsafe = form.is("branch") || form.is("vector") || form.name().equals("ud") || form.name().equals("ud1")
+          || form.is("popf");
       int opcode = form.opcode() > 0xFF ? Instruction.MAP_0F | form.opcode() & 0xFF : form.opcode();
       int registers = form.is("+r") ? 8 : 1;
       for (int register = 0; register < registers && !unsafe; register++) {
@@ -74,12 +77,12 @@ final class RandomCodeGenerator {
     fill(test.before, random, mode64);
     if (insn.base >= 0 && insn.base != insn.index) {
       long target = OracleLayout.DATA_MIDDLE - 64 + random.nextInt(128);
-      long base = !mode64 ? 0 : insn.segment == Segments.FS ? OracleLayout.FS_BASE : insn.segment == Segments.GS ? OracleLayout.GS_BASE : 0;
-      long value = target - base - insn.displacement - (insn.index < 0 ? 0 : test.before.regs[insn.index] << insn.scale);
+      long scaled = insn.index < 0 ? 0 : test.before.regs[insn.index] << insn.scale;
+      long value = target - segmentBase(mode64) - insn.displacement - scaled;
       test.before.regs[insn.base] = mode64 ? value : value & 0xFFFF_FFFFL;
     }
     int width = form.is("b") ? 8 : 8 * insn.operandSize;
-    int count = form.is("by-cl") ? (int) test.before.regs[Cpu.RCX] & 0xFF : form.is("by-1") ? 1 : (int) insn.immediate & 0xFF;
+    int count = (int) (form.is("by-cl") ? test.before.regs[Cpu.RCX] : form.is("by-1") ? 1 : insn.immediate) & 0xFF;
     if (form.is("double") && width == 16 && (count & 31) > 16) {
       return null;
     }
@@ -95,8 +98,13 @@ final class RandomCodeGenerator {
       return false;
     }
     boolean selected = insn.rep != 0 || insn.operandPrefix;
-    return !(form.is("plain") && selected || form.is("pair") && insn.rep != 0 || form.is("scan") && insn.rep != 0 || form.name().startsWith("prefetch")
-        || form.is("bswap") && insn.operandSize == 2);
+    return !(form.is("plain") && selected || (form.is("pair") || form.is("scan")) && insn.rep != 0
+        || form.name().startsWith("prefetch") || form.is("bswap") && insn.operandSize == 2);
+  }
+
+  private long segmentBase(boolean mode64) {
+    boolean extra = mode64 && (insn.segment == Segments.FS || insn.segment == Segments.GS);
+    return !extra ? 0 : insn.segment == Segments.FS ? OracleLayout.FS_BASE : OracleLayout.GS_BASE;
   }
 
   private static void fill(MachineState state, SplittableRandom random, boolean mode64) {

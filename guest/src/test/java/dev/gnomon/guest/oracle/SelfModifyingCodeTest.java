@@ -16,7 +16,10 @@ import java.util.function.Consumer;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Code that changes while it runs: what is stored is what runs next (SDM vol. 3A, "Handling Self- and Cross-Modifying Code"). */
+/**
+ * Code that changes while it runs: what is stored is what runs next (SDM vol. 3A, "Handling Self- and Cross-Modifying
+ * Code").
+ */
 class SelfModifyingCodeTest {
   private static final long CODE = 0x40_0000;
   /** The same frames as {@link #CODE}. */
@@ -152,7 +155,8 @@ class SelfModifyingCodeTest {
     callee.mov(EAX, 1);
     callee.ret();
     Assembler asm = new Assembler(64);
-    // A store makes the page's alias quickly writable; then the page is decoded under its other address; then comes the store that counts.
+    // A store makes the page's alias quickly writable; then the page is decoded under its other address; then comes the
+    // store that counts.
     asm.mov(EBX, ALIAS + PAGE);
     asm.mov(EDI, CODE + PAGE);
     asm.mov(ptr(RBX, 0x800).d(), 5);
@@ -336,7 +340,8 @@ class SelfModifyingCodeTest {
     build(limit);
     Assembler asm = new Assembler(64);
     Label again = asm.here();
-    // MOV DWORD [abs], imm32 of 11 bytes, all but three of them in the second page: it stores a new immediate into itself.
+    // MOV DWORD [abs], imm32 of 11 bytes, all but three of them in the second page: it stores a new immediate into
+    // itself.
     asm.mov(abs(CODE + PAGE + 4).d(), 0x0202_0202);
     asm.mov(EAX, abs(CODE + PAGE + 4));
     asm.loop(again);

@@ -5,8 +5,9 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * Makes programs: instructions in a row, with jumps over some of them, in a loop, and sometimes with one that changes another's immediate. Their memory
- * operands are near a few pointers. The loop counter is a register that nothing else touches, so that every program ends.
+ * Makes programs: instructions in a row, with jumps over some of them, in a loop, and sometimes with one that changes
+ * another's immediate. Their memory operands are near a few pointers. The loop counter is a register that nothing else
+ * touches, so that every program ends.
  */
 final class SequenceGenerator extends CaseGenerator {
   private static final int[] POINTERS = {RBX, RSI, RDI, 12, 13};
@@ -27,12 +28,18 @@ final class SequenceGenerator extends CaseGenerator {
     this.mostUnits = mostUnits;
   }
 
-  /** Whether an instruction may stand among others: it returns, needs nothing prepared, and neither reads AF nor writes more than one stack slot. */
+  /**
+   * Whether an instruction may stand among others: it returns, needs nothing prepared, and neither reads AF nor writes
+   * more than one stack slot.
+   */
   private static boolean fits(InstructionForm form) {
     return switch (form.name()) {
-      case "ud", "ud1", "ud2", "lahf", "pushf", "popf", "enter", "leave", "pusha", "popa", "int", "hlt", "cli", "sti", "in", "out", "bound", "arpl" -> false;
-      case "aaa", "aas", "daa", "das", "div", "idiv", "lgdt", "lidt", "lldt", "ltr", "lmsw", "invlpg", "invd", "wbinvd", "clts", "rdmsr", "wrmsr" -> false;
-      // The rest are jumps, counts that decide whether the result is defined, and moves to and from control and debug registers.
+      case "ud", "ud1", "ud2", "lahf", "pushf", "popf", "enter", "leave", "pusha", "popa", "int", "hlt", "cli", "sti",
+          "in", "out", "bound", "arpl" -> false;
+      case "aaa", "aas", "daa", "das", "div", "idiv", "lgdt", "lidt", "lldt", "ltr", "lmsw", "invlpg", "invd",
+          "wbinvd", "clts", "rdmsr", "wrmsr" -> false;
+      // The rest are jumps, counts that decide whether the result is defined, and moves to and from control and debug
+      // registers.
       default -> !form.is("branch") && !(form.is("double") && form.is("by-cl")) && form.opcode() >>> 2 != 0xF20 >>> 2;
     };
   }
@@ -41,7 +48,8 @@ final class SequenceGenerator extends CaseGenerator {
   OracleCase generate(long seed) {
     random = new SplittableRandom(seed);
     begin();
-    state.rip = OracleLayout.CODE + (random.nextInt(8) == 0 ? OracleLayout.PAGE - 1 - random.nextInt(40) : 0x800 + random.nextInt(64));
+    boolean crossing = random.nextInt(8) == 0;
+    state.rip = OracleLayout.CODE + (crossing ? OracleLayout.PAGE - 1 - random.nextInt(40) : 0x800 + random.nextInt(64));
     for (int register : POINTERS) {
       state.regs[register] = mode64 || register < 8 ? OracleLayout.DATA_MIDDLE - 64 + random.nextInt(128) : 0;
     }
@@ -171,8 +179,12 @@ final class SequenceGenerator extends CaseGenerator {
   int register() {
     int register = super.register();
     // Most writes spare the pointers.
-    boolean pointer = register == RBX || register == RSP || register == RSI || register == RDI || register == 12 || register == 13;
-    return register == (mode64 ? COUNTER_64 : COUNTER_32) || pointer && random.nextInt(8) != 0 ? register & 8 | random.nextInt(3) : register;
+    boolean pointer = switch (register) {
+      case RBX, RSP, RSI, RDI, 12, 13 -> true;
+      default -> false;
+    };
+    boolean counter = register == (mode64 ? COUNTER_64 : COUNTER_32);
+    return counter || pointer && random.nextInt(8) != 0 ? register & 8 | random.nextInt(3) : register;
   }
 
   @Override

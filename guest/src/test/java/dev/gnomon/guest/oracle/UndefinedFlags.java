@@ -8,13 +8,19 @@ import static dev.gnomon.guest.cpu.Rflags.SF;
 import static dev.gnomon.guest.cpu.Rflags.STATUS;
 import static dev.gnomon.guest.cpu.Rflags.ZF;
 
-/** Status flags that the SDM (vol. 2, "Flags Affected") leaves undefined, by kind of instruction: the one place that masks them. */
+/**
+ * Status flags that the SDM (vol. 2, "Flags Affected") leaves undefined, by kind of instruction: the one place that
+ * masks them.
+ */
 enum UndefinedFlags {
   /** All flags are defined or kept. */
   NONE,
   /** AND, OR, XOR, TEST: AF. */
   LOGIC,
-  /** SHL, SHR, SAR: AF, OF unless the count is 1, and CF if the count reaches the width (not SAR); a count of 0 changes none. */
+  /**
+   * SHL, SHR, SAR: AF, OF unless the count is 1, and CF if the count reaches the width (not SAR); a count of 0 changes
+   * none.
+   */
   SHIFT,
   SHIFT_ARITHMETIC,
   /** ROL, ROR, RCL, RCR: OF unless the count is 1. */

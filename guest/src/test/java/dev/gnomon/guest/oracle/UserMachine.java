@@ -9,10 +9,11 @@ import dev.gnomon.guest.mmu.Mmu;
 
 /** A processor in user mode, as a Linux program sees it, over a table of pages; every exception leaves it. */
 final class UserMachine {
-  private static final int CODE_64 = Segments.TYPE_CODE | Segments.TYPE_WRITABLE | Segments.TYPE_ACCESSED | Segments.S | Segments.DPL | Segments.P
-      | Segments.L | Segments.G;
-  private static final int CODE_32 = CODE_64 & ~Segments.L | Segments.DB;
-  private static final int DATA = Segments.TYPE_WRITABLE | Segments.TYPE_ACCESSED | Segments.S | Segments.DPL | Segments.P | Segments.DB | Segments.G;
+  private static final int ANY = Segments.TYPE_ACCESSED | Segments.TYPE_WRITABLE | Segments.S | Segments.DPL | Segments.P
+      | Segments.G;
+  private static final int CODE_64 = ANY | Segments.TYPE_CODE | Segments.L;
+  private static final int CODE_32 = ANY | Segments.TYPE_CODE | Segments.DB;
+  private static final int DATA = ANY | Segments.DB;
   private static final long FLAT = 0xFFFF_FFFFL;
 
   final HostMemory memory;
@@ -26,10 +27,11 @@ final class UserMachine {
     mmu.setTranslator(pages);
     cpu = new Cpu(memory, mmu);
     processor = new Processor(cpu, blockLimit);
-    cpu.cr0 = ControlRegister.CR0_PE | ControlRegister.CR0_PG | ControlRegister.CR0_AM | ControlRegister.CR0_WP | ControlRegister.CR0_NE
-        | ControlRegister.CR0_ET;
+    cpu.cr0 = ControlRegister.CR0_PE | ControlRegister.CR0_PG | ControlRegister.CR0_AM | ControlRegister.CR0_WP
+        | ControlRegister.CR0_NE | ControlRegister.CR0_ET;
     cpu.cr4 = ControlRegister.CR4_PAE;
-    cpu.efer = ControlRegister.EFER_LME | ControlRegister.EFER_LMA | ControlRegister.EFER_NXE | ControlRegister.EFER_SCE;
+    cpu.efer = ControlRegister.EFER_LME | ControlRegister.EFER_LMA | ControlRegister.EFER_NXE
+        | ControlRegister.EFER_SCE;
     cpu.intercepts.enabled = true;
     cpu.intercepts.exceptionBitmap = -1;
     segment(Segments.CS, OracleLayout.USER_CODE_64, FLAT, CODE_64);

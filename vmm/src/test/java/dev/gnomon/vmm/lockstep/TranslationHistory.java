@@ -8,6 +8,7 @@ import dev.gnomon.guest.mmu.PagingContext;
 import dev.gnomon.guest.mmu.Translation;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -46,6 +47,9 @@ final class TranslationHistory {
     }
   }
 
+  /** A place that walks come to. */
+  private record Node(int level, @Gpa long table, int rights, boolean global) {}
+
   /** All that may come of a walk for one address. */
   static final class Candidates {
     final Set<Page> pages = new LinkedHashSet<>();
@@ -57,6 +61,7 @@ final class TranslationHistory {
     final Set<Long> leaves = new LinkedHashSet<>();
     /** No entry that may be used had another value, so that only one walk is possible. */
     boolean settled = true;
+    private final Set<Node> walked = new HashSet<>();
 
     void add(Candidates other) {
       visited.addAll(other.visited);
@@ -154,13 +159,17 @@ final class TranslationHistory {
   }
 
   private void walk(@Gva long gva, int level, @Gpa long table, int rights, long since, boolean global, Candidates out) {
+    if (!out.walked.add(new Node(level, table, rights, global))) {
+      return;
+    }
     @Gpa long at = table + PageTableEntry.entryOffset(gva, level);
     out.visited.add(at);
     List<Version> versions = entries.containsKey(at) ? since(entries.get(at), since) : List.of(new Version(0, constant.applyAsLong(at)));
     out.settled &= versions.size() == 1;
     List<Version> nxes = since(nxe, since);
     boolean nxeNow = nxes.get(nxes.size() - 1).value != 0;
-    boolean nxeEver = nxes.stream().anyMatch(version -> version.value != 0);
+    // It alternates.
+    boolean nxeEver = nxeNow || nxes.size() > 1;
     for (int i = 0; i < versions.size(); i++) {
       long entry = versions.get(i).value;
       boolean current = i == versions.size() - 1 && !global;
