@@ -31,10 +31,12 @@ public final class AddressWalk {
    */
   public AddressWalk(Vm vm, @Gva long gva, int access) {
     if (gva << CANONICAL_SHIFT >> CANONICAL_SHIFT != gva) {
-      throw new IllegalArgumentException("address 0x" + Long.toHexString(gva) + " is not canonical: expected bits 63 to 47 all equal");
+      throw new IllegalArgumentException("address 0x" + Long.toHexString(gva)
+          + " is not canonical: expected bits 63 to 47 all equal");
     }
     if (!vm.cpu().longMode() && gva >>> 32 != 0) {
-      throw new IllegalArgumentException("address 0x" + Long.toHexString(gva) + ": expected at most 0xffffffff, the guest is in 32-bit mode");
+      throw new IllegalArgumentException("address 0x" + Long.toHexString(gva)
+          + ": expected at most 0xffffffff, the guest is in 32-bit mode");
     }
     this.vm = vm;
     this.gva = gva;
@@ -53,8 +55,8 @@ public final class AddressWalk {
     } else {
       walks.add(hardware(mode, ""));
     }
-    return new WalkReport(provenance, guest, mode.toString(), vm.cpu().retired, String.format("0x%016x", gva), indexes(guestTables.paging()),
-        describe(access), walks, grid);
+    return new WalkReport(provenance, guest, mode.toString(), vm.cpu().retired, String.format("0x%016x", gva),
+        indexes(guestTables.paging()), describe(access), walks, grid);
   }
 
   private Walk hardware(Mode mode, String guestOutcome) {
@@ -63,10 +65,13 @@ public final class AddressWalk {
     Translation out = new Translation();
     long result = vm.cpu().mmu.peek(gva, access, out, recorder);
     finish(recorder, result, out);
-    String tables = mode == Mode.SHADOW ? "shadow tables (the processor's walk)" : mode == Mode.EPT ? "guest tables through EPT (the processor's walk)"
-        : "guest tables (the processor's walk)";
-    return new Walk(tables, root(mode, paging), mode == Mode.EPT, recorder.rows(), outcome(mode, result, out, guestOutcome), recorder.guestReads(),
-        recorder.eptReads());
+    String tables = switch (mode) {
+      case NATIVE -> "guest tables";
+      case EPT -> "guest tables through EPT";
+      case SHADOW -> "shadow tables";
+    };
+    return new Walk(tables + " (the processor's walk)", root(mode, paging), mode == Mode.EPT, recorder.rows(),
+        outcome(mode, result, out, guestOutcome), recorder.guestReads(), recorder.eptReads());
   }
 
   private Walk software(GuestTables tables) {
@@ -74,11 +79,18 @@ public final class AddressWalk {
     Translation out = new Translation();
     long result = tables.peek(gva, access, out, recorder);
     finish(recorder, result, out);
-    String outcome = result == Status.EXIT ? "= gpa 0x" + Long.toHexString(out.exitGpa) + ", not backed yet: reads as 0" : result == Status.FAULT
-        ? fault(out) : "= gpa 0x" + Long.toHexString(out.gpa) + (DeviceAddress.is(result) ? ", a device's or nobody's" : "") + "   effective "
-            + rights(out.rights);
-    return new Walk("guest tables (what the hypervisor reads to fill a shadow entry)", "cr3 gpa 0x" + Long.toHexString(tables.paging().root), false,
-        recorder.rows(), outcome, recorder.guestReads(), recorder.eptReads());
+    String outcome;
+    if (result == Status.EXIT) {
+      outcome = "= gpa 0x" + Long.toHexString(out.exitGpa) + ", not backed yet: reads as 0";
+    } else if (result == Status.FAULT) {
+      outcome = fault(out);
+    } else {
+      outcome = "= gpa 0x" + Long.toHexString(out.gpa) + (DeviceAddress.is(result) ? ", a device's or nobody's" : "")
+          + "   effective " + rights(out.rights);
+    }
+    return new Walk("guest tables (what the hypervisor reads to fill a shadow entry)",
+        "cr3 gpa 0x" + Long.toHexString(tables.paging().root), false, recorder.rows(), outcome, recorder.guestReads(),
+        recorder.eptReads());
   }
 
   private static void finish(WalkRecorder recorder, long result, Translation out) {
@@ -90,30 +102,43 @@ public final class AddressWalk {
   }
 
   private String root(Mode mode, PagingContext paging) {
-    String root = paging.mode == PagingContext.NONE ? "no paging" : (mode == Mode.SHADOW ? "root hpa 0x" : mode == Mode.EPT ? "cr3 gpa 0x" : "cr3 hpa 0x")
-        + Long.toHexString(paging.root);
-    if (mode == Mode.EPT) {
-      long eptp = vm.ept().eptPointer(vm.options().eptAccessedDirty());
-      root += ", eptp hpa 0x" + Long.toHexString(EptPointer.root(eptp)) + " (4-level, WB" + (vm.options().eptAccessedDirty() ? ", A/D" : "") + ")";
+    String place = switch (mode) {
+      case NATIVE -> "cr3 hpa 0x";
+      case EPT -> "cr3 gpa 0x";
+      case SHADOW -> "root hpa 0x";
+    };
+    String root = paging.mode == PagingContext.NONE ? "no paging" : place + Long.toHexString(paging.root);
+    if (mode != Mode.EPT) {
+      return root;
     }
-    return root;
+    long eptp = vm.ept().eptPointer(vm.options().eptAccessedDirty());
+    return root + ", eptp hpa 0x" + Long.toHexString(EptPointer.root(eptp)) + " (4-level, WB"
+        + (vm.options().eptAccessedDirty() ? ", A/D)" : ")");
   }
 
   private String outcome(Mode mode, long result, Translation out, String guestOutcome) {
     if (result == Status.FAULT) {
-      if (mode != Mode.SHADOW) {
-        return fault(out) + ", delivered to the guest" + (mode == Mode.EPT ? " without an exit" : "");
-      }
-      return fault(out) + ": exit EXCEPTION_NMI, " + (guestOutcome.startsWith("#PF") ? "reflected to the guest, whose own tables fault too"
-          : "hidden from the guest, whose own tables allow the access: the hypervisor fills the shadow entry");
+      return fault(out) + route(mode, guestOutcome);
     }
     if (result == Status.EXIT) {
-      return ExitReason.name(out.exitReason) + " exit for gpa 0x" + Long.toHexString(out.exitGpa)
-          + (out.exitReason == ExitReason.EPT_VIOLATION ? ", qualification 0x" + Long.toHexString(out.exitQualification) + " ("
-              + EptViolation.toString(out.exitQualification) + ")" : "");
+      String exit = ExitReason.name(out.exitReason) + " exit for gpa 0x" + Long.toHexString(out.exitGpa);
+      return out.exitReason != ExitReason.EPT_VIOLATION ? exit
+          : exit + ", qualification 0x" + Long.toHexString(out.exitQualification) + " ("
+              + EptViolation.toString(out.exitQualification) + ")";
     }
-    String place = DeviceAddress.is(result) ? "= device bus gpa 0x" + Long.toHexString(DeviceAddress.gpa(result)) : "= hpa 0x" + Long.toHexString(result);
+    String place = DeviceAddress.is(result) ? "= device bus gpa 0x" + Long.toHexString(DeviceAddress.gpa(result))
+        : "= hpa 0x" + Long.toHexString(result);
     return place + "   effective " + rights(out.rights) + "   no TLB was looked at or filled";
+  }
+
+  private static String route(Mode mode, String guestOutcome) {
+    return switch (mode) {
+      case NATIVE -> ", delivered to the guest";
+      case EPT -> ", delivered to the guest without an exit";
+      case SHADOW -> ": exit EXCEPTION_NMI, " + (guestOutcome.startsWith("#PF")
+          ? "reflected to the guest, whose own tables fault too"
+          : "hidden from the guest, whose own tables allow the access: the hypervisor fills the shadow entry");
+    };
   }
 
   private static String fault(Translation out) {
@@ -122,8 +147,9 @@ public final class AddressWalk {
   }
 
   private static String rights(int rights) {
-    boolean writable = (rights & (Translation.WRITABLE | Translation.STAGE_WRITABLE)) == (Translation.WRITABLE | Translation.STAGE_WRITABLE);
-    return ((rights & Translation.READABLE) != 0 ? "r" : "-") + (writable ? "w" : "-") + ((rights & Translation.EXECUTABLE) != 0 ? "x" : "-")
+    int write = Translation.WRITABLE | Translation.STAGE_WRITABLE;
+    return ((rights & Translation.READABLE) != 0 ? "r" : "-") + ((rights & write) == write ? "w" : "-")
+        + ((rights & Translation.EXECUTABLE) != 0 ? "x" : "-")
         + ((rights & Translation.USER) != 0 ? " user" : " supervisor");
   }
 
@@ -134,10 +160,12 @@ public final class AddressWalk {
 
   private String indexes(PagingContext paging) {
     long low = gva & 0xFFF;
+    long pt = gva >>> 12 & 511;
+    long pd = gva >>> 21 & 511;
     return switch (paging.mode) {
-      case PagingContext.LONG4 -> String.format("PML4[%d] PDPT[%d] PD[%d] PT[%d] +0x%x", gva >>> 39 & 511, gva >>> 30 & 511, gva >>> 21 & 511,
-          gva >>> 12 & 511, low);
-      case PagingContext.PAE -> String.format("PDPTE%d PD[%d] PT[%d] +0x%x", gva >>> 30 & 3, gva >>> 21 & 511, gva >>> 12 & 511, low);
+      case PagingContext.LONG4 -> String.format("PML4[%d] PDPT[%d] PD[%d] PT[%d] +0x%x", gva >>> 39 & 511,
+          gva >>> 30 & 511, pd, pt, low);
+      case PagingContext.PAE -> String.format("PDPTE%d PD[%d] PT[%d] +0x%x", gva >>> 30 & 3, pd, pt, low);
       case PagingContext.LEGACY -> String.format("PD[%d] PT[%d] +0x%x", gva >>> 22 & 1023, gva >>> 12 & 1023, low);
       default -> "linear = physical";
     };

@@ -52,21 +52,22 @@ public final class Comparer {
     }
     long base = results.isEmpty() ? 0 : results.get(0).cycles().total();
     List<ModeResult> relative = results.stream().map(result -> result.relativeTo(base)).toList();
-    return new GuestComparison(guest.name(), guest.parameters(), scope(guest, results), relative, Explanation.verdict(relative),
-        Explanation.why(relative, costs), problems);
+    return new GuestComparison(guest.name(), guest.parameters(), scope(guest, results), relative,
+        Explanation.verdict(relative), Explanation.why(relative, costs), problems);
   }
 
   private static String scope(Guest guest, List<ModeResult> results) {
     return guest.marksRegion() ? "measured region"
-        : String.format(Locale.ROOT, "first %,d instructions", results.isEmpty() ? 0 : results.get(0).counters().instructions());
+        : String.format(Locale.ROOT, "first %,d instructions", results.isEmpty() ? 0
+        : results.get(0).counters().instructions());
   }
 
   private ModeResult result(GuestRun run, RunResult end) {
     Counters counters = run.measured();
     Mode mode = run.vm().options().mode();
     Guest.Verdict verdict = end.end() == RunResult.End.GUEST_EXIT ? run.guest().verdict(end.status()) : null;
-    return new ModeResult(mode.toString(), end.end().name(), end.detail(), verdict, counters, costs.price(counters, mode == Mode.SHADOW), 0,
-        HostTime.of(run));
+    return new ModeResult(mode.toString(), end.end().name(), end.detail(), verdict, counters,
+        costs.price(counters, mode == Mode.SHADOW), 0, HostTime.of(run));
   }
 
   private void problem(GuestRun run, RunResult end, List<String> problems) {

@@ -37,30 +37,34 @@ public record Comparison(Provenance provenance, List<GuestComparison> guests) im
       blocks.add(new Block.Heading(1, "summary: modelled cycles relative to the first mode"));
       blocks.add(summary());
     }
-    blocks.add(new Block.Heading(1, "cost model " + provenance.costs().name() + ", cycles each (--cost KEY=CYCLES overrides)"));
+    blocks.add(new Block.Heading(1, "cost model " + provenance.costs().name()
+        + ", cycles each (--cost KEY=CYCLES overrides)"));
     blocks.add(new Block.Paragraph(costs()));
-    blocks.add(new Block.Paragraph("counters are exact: same guest, options and seed, same numbers. Cycles are counters x costs, not a "
+    blocks.add(
+        new Block.Paragraph("counters are exact: same guest, options and seed, same numbers. Cycles are counters x "
+            + "costs, not a "
         + "measurement."));
     return blocks;
   }
 
   private static String heading(GuestComparison guest) {
     StringBuilder text = new StringBuilder(guest.guest());
-    guest.parameters().forEach((name, value) -> text.append(' ').append(name).append('=').append(value.contains(" ") ? '"' + value + '"'
-        : value));
+    guest.parameters().forEach((name, value) -> text.append(' ').append(name).append('=').append(value.contains(" ")
+        ? '"' + value + '"' : value));
     return text.append(", ").append(guest.scope()).toString();
   }
 
   private static Table modes(GuestComparison guest) {
-    Table.Builder table = new Table.Builder(Column.text("mode"), Column.count("instructions"), Column.count("TLB misses"),
-        Column.count("walk refs"), Column.average("/miss"), Column.count("exits"), Column.count("#PF"), Column.count("injected"),
-        Column.count("modelled cycles"), Column.percent("%walks"), Column.percent("%exits"), Column.factor("relative"));
+    Table.Builder table = new Table.Builder(Column.text("mode"), Column.count("instructions"),
+        Column.count("TLB misses"), Column.count("walk refs"), Column.average("/miss"), Column.count("exits"),
+        Column.count("#PF"), Column.count("injected"), Column.count("modelled cycles"), Column.percent("%walks"),
+        Column.percent("%exits"), Column.factor("relative"));
     for (ModeResult mode : guest.modes()) {
       Counters c = mode.counters();
       long total = Math.max(1, mode.cycles().total());
-      table.row(mode.mode(), c.instructions(), c.tlb().misses(), c.tlb().references(), c.tlb().referencesPerMiss(), c.exitTotal(),
-          c.guestEvents().pageFaults(), c.injectedFaults(), mode.cycles().total(), 100.0 * mode.cycles().walks() / total,
-          100.0 * mode.cycles().exits() / total, mode.relative());
+      table.row(mode.mode(), c.instructions(), c.tlb().misses(), c.tlb().references(), c.tlb().referencesPerMiss(),
+          c.exitTotal(), c.guestEvents().pageFaults(), c.injectedFaults(), mode.cycles().total(),
+          100.0 * mode.cycles().walks() / total, 100.0 * mode.cycles().exits() / total, mode.relative());
     }
     return table.build();
   }
@@ -93,10 +97,12 @@ public record Comparison(Provenance provenance, List<GuestComparison> guests) im
   }
 
   private static long exitsOf(Counters c, String reason, List<String> causes) {
-    return c.exits().stream().filter(exit -> exit.reason().equals(reason) && causes.contains(exit.cause())).mapToLong(ExitCount::count).sum();
+    return c.exits().stream().filter(exit -> exit.reason().equals(reason) && causes.contains(exit.cause()))
+        .mapToLong(ExitCount::count).sum();
   }
 
-  private static Object[] cells(String name, List<ModeResult> modes, java.util.function.ToLongFunction<Counters> count) {
+  private static Object[] cells(String name, List<ModeResult> modes,
+      java.util.function.ToLongFunction<Counters> count) {
     Object[] cells = new Object[modes.size() + 1];
     cells[0] = name;
     for (int i = 0; i < modes.size(); i++) {
@@ -124,8 +130,8 @@ public record Comparison(Provenance provenance, List<GuestComparison> guests) im
       List<Object> row = new ArrayList<>();
       row.add(guest.guest());
       for (String mode : modes) {
-        row.add(guest.modes().stream().filter(result -> result.mode().equals(mode)).map(result -> (Object) result.relative()).findFirst()
-            .orElse(null));
+        row.add(guest.modes().stream().filter(result -> result.mode().equals(mode))
+            .map(result -> (Object) result.relative()).findFirst().orElse(null));
       }
       row.add(guest.winner());
       table.row(row.toArray());
@@ -134,7 +140,8 @@ public record Comparison(Provenance provenance, List<GuestComparison> guests) im
   }
 
   private String costs() {
-    return String.join(" · ", provenance.costs().costs().entrySet().stream().map(cost -> cost.getKey() + " " + plain(cost.getValue())).toList());
+    return String.join(" · ", provenance.costs().costs().entrySet().stream()
+        .map(cost -> cost.getKey() + " " + plain(cost.getValue())).toList());
   }
 
   static String plain(double cycles) {
@@ -143,20 +150,23 @@ public record Comparison(Provenance provenance, List<GuestComparison> guests) im
 
   @Override
   public Table flat() {
-    Table.Builder table = new Table.Builder(Column.text("guest"), Column.text("mode"), Column.text("end"), Column.count("instructions"),
-        Column.count("virtual_ns"), Column.count("tlb_misses"), Column.count("walk_references"), Column.count("guest_references"),
-        Column.count("ept_references"), Column.average("references_per_miss"), Column.count("exits"), Column.count("guest_page_faults"),
-        Column.count("injected_faults"), Column.count("modelled_cycles"), Column.count("cycles_execution"), Column.count("cycles_walks"),
-        Column.count("cycles_delivery"), Column.count("cycles_flushes"), Column.count("cycles_exits"), Column.count("cycles_host_memory"),
-        Column.factor("relative"), Column.factor("host_seconds"));
+    Table.Builder table = new Table.Builder(Column.text("guest"), Column.text("mode"), Column.text("end"),
+        Column.count("instructions"), Column.count("virtual_ns"), Column.count("tlb_misses"),
+        Column.count("walk_references"), Column.count("guest_references"), Column.count("ept_references"),
+        Column.average("references_per_miss"), Column.count("exits"), Column.count("guest_page_faults"),
+        Column.count("injected_faults"), Column.count("modelled_cycles"), Column.count("cycles_execution"),
+        Column.count("cycles_walks"), Column.count("cycles_delivery"), Column.count("cycles_flushes"),
+        Column.count("cycles_exits"), Column.count("cycles_host_memory"), Column.factor("relative"),
+        Column.factor("host_seconds"));
     for (GuestComparison guest : guests) {
       for (ModeResult mode : guest.modes()) {
         Counters c = mode.counters();
         Cycles cycles = mode.cycles();
-        table.row(guest.guest(), mode.mode(), mode.end(), c.instructions(), c.virtualNs(), c.tlb().misses(), c.tlb().references(),
-            c.tlb().guestReferences(), c.tlb().eptReferences(), c.tlb().referencesPerMiss(), c.exitTotal(), c.guestEvents().pageFaults(),
-            c.injectedFaults(), cycles.total(), cycles.execution(), cycles.walks(), cycles.delivery(), cycles.flushes(), cycles.exits(),
-            cycles.hostMemory(), mode.relative(), mode.host().seconds());
+        table.row(guest.guest(), mode.mode(), mode.end(), c.instructions(), c.virtualNs(), c.tlb().misses(),
+            c.tlb().references(), c.tlb().guestReferences(), c.tlb().eptReferences(), c.tlb().referencesPerMiss(),
+            c.exitTotal(), c.guestEvents().pageFaults(), c.injectedFaults(), cycles.total(), cycles.execution(),
+            cycles.walks(), cycles.delivery(), cycles.flushes(), cycles.exits(), cycles.hostMemory(), mode.relative(),
+            mode.host().seconds());
       }
     }
     return table.build();

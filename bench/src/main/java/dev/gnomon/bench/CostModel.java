@@ -8,23 +8,26 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Modelled cycles of each thing that is counted. Cycles are counters × costs and nothing else, so a recorded run can be priced again; they
- * rank modes and say where the time goes, and are no measurement.
+ * Modelled cycles of each thing that is counted. Cycles are counters × costs and nothing else, so a recorded run can be
+ * priced again; they rank modes and say where the time goes, and are no measurement.
  *
- * <p>Keys: {@code instruction}; {@code tlb.l2-hit}; {@code walk.guest-reference}, {@code walk.ept-reference}; {@code tlb.flush} and
- * {@code tlb.invlpg}, charged where the guest does them itself (an exit's cost holds its own); {@code event.delivery} of an exception or
- * interrupt through the guest's IDT; {@code host.back}, a piece of host memory on first touch; {@code exit.REASON} with KVM's reason name,
- * {@code exit.REASON/cause} for one cause, {@code exit.default} for reasons that are not named. The most specific key counts: for a port
- * read {@code exit.IO_INSTRUCTION/in-0x3f8}, then {@code exit.IO_INSTRUCTION/in}, then {@code exit.IO_INSTRUCTION}, then {@code exit.default}.
+ * <p>Keys: {@code instruction}; {@code tlb.l2-hit}; {@code walk.guest-reference}, {@code walk.ept-reference}; {@code
+ * tlb.flush} and {@code tlb.invlpg}, charged where the guest does them itself (an exit's cost holds its own); {@code
+ * event.delivery} of an exception or interrupt through the guest's IDT; {@code host.back}, a piece of host memory on
+ * first touch; {@code exit.REASON} with KVM's reason name, {@code exit.REASON/cause} for one cause, {@code
+ * exit.default} for reasons that are not named. The most specific key counts: for a port read {@code
+ * exit.IO_INSTRUCTION/in-0x3f8}, then {@code exit.IO_INSTRUCTION/in}, then {@code exit.IO_INSTRUCTION}, then {@code
+ * exit.default}.
  *
- * <p>The default profile {@code clx-2.5GHz} (Cascade Lake at 2.5 GHz) takes round trips in KVM from PVM (SOSP 2023: null hypercall 0.46 µs,
- * CPUID 0.54 µs, MSR 0.87 µs, reflected #UD 1.66 µs). Exits that it lacks are scaled from CPUID by the ratios of published per-exit averages of
- * KVM with and without EPT: CR3 loads 1.7, INVLPG 2.0, EPT violations 2.3, INVPCID 4.3, MMIO 5.0; reads of CR3
- * cost what CPUID does. Shadow page faults are split so that the
- * three of a demand-zero page (reflected fault 3000, emulated table write 4000, hidden fill 2500) give PVM's 9500 cycles. A walk reference is the
- * 184.5 cycles of a measured 2-D walk (DMT, GUPS on 4K pages) over the 4.4 references that it makes on average (Park et al., ASPLOS 2022).
- * INVLPG and CR3 loads without exit: published microbenchmarks. Event delivery, host memory and the second-level TLB hit beside them are
- * assumptions of the right order (7 cycles: Intel's event description for STLB hits).
+ * <p>The default profile {@code clx-2.5GHz} (Cascade Lake at 2.5 GHz) takes round trips in KVM from PVM (SOSP 2023:
+ * null hypercall 0.46 µs, CPUID 0.54 µs, MSR 0.87 µs, reflected #UD 1.66 µs). Exits that it lacks are scaled from CPUID
+ * by the ratios of published per-exit averages of KVM with and without EPT: CR3 loads 1.7, INVLPG 2.0, EPT violations
+ * 2.3, INVPCID 4.3, MMIO 5.0; reads of CR3 cost what CPUID does. Shadow page faults are split so that the three of a
+ * demand-zero page (reflected fault 3000, emulated table write 4000, hidden fill 2500) give PVM's 9500 cycles. A walk
+ * reference is the 184.5 cycles of a measured 2-D walk (DMT, GUPS on 4K pages) over the 4.4 references that it makes on
+ * average (Park et al., ASPLOS 2022). INVLPG and CR3 loads without exit: published microbenchmarks. Event delivery,
+ * host memory and the second-level TLB hit beside them are assumptions of the right order (7 cycles: Intel's event
+ * description for STLB hits).
  *
  * @param name of the profile, with {@code +} behind it once a cost was overridden
  * @param megahertz of the processor, to give cycles as time
@@ -35,7 +38,10 @@ public record CostModel(String name, int megahertz, Map<String, Double> costs) {
   private static final String EXIT = "exit.";
   private static final String EXIT_DEFAULT = "exit.default";
   private static final double MAX_COST = 1e12;
-  /** Bare exit and entry on Cascade Lake, cycles (PVM, SOSP 2023); the other profiles differ from it by this part of each exit. */
+  /**
+   * Bare exit and entry on Cascade Lake, cycles (PVM, SOSP 2023); the other profiles differ from it by this part of
+   * each exit.
+   */
   private static final int CASCADE_LAKE_ROUND_TRIP = 525;
 
   /** Bare exit-and-entry round trips in cycles by processor (VMware's and others' published measurements). */
@@ -113,7 +119,8 @@ public record CostModel(String name, int megahertz, Map<String, Double> costs) {
         return new CostModel(name.toLowerCase(java.util.Locale.ROOT), base.megahertz, costs);
       }
     }
-    throw new IllegalArgumentException("cost profile '" + name + "' is unknown: expected one of " + String.join(", ", names()));
+    throw new IllegalArgumentException("cost profile '" + name + "' is unknown: expected one of "
+        + String.join(", ", names()));
   }
 
   /**
@@ -124,8 +131,8 @@ public record CostModel(String name, int megahertz, Map<String, Double> costs) {
   public CostModel with(String key, double cycles) {
     if (!costs.containsKey(key) && !isExitKey(key)) {
       List<String> others = costs.keySet().stream().filter(name -> !name.startsWith(EXIT)).toList();
-      throw new IllegalArgumentException("cost key '" + key + "' is unknown: expected one of " + String.join(", ", others)
-          + ", exit.default, or exit.REASON[/cause] with KVM's name of an exit reason");
+      throw new IllegalArgumentException("cost key '" + key + "' is unknown: expected one of "
+          + String.join(", ", others) + ", exit.default, or exit.REASON[/cause] with KVM's name of an exit reason");
     }
     if (!(cycles >= 0 && cycles <= MAX_COST)) {
       throw new IllegalArgumentException("cost " + key + "=" + cycles + ": expected 0 to 1e12 cycles");
@@ -178,9 +185,9 @@ public record CostModel(String name, int megahertz, Map<String, Double> costs) {
     double exits = c.exits().stream().mapToDouble(exit -> exit.count() * exitCost(exit)).sum();
     return new Cycles(
         Math.round(c.instructions() * cost("instruction") + tlb.secondLevelHits() * cost("tlb.l2-hit")),
-        Math.round(tlb.guestReferences() * cost("walk.guest-reference") + tlb.eptReferences() * cost("walk.ept-reference")),
-        Math.round(c.guestEvents().total() * cost("event.delivery")),
-        Math.round(flushes),
+        Math.round(tlb.guestReferences() * cost("walk.guest-reference")
+        + tlb.eptReferences() * cost("walk.ept-reference")),
+        Math.round(c.guestEvents().total() * cost("event.delivery")), Math.round(flushes),
         Math.round(exits),
         Math.round(c.backedPieces() * cost("host.back")));
   }

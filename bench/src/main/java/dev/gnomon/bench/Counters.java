@@ -1,12 +1,14 @@
 package dev.gnomon.bench;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
 /**
- * Everything that one run, or the measured region of one, counted. It depends on guest and options alone, so two runs have equal ones.
+ * Everything that one run, or the measured region of one, counted. It depends on guest and options alone, so two runs
+ * have equal ones.
  *
  * @param instructions retired
  * @param virtualNs virtual time in nanoseconds, the jumps of HLT included
@@ -15,30 +17,37 @@ import java.util.Map;
  * @param exits by reason and cause, most frequent first; empty natively
  * @param backedPieces pieces of host memory given out on first touch, of the backing's size; 0 natively
  * @param mmio accesses to device memory by address, if these were watched
- * @param kvm counters and gauges by the names of KVM's statistics; of a region, gauges and peaks ({@link #GAUGES}) are those at its end
+ * @param kvm counters and gauges by the names of KVM's statistics; of a region, gauges and peaks ({@link #GAUGES}) are
+ *     those at its end
  */
-public record Counters(long instructions, long virtualNs, TlbCounters tlb, GuestEvents guestEvents, List<ExitCount> exits,
+@JsonPropertyOrder({"instructions", "virtualNs", "exitTotal", "injectedFaults"})
+public record Counters(long instructions, long virtualNs, TlbCounters tlb, GuestEvents guestEvents,
+    List<ExitCount> exits,
     long backedPieces, List<MmioCount> mmio, Map<String, Long> kvm) {
   /** Names in {@link #kvm} that do not grow with events. */
-  public static final List<String> GAUGES = List.of("mmu_unsync", "pages_4k", "pages_2m", "pages_1g", "max_mmu_rmap_size");
+  public static final List<String> GAUGES = List.of("mmu_unsync", "pages_4k", "pages_2m", "pages_1g",
+      "max_mmu_rmap_size");
   /** Page faults that the hypervisor, not the processor, delivered to the guest. */
   private static final String INJECTED = "pf_guest";
 
   Counters minus(Counters o) {
     Map<String, Long> difference = new LinkedHashMap<>();
-    kvm.forEach((name, value) -> difference.put(name, GAUGES.contains(name) ? value : value - o.kvm.getOrDefault(name, 0L)));
-    return new Counters(instructions - o.instructions, virtualNs - o.virtualNs, tlb.minus(o.tlb), guestEvents.minus(o.guestEvents),
-        ExitCount.difference(exits, o.exits), backedPieces - o.backedPieces,
+    kvm.forEach((name, value) -> difference.put(name, GAUGES.contains(name) ? value
+        : value - o.kvm.getOrDefault(name, 0L)));
+    return new Counters(instructions - o.instructions, virtualNs - o.virtualNs, tlb.minus(o.tlb),
+        guestEvents.minus(o.guestEvents), ExitCount.difference(exits, o.exits), backedPieces - o.backedPieces,
         MmioCount.difference(mmio, o.mmio), difference);
   }
 
   /** These without the exits of one reason and cause, which are port instructions. */
   Counters withoutPortExits(String reason, String cause) {
-    long gone = exits.stream().filter(exit -> exit.reason().equals(reason) && exit.cause().equals(cause)).mapToLong(ExitCount::count).sum();
+    long gone = exits.stream().filter(exit -> exit.reason().equals(reason) && exit.cause().equals(cause))
+        .mapToLong(ExitCount::count).sum();
     Map<String, Long> rest = new LinkedHashMap<>(kvm);
     rest.replaceAll((name, value) -> name.equals("exits") || name.equals("io_exits") ? value - gone : value);
     return new Counters(instructions, virtualNs, tlb, guestEvents,
-        exits.stream().filter(exit -> !exit.reason().equals(reason) || !exit.cause().equals(cause)).toList(), backedPieces, mmio, rest);
+        exits.stream().filter(exit -> !exit.reason().equals(reason) || !exit.cause().equals(cause)).toList(),
+        backedPieces, mmio, rest);
   }
 
   /** All exits. */

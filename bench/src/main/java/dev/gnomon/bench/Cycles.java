@@ -1,6 +1,7 @@
 package dev.gnomon.bench;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 
 /**
  * Modelled cycles by where they go.
@@ -12,6 +13,7 @@ import com.fasterxml.jackson.annotation.JsonProperty;
  * @param exits VM exits with their handling
  * @param hostMemory backing of memory on first touch
  */
+@JsonPropertyOrder({"total"})
 public record Cycles(long execution, long walks, long delivery, long flushes, long exits, long hostMemory) {
   @JsonProperty
   public long total() {

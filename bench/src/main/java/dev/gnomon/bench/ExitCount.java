@@ -16,7 +16,10 @@ import java.util.Map;
  * @param count exits
  */
 public record ExitCount(String reason, String cause, long count) {
-  /** The exit's name in a cost table: the reason, and behind a slash the cause with its remark dropped and blanks made hyphens. */
+  /**
+   * The exit's name in a cost table: the reason, and behind a slash the cause with its remark dropped and blanks made
+   * hyphens.
+   */
   @JsonIgnore
   public String key() {
     return cause.isEmpty() ? reason : reason + "/" + slug(cause);

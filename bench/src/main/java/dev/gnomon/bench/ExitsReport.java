@@ -13,16 +13,16 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * The result of {@code gnomon exits}: VM exits, or accesses to device memory or ports, in the layout of {@code perf kvm stat report}, with the
- * causes of an exit indented below it. Times are modelled.
+ * The result of {@code gnomon exits}: VM exits, or accesses to device memory or ports, in the layout of {@code perf kvm
+ * stat report}, with the causes of an exit indented below it. Times are modelled.
  *
  * @param scope what the counters cover, in words
  * @param event what the rows are
  * @param rows as sorted
  * @param totalMicroseconds modelled time of all rows
  */
-public record ExitsReport(Provenance provenance, String guest, Map<String, String> parameters, String mode, String scope, Event event,
-    List<Row> rows, long totalSamples, double totalMicroseconds) implements Report {
+public record ExitsReport(Provenance provenance, String guest, Map<String, String> parameters, String mode,
+    String scope, Event event, List<Row> rows, long totalSamples, double totalMicroseconds) implements Report {
   private static final int NAME_WIDTH = 20;
   private static final int SAMPLES_WIDTH = 10;
 
@@ -50,8 +50,8 @@ public record ExitsReport(Provenance provenance, String guest, Map<String, Strin
    * @param deviationPercent relative standard error of the average
    * @param causes below a reason; empty if it has none
    */
-  public record Row(String name, long samples, double samplesPercent, double timePercent, double minMicroseconds, double maxMicroseconds,
-      double averageMicroseconds, double deviationPercent, List<Cause> causes) {
+  public record Row(String name, long samples, double samplesPercent, double timePercent, double minMicroseconds,
+      double maxMicroseconds, double averageMicroseconds, double deviationPercent, List<Cause> causes) {
     double totalMicroseconds() {
       return samples * averageMicroseconds;
     }
@@ -78,17 +78,20 @@ public record ExitsReport(Provenance provenance, String guest, Map<String, Strin
     rows.sort(order.thenComparing(Row::name));
     String scope = run.region().complete() ? "measured region"
         : String.format(Locale.ROOT, "first %,d instructions", counters.instructions());
-    return new ExitsReport(provenance, run.guest().name(), run.guest().parameters(), mode.toString(), scope, event, rows, total,
-        round(time / costs.megahertz()));
+    return new ExitsReport(provenance, run.guest().name(), run.guest().parameters(), mode.toString(), scope, event,
+        rows, total, round(time / costs.megahertz()));
   }
 
   private static List<Sample> samples(Counters counters, CostModel costs, Event event, Mode mode) {
     List<Sample> samples = new ArrayList<>();
     if (event == Event.MMIO) {
-      ExitCount exit = mode == Mode.SHADOW ? new ExitCount("EXCEPTION_NMI", "mmio", 1) : new ExitCount("EPT_MISCONFIG", "mmio", 1);
+      ExitCount exit = mode == Mode.SHADOW ? new ExitCount("EXCEPTION_NMI", "mmio", 1)
+          : new ExitCount("EPT_MISCONFIG", "mmio", 1);
       double cycles = mode == Mode.NATIVE ? 0 : costs.exitCost(exit);
-      counters.mmio().forEach(access -> samples.add(new Sample("0x" + Long.toHexString(access.gpa()) + (access.write() ? ":W" : ":R"), "",
-          access.count(), cycles)));
+      for (MmioCount access : counters.mmio()) {
+        String place = "0x" + Long.toHexString(access.gpa()) + (access.write() ? ":W" : ":R");
+        samples.add(new Sample(place, "", access.count(), cycles));
+      }
       return samples;
     }
     for (ExitCount exit : counters.exits()) {
@@ -96,7 +99,8 @@ public record ExitsReport(Provenance provenance, String guest, Map<String, Strin
         samples.add(new Sample(exit.reason(), exit.cause(), exit.count(), costs.exitCost(exit)));
       } else if (exit.reason().equals("IO_INSTRUCTION")) {
         String port = exit.cause().substring(exit.cause().indexOf(' ') + 1);
-        samples.add(new Sample(port + (exit.cause().startsWith("in") ? ":PIN" : ":POUT"), "", exit.count(), costs.exitCost(exit)));
+        samples.add(new Sample(port + (exit.cause().startsWith("in") ? ":PIN" : ":POUT"), "", exit.count(),
+            costs.exitCost(exit)));
       }
     }
     return samples;
@@ -106,14 +110,16 @@ public record ExitsReport(Provenance provenance, String guest, Map<String, Strin
     long n = group.stream().mapToLong(Sample::count).sum();
     double time = group.stream().mapToDouble(sample -> sample.count * sample.cycles).sum();
     double mean = time / n;
-    double squares = group.stream().mapToDouble(sample -> sample.count * (sample.cycles - mean) * (sample.cycles - mean)).sum();
+    double squares = group.stream()
+        .mapToDouble(sample -> sample.count * (sample.cycles - mean) * (sample.cycles - mean)).sum();
     double deviation = n < 2 || mean == 0 ? 0 : 100 * Math.sqrt(squares / (n - 1) / n) / mean;
     List<Cause> causes = group.stream().filter(sample -> !sample.cause.isEmpty())
         .sorted(Comparator.comparingLong(sample -> -sample.count))
         .map(sample -> new Cause(sample.cause, sample.count, round(sample.cycles / megahertz))).toList();
     return new Row(name, n, round(100.0 * n / allSamples), allTime == 0 ? 0 : round(100 * time / allTime),
         round(group.stream().mapToDouble(Sample::cycles).min().orElse(0) / megahertz),
-        round(group.stream().mapToDouble(Sample::cycles).max().orElse(0) / megahertz), round(mean / megahertz), round(deviation), causes);
+        round(group.stream().mapToDouble(Sample::cycles).max().orElse(0) / megahertz), round(mean / megahertz),
+        round(deviation), causes);
   }
 
   private static double round(double value) {
@@ -123,42 +129,47 @@ public record ExitsReport(Provenance provenance, String guest, Map<String, Strin
   @Override
   public List<Block> blocks() {
     List<Block> blocks = new ArrayList<>();
-    blocks.add(new Block.Heading(1, guest + " under " + mode + ", " + scope + ", modelled time (" + provenance.costs().name() + ")"));
+    blocks.add(new Block.Heading(1, guest + " under " + mode + ", " + scope + ", modelled time ("
+        + provenance.costs().name() + ")"));
     blocks.add(new Block.Preformatted(perfLayout()));
     if (rows.isEmpty()) {
-      blocks.add(new Block.Paragraph(mode.equals("native") && event != Event.MMIO ? "native runs no hypervisor: there are no exits"
-          : "no such event in the " + scope));
+      blocks.add(new Block.Paragraph(mode.equals("native") && event != Event.MMIO
+          ? "native runs no hypervisor: there are no exits" : "no such event in the " + scope));
     }
     return blocks;
   }
 
   private String perfLayout() {
     StringBuilder text = new StringBuilder("\nAnalyze events for all VMs, all VCPUs:\n\n");
-    text.append(String.format(Locale.ROOT, "%" + NAME_WIDTH + "s %" + SAMPLES_WIDTH + "s %9s %9s %11s %11s %16s %n%n", event.title, "Samples", "Samples%",
-        "Time%", "Min Time", "Max Time", "Avg time"));
+    text.append(String.format(Locale.ROOT, "%" + NAME_WIDTH + "s %" + SAMPLES_WIDTH + "s %9s %9s %11s %11s %16s %n%n",
+        event.title, "Samples", "Samples%", "Time%", "Min Time", "Max Time", "Avg time"));
     for (Row row : rows) {
-      text.append(String.format(Locale.ROOT, "%" + NAME_WIDTH + "s %" + SAMPLES_WIDTH + "d %8.2f%% %8.2f%% %9.2fus %9.2fus %9.2fus ( +-%7.2f%% )%n",
-          row.name, row.samples, row.samplesPercent, row.timePercent, row.minMicroseconds, row.maxMicroseconds, row.averageMicroseconds,
+      text.append(String.format(Locale.ROOT, "%" + NAME_WIDTH + "s %" + SAMPLES_WIDTH
+          + "d %8.2f%% %8.2f%% %9.2fus %9.2fus %9.2fus ( +-%7.2f%% )%n", row.name, row.samples, row.samplesPercent,
+          row.timePercent, row.minMicroseconds, row.maxMicroseconds, row.averageMicroseconds,
           row.deviationPercent));
       for (Cause cause : row.causes) {
         String indented = "    " + cause.name;
         int width = Math.max(1, NAME_WIDTH + 1 + SAMPLES_WIDTH - indented.length());
-        text.append(String.format(Locale.ROOT, "%s%" + width + "d %9s %9s %11s %11s %9.2fus%n", indented, cause.samples, "", "", "", "",
-            cause.averageMicroseconds));
+        text.append(String.format(Locale.ROOT, "%s%" + width + "d %9s %9s %11s %11s %9.2fus%n", indented,
+            cause.samples, "", "", "", "", cause.averageMicroseconds));
       }
     }
-    text.append(String.format(Locale.ROOT, "%nTotal Samples:%d, Total events handled time:%.2fus.%n", totalSamples, totalMicroseconds));
+    text.append(String.format(Locale.ROOT, "%nTotal Samples:%d, Total events handled time:%.2fus.%n", totalSamples,
+        totalMicroseconds));
     return text.toString().replace(System.lineSeparator(), "\n");
   }
 
   @Override
   public Table flat() {
-    Table.Builder table = new Table.Builder(Column.text("name"), Column.text("cause"), Column.count("samples"), Column.percent("samples_percent"),
-        Column.percent("time_percent"), Column.factor("min_us"), Column.factor("max_us"), Column.factor("avg_us"), Column.percent("deviation_percent"));
+    Table.Builder table = new Table.Builder(Column.text("name"), Column.text("cause"), Column.count("samples"),
+        Column.percent("samples_percent"), Column.percent("time_percent"), Column.factor("min_us"),
+        Column.factor("max_us"), Column.factor("avg_us"), Column.percent("deviation_percent"));
     for (Row row : rows) {
-      table.row(row.name, "", row.samples, row.samplesPercent, row.timePercent, row.minMicroseconds, row.maxMicroseconds, row.averageMicroseconds,
-          row.deviationPercent);
-      row.causes.forEach(cause -> table.row(row.name, cause.name, cause.samples, null, null, null, null, cause.averageMicroseconds, null));
+      table.row(row.name, "", row.samples, row.samplesPercent, row.timePercent, row.minMicroseconds,
+          row.maxMicroseconds, row.averageMicroseconds, row.deviationPercent);
+      row.causes.forEach(cause -> table.row(row.name, cause.name, cause.samples, null, null, null, null,
+          cause.averageMicroseconds, null));
     }
     return table.build();
   }

@@ -14,10 +14,14 @@ final class Explanation {
 
   private Explanation() {}
 
-  /** The mode with the fewest cycles among those with a hypervisor if there are two, else among all; null for fewer than two modes. */
+  /**
+   * The mode with the fewest cycles among those with a hypervisor if there are two, else among all; null for fewer than
+   * two modes.
+   */
   static ModeResult winner(List<ModeResult> modes) {
     List<ModeResult> field = field(modes);
-    return field.size() < 2 ? null : field.stream().min(Comparator.comparingLong(mode -> mode.cycles().total())).orElseThrow();
+    return field.size() < 2 ? null : field.stream().min(Comparator.comparingLong(mode -> mode.cycles().total()))
+        .orElseThrow();
   }
 
   /** The winner's name; {@code tie} if the others cost nearly the same, empty if there is nothing to compare. */
@@ -27,7 +31,8 @@ final class Explanation {
   }
 
   private static ModeResult loser(List<ModeResult> modes, ModeResult winner) {
-    return field(modes).stream().filter(mode -> mode != winner).max(Comparator.comparingLong(mode -> mode.cycles().total())).orElseThrow();
+    return field(modes).stream().filter(mode -> mode != winner)
+        .max(Comparator.comparingLong(mode -> mode.cycles().total())).orElseThrow();
   }
 
   private static double ratio(ModeResult winner, ModeResult loser) {
@@ -48,10 +53,11 @@ final class Explanation {
     ModeResult loser = loser(modes, winner);
     double ratio = ratio(winner, loser);
     if (ratio < EQUAL) {
-      return String.format(Locale.ROOT, "%s and %s cost the same within %.0f %%: %s", winner.mode(), loser.mode(), 100 * (EQUAL - 1),
-          dominant(winner, costs));
+      return String.format(Locale.ROOT, "%s and %s cost the same within %.0f %%: %s", winner.mode(), loser.mode(),
+          100 * (EQUAL - 1), dominant(winner, costs));
     }
-    return String.format(Locale.ROOT, "%s beats %s by %.2fx because %s", winner.mode(), loser.mode(), ratio, difference(winner, loser, costs));
+    return String.format(Locale.ROOT, "%s beats %s by %.2fx because %s", winner.mode(), loser.mode(), ratio,
+        difference(winner, loser, costs));
   }
 
   private static String dominant(ModeResult mode, CostModel costs) {
@@ -83,20 +89,28 @@ final class Explanation {
     excess.sort(Map.Entry.<String, Long>comparingByValue().reversed());
     String main = excess.get(0).getKey();
     String because = switch (main) {
-      case "walks" -> String.format(Locale.ROOT, "%s pays %s references a TLB miss instead of %s, and walks are %s of its cycles", loser.mode(),
+      case "walks"
+          -> String.format(Locale.ROOT,
+          "%s pays %s references a TLB miss instead of %s, and walks are %s of its cycles", loser.mode(),
           perMiss(loser), perMiss(winner), share(loser, loser.cycles().walks()));
-      case "exits" -> String.format(Locale.ROOT, "%s leaves the guest %,d times instead of %,d, most expensively for %s, and exits are %s of its "
+      case "exits"
+          -> String.format(Locale.ROOT,
+          "%s leaves the guest %,d times instead of %,d, most expensively for %s, and exits are %s of its "
           + "cycles", loser.mode(), loser.counters().exitTotal(), winner.counters().exitTotal(), topExit(loser, costs),
           share(loser, loser.cycles().exits()));
-      case "hostMemory" -> String.format(Locale.ROOT, "its memory is backed on first touch, %,d pieces", loser.counters().backedPieces());
+      case "hostMemory" -> String.format(Locale.ROOT, "its memory is backed on first touch, %,d pieces",
+          loser.counters().backedPieces());
       case "flushes" -> String.format(Locale.ROOT, "%s spends %s of its cycles in TLB invalidations", loser.mode(),
           share(loser, loser.cycles().flushes()));
-      case "delivery" -> String.format(Locale.ROOT, "more faults and interrupts reach the guest under %s", loser.mode());
+      case "delivery" -> String.format(Locale.ROOT, "more faults and interrupts reach the guest under %s",
+          loser.mode());
       default -> String.format(Locale.ROOT, "%s misses the first-level TLB more often", loser.mode());
     };
     long saved = cheapElsewhere(winner, loser);
     if (main.equals("exits") && saved > 0) {
-      return because + String.format(Locale.ROOT, "; its cheaper walks (%s references a miss instead of %s) do not make up for that",
+      return because
+          + String.format(Locale.ROOT,
+          "; its cheaper walks (%s references a miss instead of %s) do not make up for that",
           perMiss(loser), perMiss(winner));
     }
     if (main.equals("walks") && loser.cycles().exits() < winner.cycles().exits()) {

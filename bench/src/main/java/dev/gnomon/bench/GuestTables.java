@@ -14,7 +14,9 @@ import dev.gnomon.guest.mmu.WalkObserver;
 import dev.gnomon.vmm.Vm;
 import dev.gnomon.vmm.memory.DeviceAddress;
 
-/** The guest's own tables as software sees them: by the guest's control registers and the memory slots. It looks only. */
+/**
+ * The guest's own tables as software sees them: by the guest's control registers and the memory slots. It looks only.
+ */
 final class GuestTables implements SecondStage {
   private static final int WRITE_BACK = 6;
   /** Slots do not splinter pages. */

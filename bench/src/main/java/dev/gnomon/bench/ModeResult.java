@@ -12,8 +12,8 @@ package dev.gnomon.bench;
  * @param relative cycles over those of the comparison's base, 0 if there is nothing to compare with
  * @param host noisy
  */
-public record ModeResult(String mode, String end, String detail, Guest.Verdict verdict, Counters counters, Cycles cycles, double relative,
-    HostTime host) {
+public record ModeResult(String mode, String end, String detail, Guest.Verdict verdict, Counters counters,
+    Cycles cycles, double relative, HostTime host) {
   ModeResult relativeTo(long baseCycles) {
     double ratio = baseCycles == 0 ? 0 : Math.round(1e4 * cycles.total() / baseCycles) / 1e4;
     return new ModeResult(mode, end, detail, verdict, counters, cycles, ratio, host);

@@ -5,7 +5,10 @@ import dev.gnomon.workloads.RegionMarker;
 import dev.gnomon.workloads.kernel.GuestPorts;
 import java.util.function.Supplier;
 
-/** The measured part of a run: the guest says where it begins and ends, and the counters are read at just these instructions. */
+/**
+ * The measured part of a run: the guest says where it begins and ends, and the counters are read at just these
+ * instructions.
+ */
 public final class Region implements RegionMarker.Listener {
   /** The cause under which the closing mark's own exit is counted. */
   private static final String MARK = "out 0x" + Integer.toHexString(GuestPorts.REGION);
@@ -51,7 +54,9 @@ public final class Region implements RegionMarker.Listener {
     return end != null;
   }
 
-  /** What was counted in it, without the closing mark's own exit. @throws IllegalStateException unless it is complete */
+  /**
+   * What was counted in it, without the closing mark's own exit. @throws IllegalStateException unless it is complete
+   */
   Counters counters() {
     if (end == null) {
       throw new IllegalStateException("the guest did not reach the end of its measured region");

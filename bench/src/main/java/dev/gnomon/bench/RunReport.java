@@ -20,15 +20,17 @@ import java.util.Map;
  * @param cycles modelled, of the whole run
  * @param devices accesses by device
  */
-public record RunReport(Provenance provenance, String guest, Map<String, String> parameters, String mode, String end, String detail,
-    int status, Counters counters, Counters region, Cycles cycles, List<AccessCount> devices, HostTime host) implements Report {
+public record RunReport(Provenance provenance, String guest, Map<String, String> parameters, String mode, String end,
+    String detail, int status, Counters counters, Counters region, Cycles cycles, List<AccessCount> devices,
+    HostTime host) implements Report {
   /** What a finished run gives. */
   public static RunReport of(GuestRun run, Provenance provenance, CostModel costs) {
     RunResult result = run.result();
     Counters counters = run.counters();
     Mode mode = run.vm().options().mode();
-    return new RunReport(provenance, run.guest().name(), run.guest().parameters(), mode.toString(), result.end().name(), result.detail(),
-        result.status(), counters, run.region().complete() ? run.region().counters() : null, costs.price(counters, mode == Mode.SHADOW),
+    return new RunReport(provenance, run.guest().name(), run.guest().parameters(), mode.toString(),
+        result.end().name(), result.detail(), result.status(), counters, run.region().complete()
+        ? run.region().counters() : null, costs.price(counters, mode == Mode.SHADOW),
         run.vm().platform().bus().accessCounts(), HostTime.of(run));
   }
 
@@ -43,10 +45,11 @@ public record RunReport(Provenance provenance, String guest, Map<String, String>
       blocks.add(exits.build());
     }
     Table.Builder bus = new Table.Builder(Column.text("device"), Column.count("reads"), Column.count("writes"));
-    devices.stream().filter(device -> device.reads() + device.writes() > 0).forEach(device -> bus.row(device.device(), device.reads(), device.writes()));
+    devices.stream().filter(device -> device.reads() + device.writes() > 0)
+        .forEach(device -> bus.row(device.device(), device.reads(), device.writes()));
     blocks.add(bus.build());
-    blocks.add(new Block.Paragraph(String.format(Locale.ROOT, "host time, noisy: %.2f s, %.1f ns an instruction", host.seconds(),
-        host.nsPerInstruction())));
+    blocks.add(new Block.Paragraph(String.format(Locale.ROOT, "host time, noisy: %.2f s, %.1f ns an instruction",
+        host.seconds(), host.nsPerInstruction())));
     return blocks;
   }
 
@@ -57,12 +60,17 @@ public record RunReport(Provenance provenance, String guest, Map<String, String>
     row(table, "virtual ns", counters.virtualNs(), region == null ? null : region.virtualNs());
     row(table, "modelled cycles", cycles.total(), null);
     row(table, "TLB misses", counters.tlb().misses(), region == null ? null : region.tlb().misses());
-    row(table, "second-level TLB hits", counters.tlb().secondLevelHits(), region == null ? null : region.tlb().secondLevelHits());
-    row(table, "walk references, guest tables", counters.tlb().guestReferences(), region == null ? null : region.tlb().guestReferences());
-    row(table, "walk references, EPT", counters.tlb().eptReferences(), region == null ? null : region.tlb().eptReferences());
+    row(table, "second-level TLB hits", counters.tlb().secondLevelHits(), region == null ? null
+        : region.tlb().secondLevelHits());
+    row(table, "walk references, guest tables", counters.tlb().guestReferences(), region == null ? null
+        : region.tlb().guestReferences());
+    row(table, "walk references, EPT", counters.tlb().eptReferences(), region == null ? null
+        : region.tlb().eptReferences());
     row(table, "TLB flushes", counters.tlb().flushes(), region == null ? null : region.tlb().flushes());
-    row(table, "guest page faults", counters.guestEvents().pageFaults(), region == null ? null : region.guestEvents().pageFaults());
-    row(table, "guest interrupts", counters.guestEvents().interrupts(), region == null ? null : region.guestEvents().interrupts());
+    row(table, "guest page faults", counters.guestEvents().pageFaults(), region == null ? null
+        : region.guestEvents().pageFaults());
+    row(table, "guest interrupts", counters.guestEvents().interrupts(), region == null ? null
+        : region.guestEvents().interrupts());
     counters.kvm().forEach((name, value) -> row(table, name, value, region == null ? null : region.kvm().get(name)));
     return table.build();
   }

@@ -1,10 +1,12 @@
 package dev.gnomon.bench;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import dev.gnomon.guest.mmu.TlbStatistics;
 
 /**
- * Events of the modelled TLBs and page walker; see {@link TlbStatistics} for each. Misses, walks and references are 0 if counting was off.
+ * Events of the modelled TLBs and page walker; see {@link TlbStatistics} for each. Misses, walks and references are 0
+ * if counting was off.
  *
  * @param loadMisses data reads that missed both levels
  * @param storeMisses data writes that missed both levels
@@ -17,12 +19,15 @@ import dev.gnomon.guest.mmu.TlbStatistics;
  * @param flushes of one PCID, of all, or of all but global pages
  * @param flushEpt INVVPID and INVEPT
  */
-public record TlbCounters(long loadMisses, long storeMisses, long fetchMisses, long secondLevelHits, long walksCompleted, long walksFaulted,
-    long walksExited, long guestReferences, long eptReferences, long structureCacheHits, long invlpg, long flushes, long flushEpt) {
+@JsonPropertyOrder({"misses", "references", "referencesPerMiss"})
+public record TlbCounters(long loadMisses, long storeMisses, long fetchMisses, long secondLevelHits,
+    long walksCompleted, long walksFaulted,
+    long walksExited, long guestReferences, long eptReferences, long structureCacheHits, long invlpg, long flushes,
+    long flushEpt) {
   static TlbCounters of(TlbStatistics s) {
-    return new TlbCounters(s.dtlbLoadMisses, s.dtlbStoreMisses, s.itlbMisses, s.dtlbLoadL2Hits + s.dtlbStoreL2Hits + s.itlbL2Hits,
-        s.walksCompleted, s.walksFaulted, s.walksExited, s.guestReferences, s.eptReferences, s.structureCacheHits, s.invlpg,
-        s.flushPcid + s.flushNonGlobal + s.flushAll, s.invvpid + s.invept);
+    return new TlbCounters(s.dtlbLoadMisses, s.dtlbStoreMisses, s.itlbMisses, s.dtlbLoadL2Hits + s.dtlbStoreL2Hits
+        + s.itlbL2Hits, s.walksCompleted, s.walksFaulted, s.walksExited, s.guestReferences, s.eptReferences,
+        s.structureCacheHits, s.invlpg, s.flushPcid + s.flushNonGlobal + s.flushAll, s.invvpid + s.invept);
   }
 
   TlbCounters minus(TlbCounters o) {

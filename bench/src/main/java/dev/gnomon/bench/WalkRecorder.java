@@ -26,7 +26,9 @@ final class WalkRecorder implements WalkObserver {
   private int guestReads;
   private int lastLevel = PagingContext.LONG4 + 2;
 
-  /** @param physicalIsHost whether entries lie at host-physical addresses that mean nothing to the guest (shadow tables) */
+  /**
+   * @param physicalIsHost whether entries lie at host-physical addresses that mean nothing to the guest (shadow tables)
+   */
   WalkRecorder(PagingContext paging, boolean physicalIsHost) {
     this.paging = paging;
     this.physicalIsHost = physicalIsHost;
@@ -43,7 +45,8 @@ final class WalkRecorder implements WalkObserver {
     }
     guestReads++;
     lastLevel = level;
-    rows.add(new Row(NAMES[level], physicalIsHost ? "" : hex(entryGpa), ept, hex(entryHpa), wide(entry), flags(entry, level), firstRead, reads));
+    rows.add(new Row(NAMES[level], physicalIsHost ? "" : hex(entryGpa), ept, hex(entryHpa), wide(entry),
+        flags(entry, level), firstRead, reads));
     begin();
   }
 
@@ -54,7 +57,8 @@ final class WalkRecorder implements WalkObserver {
 
   /** The walk ended with a translation. */
   void delivered(Translation walk) {
-    rows.add(new Row("data", physicalIsHost ? "" : hex(walk.gpa), ept, hex(walk.hpa), "", size(walk), firstRead, reads));
+    rows.add(new Row("data", physicalIsHost ? "" : hex(walk.gpa), ept, hex(walk.hpa), "", size(walk), firstRead,
+        reads));
     begin();
   }
 
@@ -91,7 +95,8 @@ final class WalkRecorder implements WalkObserver {
       return "no paging";
     }
     String guest = sizeName(walk.guestPageShift);
-    return walk.guestPageShift == walk.pageShift ? guest + " page" : guest + " page in pieces of " + sizeName(walk.pageShift);
+    return walk.guestPageShift == walk.pageShift ? guest + " page" : guest + " page in pieces of "
+        + sizeName(walk.pageShift);
   }
 
   private static String sizeName(int shift) {

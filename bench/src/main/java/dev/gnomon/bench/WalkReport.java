@@ -18,8 +18,8 @@ import java.util.Locale;
  * @param walks first the processor's own; under shadow paging then the guest's tables as the hypervisor reads them
  * @param grid whether to print the matrix of read numbers too
  */
-public record WalkReport(Provenance provenance, String guest, String mode, long instructions, String address, String indexes, String access,
-    List<Walk> walks, boolean grid) implements Report {
+public record WalkReport(Provenance provenance, String guest, String mode, long instructions, String address,
+    String indexes, String access, List<Walk> walks, boolean grid) implements Report {
   private static final String[] EPT_NAMES = {"EPT PML4E", "EPT PDPTE", "EPT PDE", "EPT PTE"};
   private static final int EPT_LEVELS = 4;
 
@@ -34,7 +34,8 @@ public record WalkReport(Provenance provenance, String guest, String mode, long 
    * @param guestReads entries read of the tables that CR3 names
    * @param eptReads entries read of EPT tables
    */
-  public record Walk(String tables, String root, boolean twoDimensional, List<Row> rows, String outcome, int guestReads, int eptReads) {}
+  public record Walk(String tables, String root, boolean twoDimensional, List<Row> rows, String outcome,
+      int guestReads, int eptReads) {}
 
   /**
    * One guest entry, or the data.
@@ -48,22 +49,24 @@ public record WalkReport(Provenance provenance, String guest, String mode, long 
    * @param firstRead number of the row's first read, from 1
    * @param lastRead number of its last, less than the first if it has none
    */
-  public record Row(String name, String gpa, List<EptStep> ept, String hpa, String value, String flags, int firstRead, int lastRead) {}
+  public record Row(String name, String gpa, List<EptStep> ept, String hpa, String value, String flags, int firstRead,
+      int lastRead) {}
 
   /**
    * One EPT entry.
    *
    * @param level 4 to 1
    * @param index in its table
-   * @param text its rights if it maps a page, with the page's size if that is not 4K; else how it ends the walk, or nothing
+   * @param text its rights if it maps a page, with the page's size if that is not 4K; else how it ends the walk, or
+   *     nothing
    */
   public record EptStep(int level, int index, String hpa, String value, String text) {}
 
   @Override
   public List<Block> blocks() {
     List<Block> blocks = new ArrayList<>();
-    blocks.add(new Block.Heading(1, String.format(Locale.ROOT, "gva %s = %s, %s, %s under %s after %,d instructions", address, indexes, access, guest,
-        mode, instructions)));
+    blocks.add(new Block.Heading(1, String.format(Locale.ROOT, "gva %s = %s, %s, %s under %s after %,d instructions",
+        address, indexes, access, guest, mode, instructions)));
     for (Walk walk : walks) {
       blocks.add(new Block.Heading(2, walk.tables() + ", " + walk.root()));
       if (!walk.rows().isEmpty()) {
@@ -80,7 +83,8 @@ public record WalkReport(Provenance provenance, String guest, String mode, long 
 
   private static String reads(Walk walk) {
     int all = walk.guestReads() + walk.eptReads();
-    return walk.twoDimensional() ? all + " reads (" + walk.eptReads() + " EPT + " + walk.guestReads() + " guest)" : all + " reads";
+    return walk.twoDimensional() ? all + " reads (" + walk.eptReads() + " EPT + " + walk.guestReads() + " guest)" : all
+        + " reads";
   }
 
   private static String range(Row row) {
@@ -89,8 +93,9 @@ public record WalkReport(Provenance provenance, String guest, String mode, long 
   }
 
   private static Table nested(Walk walk) {
-    Table.Builder table = new Table.Builder(Column.text("entry"), Column.text("gpa"), Column.text(EPT_NAMES[0]), Column.text(EPT_NAMES[1]),
-        Column.text(EPT_NAMES[2]), Column.text(EPT_NAMES[3]), Column.text("at hpa"), Column.text("value"), Column.text("flags"), Column.text("reads"));
+    Table.Builder table = new Table.Builder(Column.text("entry"), Column.text("gpa"), Column.text(EPT_NAMES[0]),
+        Column.text(EPT_NAMES[1]), Column.text(EPT_NAMES[2]), Column.text(EPT_NAMES[3]), Column.text("at hpa"),
+        Column.text("value"), Column.text("flags"), Column.text("reads"));
     for (Row row : walk.rows()) {
       String[] ept = new String[EPT_LEVELS];
       java.util.Arrays.fill(ept, "");
@@ -104,9 +109,10 @@ public record WalkReport(Provenance provenance, String guest, String mode, long 
 
   private static Table flat(Walk walk) {
     boolean gpas = walk.rows().stream().anyMatch(row -> !row.gpa().isEmpty() && !row.gpa().equals(row.hpa()));
-    Table.Builder table = gpas ? new Table.Builder(Column.text("entry"), Column.text("gpa"), Column.text("at hpa"), Column.text("value"),
-        Column.text("flags"), Column.text("read"))
-        : new Table.Builder(Column.text("entry"), Column.text("at hpa"), Column.text("value"), Column.text("flags"), Column.text("read"));
+    Table.Builder table = gpas ? new Table.Builder(Column.text("entry"), Column.text("gpa"), Column.text("at hpa"),
+        Column.text("value"), Column.text("flags"), Column.text("read"))
+        : new Table.Builder(Column.text("entry"), Column.text("at hpa"), Column.text("value"), Column.text("flags"),
+        Column.text("read"));
     for (Row row : walk.rows()) {
       if (gpas) {
         table.row(row.name(), row.gpa(), row.hpa(), row.value(), row.flags(), range(row));
@@ -145,13 +151,14 @@ public record WalkReport(Provenance provenance, String guest, String mode, long 
 
   @Override
   public Table flat() {
-    Table.Builder table = new Table.Builder(Column.text("tables"), Column.count("read"), Column.text("entry"), Column.text("for"), Column.text("gpa"),
-        Column.text("hpa"), Column.text("value"), Column.text("flags"));
+    Table.Builder table = new Table.Builder(Column.text("tables"), Column.count("read"), Column.text("entry"),
+        Column.text("for"), Column.text("gpa"), Column.text("hpa"), Column.text("value"), Column.text("flags"));
     for (Walk walk : walks) {
       for (Row row : walk.rows()) {
         long read = row.firstRead();
         for (EptStep step : row.ept()) {
-          table.row(walk.tables(), read++, EPT_NAMES[EPT_LEVELS - step.level()], row.name(), row.gpa(), step.hpa(), step.value(), step.text());
+          table.row(walk.tables(), read++, EPT_NAMES[EPT_LEVELS - step.level()], row.name(), row.gpa(), step.hpa(),
+              step.value(), step.text());
         }
         if (!row.value().isEmpty()) {
           table.row(walk.tables(), read, row.name(), row.name(), row.gpa(), row.hpa(), row.value(), row.flags());

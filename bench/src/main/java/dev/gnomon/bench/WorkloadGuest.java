@@ -78,8 +78,8 @@ public final class WorkloadGuest implements Guest {
   @Override
   public void boot(Vm vm) {
     if (vm.options().memoryBytes() < program.memoryBytes()) {
-      throw new IllegalArgumentException("workload " + program.name() + ": " + vm.options().memoryBytes() + " bytes of memory: expected at least "
-          + program.memoryBytes());
+      throw new IllegalArgumentException("workload " + program.name() + ": " + vm.options().memoryBytes()
+          + " bytes of memory: expected at least " + program.memoryBytes());
     }
     vm.boot(GuestImages.recognize(BootRequest.of(program.name(), program.image())));
   }

@@ -25,14 +25,16 @@ public record WorkloadList(List<Entry> workloads) implements Report {
 
   /** The workloads of these names, or all if there are none. */
   public static WorkloadList of(List<String> names) {
-    List<Workload> workloads = names.isEmpty() ? WorkloadCatalog.all() : names.stream().map(WorkloadCatalog::find).toList();
+    List<Workload> workloads = names.isEmpty() ? WorkloadCatalog.all() : names.stream().map(WorkloadCatalog::find)
+        .toList();
     return new WorkloadList(workloads.stream().map(WorkloadList::entry).toList());
   }
 
   private static Entry entry(Workload workload) {
     List<Setting> settings = new ArrayList<>();
     for (Parameter parameter : workload.parameters()) {
-      settings.add(new Setting(parameter.name(), parameter.format(parameter.defaultValue()), parameter.range(), parameter.description()));
+      settings.add(new Setting(parameter.name(), parameter.format(parameter.defaultValue()), parameter.range(),
+          parameter.description()));
     }
     return new Entry(workload.name(), workload.description(), settings);
   }
@@ -43,8 +45,10 @@ public record WorkloadList(List<Entry> workloads) implements Report {
     for (Entry entry : workloads) {
       blocks.add(new Block.Heading(1, entry.name() + ": " + entry.description()));
       if (!entry.parameters().isEmpty()) {
-        Table.Builder table = new Table.Builder(Column.text("parameter"), Column.text("default"), Column.text("range"), Column.text("meaning"));
-        entry.parameters().forEach(setting -> table.row(setting.name(), setting.value(), setting.range(), setting.description()));
+        Table.Builder table = new Table.Builder(Column.text("parameter"), Column.text("default"), Column.text("range"),
+            Column.text("meaning"));
+        entry.parameters().forEach(setting -> table.row(setting.name(), setting.value(), setting.range(),
+            setting.description()));
         blocks.add(table.build());
       }
     }
@@ -54,10 +58,11 @@ public record WorkloadList(List<Entry> workloads) implements Report {
 
   @Override
   public Table flat() {
-    Table.Builder table = new Table.Builder(Column.text("workload"), Column.text("parameter"), Column.text("default"), Column.text("range"),
-        Column.text("meaning"));
+    Table.Builder table = new Table.Builder(Column.text("workload"), Column.text("parameter"), Column.text("default"),
+        Column.text("range"), Column.text("meaning"));
     for (Entry entry : workloads) {
-      entry.parameters().forEach(setting -> table.row(entry.name(), setting.name(), setting.value(), setting.range(), setting.description()));
+      entry.parameters().forEach(setting -> table.row(entry.name(), setting.name(), setting.value(), setting.range(),
+          setting.description()));
     }
     return table.build();
   }

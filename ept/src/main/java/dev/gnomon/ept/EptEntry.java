@@ -1,5 +1,6 @@
 package dev.gnomon.ept;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
@@ -90,7 +91,7 @@ public final class EptEntry {
 
   /** Entry that refers to a table: all rights, so that the leaf alone decides. */
   public static long table(@Hpa long hpa) {
-    return hpa | RIGHTS;
+    return Addresses.bits(hpa) | RIGHTS;
   }
 
   /**
@@ -102,7 +103,7 @@ public final class EptEntry {
    * @param type memory type of {@link EptMemoryType}, IPAT as {@link EptMemoryType#IPAT}
    */
   public static long leaf(@Hpa long hpa, int shift, long rights, int type) {
-    return hpa | rights | (long) type << TYPE_SHIFT | (shift > SHIFT_4K ? PAGE_SIZE : 0);
+    return Addresses.bits(hpa) | rights | (long) type << TYPE_SHIFT | (shift > SHIFT_4K ? PAGE_SIZE : 0);
   }
 
   /**

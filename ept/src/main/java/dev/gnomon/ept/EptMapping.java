@@ -13,6 +13,7 @@ import dev.gnomon.guest.mmu.Translation;
  * </pre>
  * References are those of the walk that made it. No mapping is 0.
  */
+@SuppressWarnings("subtyping") // A mapping packs a host-physical page with its rights and size.
 final class EptMapping {
   static final long NONE = 0;
   static final int RIGHTS_MASK = 0x7F;

@@ -1,5 +1,6 @@
 package dev.gnomon.ept;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.HostMemory;
 
@@ -26,7 +27,7 @@ public final class EptPointer {
 
   /** Pointer to a write-back, 4-level table. */
   public static long of(@Hpa long root, boolean accessedDirty) {
-    return root | EptMemoryType.WB | WALK_LENGTH_4 | (accessedDirty ? ENABLE_AD : 0);
+    return Addresses.bits(root) | EptMemoryType.WB | WALK_LENGTH_4 | (accessedDirty ? ENABLE_AD : 0);
   }
 
   public static @Hpa long root(long eptp) {

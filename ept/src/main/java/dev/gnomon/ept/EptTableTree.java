@@ -1,5 +1,6 @@
 package dev.gnomon.ept;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
@@ -204,13 +205,13 @@ final class EptTableTree {
   private boolean edit(@Hpa long table, int level, @Gpa long base, @Gpa long first, @Gpa long last, Edit edit) {
     boolean invalidate = false;
     int shift = EptEntry.shift(level);
-    int from = (int) (Math.max(first - base, 0) >>> shift);
-    int to = (int) Math.min(last - base >>> shift, EptEntry.ENTRIES - 1);
+    int from = (int) (Math.max(Addresses.bits(first - base), 0) >>> shift);
+    int to = (int) Math.min(Addresses.bits(last - base) >>> shift, EptEntry.ENTRIES - 1);
     for (int i = from; i <= to; i++) {
       @Hpa long at = table + 8L * i;
       long entry = read(at);
       @Gpa long start = base + ((long) i << shift);
-      boolean whole = first <= start && start + (1L << shift) - 1 <= last;
+      boolean whole = contains(first, last, start, shift);
       if (whole && edit == Edit.UNMAP) {
         // A marker was never cached, but a table may be: paging-structure caches hold the way to it.
         invalidate |= EptEntry.isPresent(entry) && !MmioMarker.isMarker(entry);
@@ -222,6 +223,12 @@ final class EptTableTree {
       }
     }
     return invalidate;
+  }
+
+  /** Whether a range has all of a page. */
+  @SuppressWarnings("subtyping") // The comparison of addresses is no address.
+  private static boolean contains(@Gpa long first, @Gpa long last, @Gpa long page, int shift) {
+    return first <= page && page + (1L << shift) - 1 <= last;
   }
 
   private boolean editPage(@Hpa long at, int level, @Gpa long start, boolean whole, @Gpa long first, @Gpa long last,

@@ -1,6 +1,7 @@
 package dev.gnomon.ept;
 
 import dev.gnomon.guest.cpu.ExitReason;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
@@ -146,7 +147,7 @@ public final class EptWalker implements SecondStage {
   }
 
   @Override
-  public long translate(@Gpa long gpa, @Gva long gva, int access, Translation out) {
+  public @Hpa long translate(@Gpa long gpa, @Gva long gva, int access, Translation out) {
     int needs = needs(access);
     if (soft != null) {
       long mapping = soft.lookup(gpa);
@@ -156,8 +157,8 @@ public final class EptWalker implements SecondStage {
           out.references += EptMapping.references(mapping);
         }
         EptMapping.describe(mapping, out);
-        return EptMapping.page(mapping) | gpa & (shift == EptEntry.SHIFT_4K ? (1L << EptEntry.SHIFT_4K) - 1
-            : (1L << EptEntry.SHIFT_2M) - 1);
+        return EptMapping.page(mapping)
+            | Addresses.offset(gpa, shift == EptEntry.SHIFT_4K ? 1L << EptEntry.SHIFT_4K : 1L << EptEntry.SHIFT_2M);
       }
     } else if (nested != null && caches(access)) {
       return translateNested(gpa, gva, access, needs, out);
@@ -172,7 +173,7 @@ public final class EptWalker implements SecondStage {
     return deliver(mapping, gpa, out);
   }
 
-  private long translateNested(@Gpa long gpa, @Gva long gva, int access, int needs, Translation out) {
+  private @Hpa long translateNested(@Gpa long gpa, @Gva long gva, int access, int needs, Translation out) {
     boolean update = (access & TABLE_UPDATE) != 0;
     long mapping = nested.lookup(ep4ta, gpa);
     if ((mapping & needs) == needs) {
@@ -198,7 +199,7 @@ public final class EptWalker implements SecondStage {
   }
 
   @Override
-  public long peek(@Gpa long gpa, @Gva long gva, int access, Translation out, WalkObserver steps) {
+  public @Hpa long peek(@Gpa long gpa, @Gva long gva, int access, Translation out, WalkObserver steps) {
     long[] ownTrail = new long[TRAIL_SIZE];
     int level = resolve(gpa, ownTrail, steps);
     out.references += (access & TABLE_UPDATE) == 0 ? (int) ownTrail[TRAIL_REFERENCES] : 0;
@@ -287,7 +288,7 @@ public final class EptWalker implements SecondStage {
         return -1;
       }
       rights &= entryRights;
-      trail[2 * level] = at;
+      trail[2 * level] = Addresses.bits(at);
       trail[2 * level + 1] = entry;
       if (leaf) {
         trail[TRAIL_RIGHTS] = rights;
@@ -327,9 +328,9 @@ public final class EptWalker implements SecondStage {
     return EptMapping.pack(EptEntry.address(leaf), EptEntry.shift(level), rights, type, (int) trail[TRAIL_REFERENCES]);
   }
 
-  private static long deliver(long mapping, @Gpa long gpa, Translation out) {
+  private static @Hpa long deliver(long mapping, @Gpa long gpa, Translation out) {
     EptMapping.describe(mapping, out);
-    return EptMapping.page(mapping) | gpa & (1L << out.pageShift) - 1;
+    return EptMapping.page(mapping) | Addresses.offset(gpa, 1L << out.pageShift);
   }
 
   private static int entryRights(int rights) {

@@ -1,5 +1,6 @@
 package dev.gnomon.ept;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 
@@ -25,7 +26,7 @@ public final class MmioMarker {
   private MmioMarker() {}
 
   public static long of(@Gpa long gpa, int generation) {
-    return gpa & EptEntry.ADDRESS_MASK | (long) (generation >>> 8 & HIGH_MASK) << HIGH_SHIFT
+    return Addresses.bits(gpa) & EptEntry.ADDRESS_MASK | (long) (generation >>> 8 & HIGH_MASK) << HIGH_SHIFT
         | (long) (generation & LOW_MASK) << LOW_SHIFT | RIGHTS;
   }
 

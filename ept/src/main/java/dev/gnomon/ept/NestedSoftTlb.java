@@ -13,6 +13,7 @@ import java.util.Arrays;
  * A complete flush is a new generation. A hit adds the references of the walk it stands for, so no count depends on it.
  * For one EPT pointer at a time: loading another flushes.
  */
+@SuppressWarnings("subtyping") // A key packs a guest-physical page number and a generation.
 final class NestedSoftTlb {
   private static final int LARGE_SIZE = 1 << 10;
   private static final int SMALL_SIZE = 1 << 14;

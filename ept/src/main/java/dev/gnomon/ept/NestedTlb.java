@@ -11,6 +11,7 @@ import java.util.Arrays;
  *
  * <p>It does not follow the tables: only INVEPT, and an EPT violation for its address, take an entry out.
  */
+@SuppressWarnings("subtyping") // A tag packs a guest-physical page address and the size of the page.
 public final class NestedTlb {
   public static final int DEFAULT_ENTRIES = 64;
   public static final int DEFAULT_WAYS = 4;

@@ -15,8 +15,9 @@ public final class FaultInfo {
     /** Write to a guest table that has shadows and must stay write-protected. */
     PAGE_TABLE,
     /**
-     * Supervisor write with CR0.WP = 0 to a read-only user page while CR4.SMAP = 1: no shadow entry allows this write and still lets SMAP refuse
-     * later accesses. KVM maps the page as a supervisor page all the same, and so loses SMAP on it.
+     * Supervisor write with CR0.WP = 0 to a read-only user page while CR4.SMAP = 1: no shadow entry allows this write
+     * and still lets SMAP refuse later accesses. KVM maps the page as a supervisor page all the same, and so loses SMAP
+     * on it.
      */
     WP_SMAP
   }
@@ -28,8 +29,8 @@ public final class FaultInfo {
   public int errorCode;
   public Reason reason = Reason.NONE;
   /**
-   * The page written is one of the tables that translate the address itself, so that throwing its shadows away would not let the write through
-   * (KVM's {@code write_fault_to_shadow_pgtable}).
+   * The page written is one of the tables that translate the address itself, so that throwing its shadows away would
+   * not let the write through (KVM's {@code write_fault_to_shadow_pgtable}).
    */
   public boolean writesOwnTable;
 

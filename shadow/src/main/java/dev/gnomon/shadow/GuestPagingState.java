@@ -7,8 +7,8 @@ import dev.gnomon.guest.mmu.PagingContext;
 import java.util.Arrays;
 
 /**
- * What the guest believes of its paging: the values that its MOVs to CR0, CR3, CR4 and WRMSR to EFER left, and the PDPTEs that the last load
- * took from memory. The vCPU fills it; the processor itself runs with other values.
+ * What the guest believes of its paging: the values that its MOVs to CR0, CR3, CR4 and WRMSR to EFER left, and the
+ * PDPTEs that the last load took from memory. The vCPU fills it; the processor itself runs with other values.
  */
 public final class GuestPagingState {
   public long cr0;
@@ -83,7 +83,8 @@ public final class GuestPagingState {
 
   /** Sets what {@link dev.gnomon.guest.mmu.Permissions} asks of. */
   void fill(PagingContext guest) {
-    guest.mode = longMode() ? PagingContext.LONG4 : pae() ? PagingContext.PAE : legacy() ? PagingContext.LEGACY : PagingContext.NONE;
+    guest.mode = longMode() ? PagingContext.LONG4 : pae() ? PagingContext.PAE : legacy() ? PagingContext.LEGACY
+        : PagingContext.NONE;
     guest.wp = wp();
     guest.nxe = nxe();
     guest.smep = smep();

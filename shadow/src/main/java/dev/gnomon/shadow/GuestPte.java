@@ -1,12 +1,13 @@
 package dev.gnomon.shadow;
 
 import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.PageTableEntry;
 import dev.gnomon.guest.mmu.PagingContext;
 
 /**
- * The guest's paging-structure entries as the hypervisor reads them; {@link PageTableEntry} has their layouts. Which format holds is told by the
- * bits {@code has_4_byte}, {@code lma}, {@code efer_nx} and {@code pse} of a {@link Role}.
+ * The guest's paging-structure entries as the hypervisor reads them; {@link PageTableEntry} has their layouts. Which
+ * format holds is told by the bits {@code has_4_byte}, {@code lma}, {@code efer_nx} and {@code pse} of a {@link Role}.
  */
 final class GuestPte {
   static final long P = PageTableEntry.P;
@@ -20,7 +21,7 @@ final class GuestPte {
     return Role.has4ByteGpte(role) ? 4 : 8;
   }
 
-  static int index(long gva, int level, int role) {
+  static int index(@Gva long gva, int level, int role) {
     return Role.has4ByteGpte(role) ? (int) (gva >>> 12 + 10 * (level - 1)) & 1023 : ShadowPte.index(gva, level);
   }
 
@@ -43,7 +44,8 @@ final class GuestPte {
 
   /** Rights of this entry alone, bits of {@link ShadowAccess}. */
   static int access(long gpte) {
-    return ((gpte & PageTableEntry.RW) != 0 ? ShadowAccess.WRITE : 0) | ((gpte & PageTableEntry.US) != 0 ? ShadowAccess.USER : 0)
+    return ((gpte & PageTableEntry.RW) != 0 ? ShadowAccess.WRITE : 0)
+        | ((gpte & PageTableEntry.US) != 0 ? ShadowAccess.USER : 0)
         | ((gpte & PageTableEntry.NX) != 0 ? 0 : ShadowAccess.EXEC);
   }
 
@@ -61,7 +63,10 @@ final class GuestPte {
     return 12 + (Role.has4ByteGpte(role) ? 10 : 9) * (level - 1);
   }
 
-  /** Rights of a mapping without a fault of its own behind it: a clean page must stay read-only, so that a write can set D. */
+  /**
+   * Rights of a mapping without a fault of its own behind it: a clean page must stay read-only, so that a write can set
+   * D.
+   */
   static int protectClean(int access, long gpte) {
     return (gpte & D) != 0 ? access : access & ~ShadowAccess.WRITE;
   }

@@ -1,11 +1,12 @@
 package dev.gnomon.shadow;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 
 /**
- * What a write to a shadowed guest table does to its shadows (KVM's {@code kvm_mmu_pte_write}): the entries it touches are dropped and, at level 1,
- * made again from the new guest entry. A page that is written as no operating system writes its tables, or often without ever being used, is
- * taken for ordinary memory by now and loses its shadows.
+ * What a write to a shadowed guest table does to its shadows (KVM's {@code kvm_mmu_pte_write}): the entries it touches
+ * are dropped and, at level 1, made again from the new guest entry. A page that is written as no operating system
+ * writes its tables, or often without ever being used, is taken for ordinary memory by now and loses its shadows.
  */
 final class GuestTableWrites {
   private static final int FLOOD_LIMIT = 3;
@@ -21,10 +22,10 @@ final class GuestTableWrites {
 
   /** Reacts to a write that has happened; the range may be of any size. */
   void written(@Gpa long gpa, int size) {
-    long end = gpa + size;
-    for (long at = gpa; at < end; ) {
-      long next = Math.min(end, (at | 0xFFF) + 1);
-      if (pages.isShadowedTable(at >>> 12)) {
+    @Gpa long end = gpa + size;
+    for (@Gpa long at = gpa; at < end; ) {
+      @Gpa long next = Math.min(end, (at | 0xFFF) + 1);
+      if (pages.isShadowedTable(Addresses.frame(at))) {
         writtenWithinPage(at, (int) (next - at));
       }
       at = next;
@@ -34,7 +35,7 @@ final class GuestTableWrites {
   private void writtenWithinPage(@Gpa long gpa, int size) {
     pages.statistics.mmuPteWrite++;
     int offset = (int) gpa & 0xFFF;
-    for (ShadowPage page = pages.first(gpa >>> 12), next; page != null; page = next) {
+    for (ShadowPage page = pages.first(Addresses.frame(gpa)), next; page != null; page = next) {
       next = page.sameGfn;
       if (page.direct()) {
         continue;
@@ -43,7 +44,7 @@ final class GuestTableWrites {
         pages.zap(page);
         pages.statistics.mmuFlooded++;
         // Other pages of the chain may have gone with it.
-        next = next != null && next.invalid ? pages.first(gpa >>> 12) : next;
+        next = next != null && next.invalid ? pages.first(Addresses.frame(gpa)) : next;
       } else {
         entryWritten(page, offset);
       }
@@ -97,9 +98,12 @@ final class GuestTableWrites {
     }
   }
 
-  /** The hypervisor set A or D in a guest entry: nothing to shadows of the same entry size, but another address bit to those of the other size. */
+  /**
+   * The hypervisor set A or D in a guest entry: nothing to shadows of the same entry size, but another address bit to
+   * those of the other size.
+   */
   void marked(@Gpa long gpa, int role) {
-    for (ShadowPage page = pages.first(gpa >>> 12); page != null; page = page.sameGfn) {
+    for (ShadowPage page = pages.first(Addresses.frame(gpa)); page != null; page = page.sameGfn) {
       if (!page.direct() && Role.has4ByteGpte(page.role) != Role.has4ByteGpte(role)) {
         entryWritten(page, (int) gpa & 0xFFF);
       }

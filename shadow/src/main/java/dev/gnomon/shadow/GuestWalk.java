@@ -1,5 +1,6 @@
 package dev.gnomon.shadow;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
@@ -12,10 +13,10 @@ import dev.gnomon.guest.mmu.Permissions;
 import dev.gnomon.guest.mmu.Translation;
 
 /**
- * The hypervisor's own walk of the guest's tables, as the processor would do it with the guest's control registers (SDM vol. 3A, "Paging" and
- * "Access Rights"): reserved bits beat rights, rights are those of all levels together, A and D are set atomically and only by a walk that
- * succeeds. It keeps what shadowing needs of each level. Tables outside the slots read as not present, as KVM does; tables in a read-only slot
- * keep their A and D.
+ * The hypervisor's own walk of the guest's tables, as the processor would do it with the guest's control registers (SDM
+ * vol. 3A, "Paging" and "Access Rights"): reserved bits beat rights, rights are those of all levels together, A and D
+ * are set atomically and only by a walk that succeeds. It keeps what shadowing needs of each level. Tables outside the
+ * slots read as not present, as KVM does; tables in a read-only slot keep their A and D.
  */
 final class GuestWalk {
   private static final int LEVELS = 4;
@@ -27,7 +28,10 @@ final class GuestWalk {
   private final GuestTableWrites writes;
   /** Level of the entry that maps the page. */
   int leafLevel;
-  /** By level: the table's frame, the rights with which it is reached, the entry after A and D were set, and where it lies. */
+  /**
+   * By level: the table's frame, the rights with which it is reached, the entry after A and D were set, and where it
+   * lies.
+   */
   final long[] tableGfn = new long[LEVELS + 1];
   final int[] tableAccess = new int[LEVELS + 1];
   final long[] entry = new long[LEVELS + 1];
@@ -39,7 +43,10 @@ final class GuestWalk {
   /** Allocate no backing: a table that was never touched reads as zeros. */
   private final boolean peek;
   private int role;
-  /** After success: address of the access, and the rights of a mapping for it (without W if the page is clean and the access reads). */
+  /**
+   * After success: address of the access, and the rights of a mapping for it (without W if the page is clean and the
+   * access reads).
+   */
   @Gpa long gpa;
   int access;
   /** After failure: the code of the guest's page fault. */
@@ -93,7 +100,7 @@ final class GuestWalk {
     tableRead = true;
     for (int level = topLevel; ; level--) {
       int size = GuestPte.size(role);
-      tableGfn[level] = table >>> HostMemory.FRAME_SHIFT;
+      tableGfn[level] = Addresses.frame(table);
       tableAccess[level] = combined;
       entryGpa[level] = table + (long) GuestPte.index(gva, level, role) * size;
       leafLevel = level;
@@ -114,7 +121,7 @@ final class GuestWalk {
       combined &= GuestPte.access(gpte);
       long address = GuestPte.address(gpte, level, role);
       if (GuestPte.isLeaf(gpte, level, role)) {
-        gpa = address | gva & (1L << GuestPte.pageShift(level, role)) - 1;
+        gpa = address | Addresses.offset(gva, 1L << GuestPte.pageShift(level, role));
         access = combined;
         return permits(combined, request) || fail(request, PageFaultCode.P);
       }
@@ -129,7 +136,8 @@ final class GuestWalk {
 
   /** Whether rights, bits of {@link ShadowAccess}, allow an access under the guest's WP, SMEP and SMAP. */
   boolean permits(int rights, int request) {
-    int combined = ((rights & ShadowAccess.WRITE) != 0 ? Translation.WRITABLE : 0) | ((rights & ShadowAccess.USER) != 0 ? Translation.USER : 0)
+    int combined = ((rights & ShadowAccess.WRITE) != 0 ? Translation.WRITABLE : 0)
+        | ((rights & ShadowAccess.USER) != 0 ? Translation.USER : 0)
         | ((rights & ShadowAccess.EXEC) != 0 ? Translation.EXECUTABLE : 0);
     return Permissions.allowed(request, combined, guest);
   }

@@ -5,15 +5,19 @@ import org.eclipse.collections.impl.list.mutable.primitive.LongArrayList;
 import org.eclipse.collections.impl.map.mutable.primitive.LongLongHashMap;
 
 /**
- * From a guest frame to every leaf entry that maps it, one chain for each page size, as KVM's {@code rmap}. A location is
- * {@code page id × 512 + index}; the links of the chains lie in the shadow pages, so that adding and removing take constant time.
+ * From a guest frame to every leaf entry that maps it, one chain for each page size, as KVM's {@code rmap}. A location
+ * is {@code page id × 512 + index}; the links of the chains lie in the shadow pages, so that adding and removing take
+ * constant time.
  */
 final class ReverseMap {
   private static final int COUNT_SHIFT = 32;
   private static final long HEAD = 0xFFFF_FFFFL;
   private static final long EMPTY = HEAD;
   private static final int LEVELS = 3;
-  /** Chains of 4-KiB mappings of frames below this (4 GiB) lie in an array that grows, for it is them that every fill and drop touches. */
+  /**
+   * Chains of 4-KiB mappings of frames below this (4 GiB) lie in an array that grows, for it is them that every fill
+   * and drop touches.
+   */
   private static final int ARRAY_FRAMES = 1 << 20;
 
   private final ShadowPage[] byId;
@@ -50,7 +54,10 @@ final class ReverseMap {
     }
   }
 
-  /** Adds an entry of {@code page} that maps {@code gfn}, the first frame of the mapping; returns the chain's new length. */
+  /**
+   * Adds an entry of {@code page} that maps {@code gfn}, the first frame of the mapping; returns the chain's new
+   * length.
+   */
   int add(ShadowPage page, int index, long gfn) {
     long chain = chain(gfn, page.level());
     int head = pushFront((int) chain, page, index);

@@ -1,16 +1,20 @@
 package dev.gnomon.shadow;
 
+import dev.gnomon.guest.memory.Gva;
+
 /**
- * What a shadow page stands for besides its guest frame, packed in an {@code int} as KVM's {@code union kvm_mmu_page_role}: two pages with the
- * same frame and role are one page, and a page is usable only where each bit fits.
+ * What a shadow page stands for besides its guest frame, packed in an {@code int} as KVM's {@code union
+ * kvm_mmu_page_role}: two pages with the same frame and role are one page, and a page is usable only where each bit
+ * fits.
  * <pre>
- *  31:16  15      14        13                   12                  11       10        9              8:6      5:4        3        2:0
- *  0    | pse   | lma     | smap_andnot_wp     | smep_andnot_wp    | cr0_wp | efer_nx | has_4_byte   | access | quadrant | direct | level
+ *  15    14    13               12               11       10        9            8:6      5:4        3        2:0
+ *  pse | lma | smap_andnot_wp | smep_andnot_wp | cr0_wp | efer_nx | has_4_byte | access | quadrant | direct | level
  * </pre>
- * {@code access} is what all entries above the page grant together, so that one guest table reached through parents with different rights has
- * several shadows. {@code quadrant} is which part of a 1024-entry guest table of 4-byte entries a page of 512 entries covers: 0..1 at
- * level 1, 0..3 at level 2. KVM keeps {@code pse} and {@code lma} only in the role of the whole MMU; here they belong to each page, because they
- * decide how its guest entries are read (4-MiB pages, reserved bits 62:52).
+ * {@code access} is what all entries above the page grant together, so that one guest table reached through parents
+ * with different rights has several shadows. {@code quadrant} is which part of a 1024-entry guest table of 4-byte
+ * entries a page of 512 entries covers: 0..1 at level 1, 0..3 at level 2. KVM keeps {@code pse} and {@code lma} only in
+ * the role of the whole MMU; here they belong to each page, because they decide how its guest entries are read (4-MiB
+ * pages, reserved bits 62:52).
  */
 public final class Role {
   private static final int LEVEL = 7;
@@ -30,7 +34,10 @@ public final class Role {
 
   private Role() {}
 
-  /** Role of a root page of the top shadow level: four-level for long mode, otherwise level 2 under four PDPTE registers. */
+  /**
+   * Role of a root page of the top shadow level: four-level for long mode, otherwise level 2 under four PDPTE
+   * registers.
+   */
   static int root(GuestPagingState state) {
     if (!state.paging()) {
       return DIRECT | 2 | ACCESS;
@@ -47,7 +54,7 @@ public final class Role {
   }
 
   /** Role of a table below one of {@code parent}'s role. */
-  static int child(int parent, int level, boolean direct, int access, long gva) {
+  static int child(int parent, int level, boolean direct, int access, @Gva long gva) {
     int role = parent & ~PLACE | level | (direct ? DIRECT : 0) | access << ACCESS_SHIFT;
     return has4ByteGpte(role) && !direct ? withQuadrant(role, quadrant(gva, level)) : role;
   }
@@ -57,7 +64,7 @@ public final class Role {
   }
 
   /** Which part of a 2-level guest's table at that level maps the address: bit 21 at level 1, bits 31:30 at level 2. */
-  static int quadrant(long gva, int level) {
+  static int quadrant(@Gva long gva, int level) {
     return level == 1 ? (int) (gva >>> 21) & 1 : (int) (gva >>> 30) & 3;
   }
 
@@ -65,7 +72,10 @@ public final class Role {
     return role & LEVEL;
   }
 
-  /** The page maps guest-physical addresses in order and shadows no guest table: for paging off and below a large guest page. */
+  /**
+   * The page maps guest-physical addresses in order and shadows no guest table: for paging off and below a large guest
+   * page.
+   */
   public static boolean direct(int role) {
     return (role & DIRECT) != 0;
   }
@@ -114,7 +124,8 @@ public final class Role {
 
   /** KVM's tracepoint form, {@code l1 8-byte q0 direct wux !nxe}. */
   public static String toString(int role) {
-    return "l" + level(role) + (has4ByteGpte(role) ? " 4-byte" : " 8-byte") + " q" + quadrant(role) + (direct(role) ? " direct" : "") + " "
+    return "l" + level(role) + (has4ByteGpte(role) ? " 4-byte" : " 8-byte") + " q" + quadrant(role)
+        + (direct(role) ? " direct" : "") + " "
         + ShadowAccess.toString(access(role)) + (eferNx(role) ? " nxe" : " !nxe") + (cr0Wp(role) ? "" : " !wp")
         + (smepAndNotWp(role) ? " smep_andnot_wp" : "") + (smapAndNotWp(role) ? " smap_andnot_wp" : "");
   }

@@ -5,8 +5,9 @@ import dev.gnomon.guest.memory.SlotMap;
 import java.util.Optional;
 
 /**
- * Checks what must hold of the shadow tables whenever the guest may run; slow, for tests and for {@link ShadowOptions#audit}. What is asked of
- * entries against the guest's (I2, I3) cannot be asked of tables that are out of step.
+ * Checks what must hold of the shadow tables whenever the guest may run; slow, for tests and for {@link
+ * ShadowOptions#audit}. What is asked of entries against the guest's (I2, I3) cannot be asked of tables that are out of
+ * step.
  */
 public final class ShadowAudit {
   /** The invariants. */
@@ -106,7 +107,8 @@ public final class ShadowAudit {
     }
     for (int level = 1; level <= 3; level++) {
       long first = table.gfn & -ShadowPte.framesPerEntry(level);
-      for (int location = pages.rmap.first(first, level); location != ShadowPage.NONE; location = pages.rmap.next(location)) {
+      int location = pages.rmap.first(first, level);
+      for (; location != ShadowPage.NONE; location = pages.rmap.next(location)) {
         ShadowPage page = pages.rmap.page(location);
         long spte = pages.read(page, ReverseMap.index(location));
         if ((spte & (ShadowPte.W | ShadowPte.MMU_WRITABLE)) != 0) {
@@ -137,7 +139,8 @@ public final class ShadowAudit {
     String where = at(page, index);
     if (page.direct()) {
       int more = isLeaf(page, spte) ? ShadowPte.access(spte) & ~Role.access(page.role) : 0;
-      return more == 0 ? null : new Violation(Invariant.I2, where, ShadowPte.toString(spte), "no more than the role grants");
+      return more == 0 ? null : new Violation(Invariant.I2, where, ShadowPte.toString(spte),
+          "no more than the role grants");
     }
     long gpte = guestEntry(page, index);
     String guest = "what guest entry 0x" + Long.toHexString(gpte) + " under the role grants";
@@ -157,7 +160,8 @@ public final class ShadowAudit {
     } else {
       ShadowPage child = pages.child(spte);
       int access = Role.access(child.role);
-      right = child.gfn == gfn && child.direct() == guestLeaf && (guestLeaf ? allowed(page.role, granted, access) : access == granted);
+      right = child.gfn == gfn && child.direct() == guestLeaf
+          && (guestLeaf ? allowed(page.role, granted, access) : access == granted);
     }
     return right ? null : new Violation(Invariant.I2, where, ShadowPte.toString(spte), guest);
   }
@@ -179,7 +183,8 @@ public final class ShadowAudit {
           "gfn " + Long.toHexString(gfn) + " at hpa 0x" + Long.toHexString(backing));
     }
     return kind == SlotMap.READ_ONLY && (spte & (ShadowPte.W | ShadowPte.HOST_WRITABLE)) != 0
-        ? new Violation(Invariant.I2, at(page, index), ShadowPte.toString(spte), "no write right on a read-only slot") : null;
+        ? new Violation(Invariant.I2, at(page, index), ShadowPte.toString(spte), "no write right on a read-only slot")
+        : null;
   }
 
   private Violation checkAccessedDirty(ShadowPage page, int index, long spte) {
@@ -216,14 +221,16 @@ public final class ShadowAudit {
     boolean mmu = (spte & ShadowPte.MMU_WRITABLE) != 0;
     boolean host = (spte & ShadowPte.HOST_WRITABLE) != 0;
     return w && !mmu || mmu && !host
-        ? new Violation(Invariant.I5, at(page, index), ShadowPte.toString(spte), "W only with MMU_WRITABLE only with HOST_WRITABLE") : null;
+        ? new Violation(Invariant.I5, at(page, index), ShadowPte.toString(spte),
+        "W only with MMU_WRITABLE only with HOST_WRITABLE") : null;
   }
 
   private Violation checkLinked(ShadowPage page, int index, long spte) {
     boolean leaf = isLeaf(page, spte);
     ShadowPage child = leaf ? null : pages.child(spte);
     if (!leaf && (child == null || child.level() != page.level() - 1)) {
-      return new Violation(Invariant.I6, at(page, index), ShadowPte.toString(spte), "a link to a page of the level below, found " + child);
+      return new Violation(Invariant.I6, at(page, index), ShadowPte.toString(spte),
+          "a link to a page of the level below, found " + child);
     }
     int head = leaf ? pages.rmap.first(page.leafGfn(index), page.level()) : child.parents;
     for (int location = head; location != ShadowPage.NONE; location = pages.rmap.next(location)) {
@@ -241,7 +248,8 @@ public final class ShadowAudit {
       ShadowPage page = pages.rmap.page(location);
       long spte = page == null ? 0 : pages.read(page, ReverseMap.index(location));
       if (!ShadowPte.isPresent(spte) || isLeaf(page, spte) || pages.child(spte) != child) {
-        return new Violation(Invariant.I6, "parent " + location + " of " + child, ShadowPte.toString(spte), "a link to it");
+        return new Violation(Invariant.I6, "parent " + location + " of " + child, ShadowPte.toString(spte),
+            "a link to it");
       }
       count++;
     }
@@ -254,12 +262,14 @@ public final class ShadowAudit {
       for (long gfn : pages.rmap.frames(level)) {
         int count = 0;
         String where = "reverse map of gfn " + Long.toHexString(gfn);
-        for (int location = pages.rmap.first(gfn, level); location != ShadowPage.NONE; location = pages.rmap.next(location)) {
+        int location = pages.rmap.first(gfn, level);
+        for (; location != ShadowPage.NONE; location = pages.rmap.next(location)) {
           ShadowPage page = pages.rmap.page(location);
           int index = ReverseMap.index(location);
           long spte = page == null ? 0 : pages.read(page, index);
           if (!ShadowPte.isPresent(spte) || !isLeaf(page, spte) || page.leafGfn(index) != gfn) {
-            return new Violation(Invariant.I6, where, ShadowPte.toString(spte), "a mapping of it at location " + location);
+            return new Violation(Invariant.I6, where, ShadowPte.toString(spte),
+                "a mapping of it at location " + location);
           }
           count++;
         }
@@ -278,10 +288,12 @@ public final class ShadowAudit {
     long gfn = page.leafGfn(index);
     int shift = pages.slots.mappingShift(gfn << 12);
     if (shift < 12 + 9 * (page.level() - 1)) {
-      return new Violation(Invariant.I7, at(page, index), ShadowPte.toString(spte), "at most 2^" + shift + " bytes in one slot and backing");
+      return new Violation(Invariant.I7, at(page, index), ShadowPte.toString(spte),
+          "at most 2^" + shift + " bytes in one slot and backing");
     }
     return ShadowPte.isWritable(spte) && pages.hasTableWithin(gfn, page.level())
-        ? new Violation(Invariant.I7, at(page, index), ShadowPte.toString(spte), "no write right over a shadowed table") : null;
+        ? new Violation(Invariant.I7, at(page, index), ShadowPte.toString(spte),
+        "no write right over a shadowed table") : null;
   }
 
   private Violation checkRoles() {
@@ -298,7 +310,8 @@ public final class ShadowAudit {
 
   private Violation checkRoles(ShadowPage page, int bits) {
     if (Role.vcpuBits(page.role) != bits || page.invalid) {
-      return new Violation(Invariant.I8, page.toString(), Role.toString(page.role), "the vCPU's " + Role.toString(bits));
+      return new Violation(Invariant.I8, page.toString(), Role.toString(page.role),
+          "the vCPU's " + Role.toString(bits));
     }
     for (int index = 0; page.level() > 1 && index < ShadowPte.ENTRIES; index++) {
       long spte = pages.read(page, index);
@@ -322,7 +335,8 @@ public final class ShadowAudit {
     }
     if (page.direct()) {
       return gfn == page.leafGfn(index) ? null
-          : new Violation(Invariant.I9, at(page, index), ShadowPte.toString(spte), "gfn " + Long.toHexString(page.leafGfn(index)));
+          : new Violation(Invariant.I9, at(page, index), ShadowPte.toString(spte),
+              "gfn " + Long.toHexString(page.leafGfn(index)));
     }
     if (page.unsync) {
       return null;
@@ -330,6 +344,7 @@ public final class ShadowAudit {
     long gpte = guestEntry(page, index);
     boolean right = (gpte & GuestPte.P) != 0 && gfn == GuestPte.address(gpte, 1, page.role) >>> 12
         && (ShadowPte.access(spte) & ~GuestPte.protectClean(Role.access(page.role) & GuestPte.access(gpte), gpte)) == 0;
-    return right ? null : new Violation(Invariant.I9, at(page, index), ShadowPte.toString(spte), "guest entry 0x" + Long.toHexString(gpte));
+    return right ? null : new Violation(Invariant.I9, at(page, index), ShadowPte.toString(spte),
+        "guest entry 0x" + Long.toHexString(gpte));
   }
 }

@@ -1,17 +1,21 @@
 package dev.gnomon.shadow;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.SlotMap;
 
 /**
- * Makes shadow entries: the chain of tables for one address down to its mapping (KVM's {@code fetch} and {@code direct_map}), the mapping itself
- * ({@code mmu_set_spte}, {@code make_spte}) and its neighbours ({@code pte_prefetch}).
+ * Makes shadow entries: the chain of tables for one address down to its mapping (KVM's {@code fetch} and {@code
+ * direct_map}), the mapping itself ({@code mmu_set_spte}, {@code make_spte}) and its neighbours ({@code pte_prefetch}).
  */
 final class ShadowFill {
   /** Entries of the aligned group around a fault that are filled with it. */
   private static final int PREFETCH_ENTRIES = 8;
-  /** Longest chain of mappings of one frame before all are dropped, which bounds the time that write-protecting it takes. */
+  /**
+   * Longest chain of mappings of one frame before all are dropped, which bounds the time that write-protecting it
+   * takes.
+   */
   private static final int RMAP_RECYCLE_THRESHOLD = 1000;
 
   private final ShadowPages pages;
@@ -51,14 +55,18 @@ final class ShadowFill {
     int index = ShadowPte.index(gva, level);
     page.writeFloodingCount = 0;
     long first = gfn & -ShadowPte.framesPerEntry(level);
-    FaultResult result = set(page, index, access, first, kind == SlotMap.NONE ? -1 : pages.slots.back(first << 12), kind, false, write);
+    FaultResult result = set(page, index, access, first, kind == SlotMap.NONE ? -1 : pages.slots.back(first << 12),
+        kind, false, write);
     if (result != FaultResult.SPURIOUS) {
       prefetchAround(page, index);
     }
     return result;
   }
 
-  /** Follows or makes the link to the shadow of the guest's next table; {@code null} if the guest's entry changed meanwhile. */
+  /**
+   * Follows or makes the link to the shadow of the guest's next table; {@code null} if the guest's entry changed
+   * meanwhile.
+   */
   private ShadowPage guestTable(ShadowPage page, int index, @Gva long gva, GuestWalk walk) {
     page.writeFloodingCount = 0;
     dropLarge(page, index);
@@ -67,8 +75,10 @@ final class ShadowFill {
     if (ShadowPte.isPresent(spte)) {
       return walk.changed(below) ? null : pages.child(spte);
     }
-    ShadowPage child = pages.getPage(walk.tableGfn[below], Role.child(page.role, below, false, walk.tableAccess[below], gva));
-    // A guest need not flush after making an entry present, so what hangs below it must be up to date before it is linked.
+    int role = Role.child(page.role, below, false, walk.tableAccess[below], gva);
+    ShadowPage child = pages.getPage(walk.tableGfn[below], role);
+    // A guest need not flush after making an entry present, so what hangs below it must be up to date before it is
+    // linked.
     if (child.unsyncChildren > 0) {
       pages.unsyncPages.syncChildren(child);
     }
@@ -93,7 +103,8 @@ final class ShadowFill {
       pages.requestFlush();
     }
     int level = page.level();
-    ShadowPage child = pages.getPage(gfn & -ShadowPte.framesPerEntry(level), Role.child(page.role, level - 1, true, access, gva));
+    ShadowPage child = pages.getPage(gfn & -ShadowPte.framesPerEntry(level),
+        Role.child(page.role, level - 1, true, access, gva));
     pages.link(page, index, child);
     return child;
   }
@@ -106,7 +117,10 @@ final class ShadowFill {
     }
   }
 
-  /** Largest level of a mapping that the guest's page, the slot and its backing allow and that covers no shadowed guest table. */
+  /**
+   * Largest level of a mapping that the guest's page, the slot and its backing allow and that covers no shadowed guest
+   * table.
+   */
   private int mappingLevel(long gfn, int guestLevel) {
     if (!pages.options.largePages() || guestLevel == 1) {
       return 1;
@@ -127,12 +141,14 @@ final class ShadowFill {
    * @param prefetch no access asked for it
    * @param write the access that asked writes
    */
-  private FaultResult set(ShadowPage page, int index, int access, long gfn, @Hpa long hpa, int kind, boolean prefetch, boolean write) {
+  private FaultResult set(ShadowPage page, int index, int access, long gfn, @Hpa long hpa, int kind, boolean prefetch,
+      boolean write) {
     int level = page.level();
     long old = pages.read(page, index);
     boolean mapped = false;
     if (ShadowPte.isPresent(old)) {
-      mapped = kind != SlotMap.NONE && ShadowPte.isLeaf(old, level) && (old & ShadowPte.FRAME) == hpa && page.leafGfn(index) == gfn;
+      mapped = kind != SlotMap.NONE && ShadowPte.isLeaf(old, level) && (old & ShadowPte.FRAME) == hpa
+          && page.leafGfn(index) == gfn;
       if (!mapped) {
         pages.zapEntry(page, index);
         pages.requestFlush();
@@ -152,7 +168,8 @@ final class ShadowFill {
     boolean writable = kind == SlotMap.RAM && (access & ShadowAccess.WRITE) != 0;
     boolean writeProtected = writable && !pages.unsyncPages.mayBeWritable(gfn, prefetch, true);
     int rights = writable && !writeProtected ? access : access & ~ShadowAccess.WRITE;
-    long spte = ShadowPte.P | hpa | ShadowPte.rightsOf(rights) | (prefetch ? 0 : ShadowPte.A) | (level > 1 ? ShadowPte.PS : 0)
+    long spte = ShadowPte.P | Addresses.bits(hpa) | ShadowPte.rightsOf(rights) | (prefetch ? 0 : ShadowPte.A)
+        | (level > 1 ? ShadowPte.PS : 0)
         | (kind == SlotMap.RAM ? ShadowPte.HOST_WRITABLE : 0)
         | ((rights & ShadowAccess.WRITE) != 0 ? ShadowPte.MMU_WRITABLE | ShadowPte.D : 0);
     boolean same = mapped && (old & ~(ShadowPte.A | ShadowPte.D)) == (spte & ~(ShadowPte.A | ShadowPte.D));
@@ -195,14 +212,18 @@ final class ShadowFill {
       if (i == index || pages.read(page, i) != 0) {
         continue;
       }
-      boolean filled = page.direct() ? prefetch(page, i, page.gfn + i, Role.access(page.role)) : prefetchFromGuest(page, i);
+      boolean filled = page.direct() ? prefetch(page, i, page.gfn + i, Role.access(page.role))
+          : prefetchFromGuest(page, i);
       if (!filled) {
         return;
       }
     }
   }
 
-  /** Makes the entry that the guest's entry allows without a fault, unless the prefetch option is off; false if it allows none. */
+  /**
+   * Makes the entry that the guest's entry allows without a fault, unless the prefetch option is off; false if it
+   * allows none.
+   */
   boolean prefetchFromGuest(ShadowPage page, int index) {
     if (!pages.options.prefetch()) {
       return false;
@@ -212,7 +233,7 @@ final class ShadowFill {
       return false;
     }
     int access = GuestPte.protectClean(Role.access(page.role) & GuestPte.access(gpte), gpte);
-    return prefetch(page, index, GuestPte.address(gpte, 1, page.role) >>> 12, access);
+    return prefetch(page, index, Addresses.frame(GuestPte.address(gpte, 1, page.role)), access);
   }
 
   private boolean prefetch(ShadowPage page, int index, long gfn, int access) {

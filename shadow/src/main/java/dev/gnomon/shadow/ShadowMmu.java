@@ -1,6 +1,7 @@
 package dev.gnomon.shadow;
 
 import dev.gnomon.guest.cpu.ControlRegister;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.SlotMap;
@@ -10,12 +11,13 @@ import dev.gnomon.guest.mmu.PagingContext;
 import dev.gnomon.shadow.FaultInfo.Reason;
 
 /**
- * A vCPU's software shadow MMU, after Linux KVM's ({@code arch/x86/kvm/mmu}): it keeps tables for the processor that map guest-virtual to
- * host-physical addresses, made from the guest's own tables as the guest uses them. It runs only on exits, and sets the processor's
- * {@link PagingContext}: the shadow root, WP = 1, NXE = 1, SMEP and SMAP as the guest has them while it pages.
+ * A vCPU's software shadow MMU, after Linux KVM's ({@code arch/x86/kvm/mmu}): it keeps tables for the processor that
+ * map guest-virtual to host-physical addresses, made from the guest's own tables as the guest uses them. It runs only
+ * on exits, and sets the processor's {@link PagingContext}: the shadow root, WP = 1, NXE = 1, SMEP and SMAP as the
+ * guest has them while it pages.
  *
- * <p>Every public operation leaves the processor safe to enter: roots that were thrown away are loaded again, and the {@link TlbFlusher}s
- * of all vCPUs have been called if an entry lost rights or changed its frame.
+ * <p>Every public operation leaves the processor safe to enter: roots that were thrown away are loaded again, and the
+ * {@link TlbFlusher}s of all vCPUs have been called if an entry lost rights or changed its frame.
  */
 public final class ShadowMmu {
   private static final int PREVIOUS_ROOTS = 3;
@@ -60,11 +62,13 @@ public final class ShadowMmu {
   }
 
   /**
-   * The guest changed CR0, CR3, CR4, EFER or the PDPTEs, or starts. A root known by CR3 and role is used again; otherwise one is made.
+   * The guest changed CR0, CR3, CR4, EFER or the PDPTEs, or starts. A root known by CR3 and role is used again;
+   * otherwise one is made.
    *
    * @param state the guest's new registers; copied
-   * @param flush the guest's instruction flushes the current PCID's translations: any MOV to CR3 without bit 63, and the changes of
-   *     CR0 and CR4 that the SDM lists; only a MOV to CR3 with bit 63 and a change that keeps translations pass false
+   * @param flush the guest's instruction flushes the current PCID's translations: any MOV to CR3 without bit 63, and
+   *     the changes of CR0 and CR4 that the SDM lists; only a MOV to CR3 with bit 63 and a change that keeps
+   *     translations pass false
    * @return what the vCPU must drop from the TLB
    */
   public HardwareFlush loadRoot(GuestPagingState state, boolean flush) {
@@ -77,7 +81,8 @@ public final class ShadowMmu {
     if (!known) {
       make(pgd, role);
     }
-    // Another role's tables may have missed edits that an INVLPG or CR3 load brought to this one's, so they are synchronised whatever the guest asked.
+    // Another role's tables may have missed edits that an INVLPG or CR3 load brought to this one's, so they are
+    // synchronised whatever the guest asked.
     if (flush || !sameRole || !known) {
       roots[0].sync(pages);
     }
@@ -85,7 +90,8 @@ public final class ShadowMmu {
       dropPreviousRoots(state.pcid());
     }
     boolean otherChecks = setHardware();
-    HardwareFlush result = !sameRole || otherChecks || flushPending ? HardwareFlush.ALL : flush ? HardwareFlush.CURRENT_PCID : HardwareFlush.NONE;
+    HardwareFlush asked = flush ? HardwareFlush.CURRENT_PCID : HardwareFlush.NONE;
+    HardwareFlush result = !sameRole || otherChecks || flushPending ? HardwareFlush.ALL : asked;
     flushPending = false;
     if (result != HardwareFlush.NONE) {
       pages.statistics.tlbFlush++;
@@ -125,9 +131,9 @@ public final class ShadowMmu {
     ShadowRoot root = roots[0];
     boolean fourLevel = Role.level(root.role) == 4;
     hardware.mode = fourLevel ? PagingContext.LONG4 : PagingContext.PAE;
-    hardware.root = !fourLevel ? 0 : root.parts[0] == null ? pages.emptyTable : root.parts[0].spt;
+    hardware.root = !fourLevel ? 0 : Addresses.walkedInOneStage(root.parts[0] == null ? pages.emptyTable : root.parts[0].spt);
     for (int i = 0; i < ShadowRoot.PARTS; i++) {
-      hardware.pdpte[i] = fourLevel || root.parts[i] == null ? 0 : root.parts[i].spt | ShadowPte.P;
+      hardware.pdpte[i] = fourLevel || root.parts[i] == null ? 0 : Addresses.bits(root.parts[i].spt) | ShadowPte.P;
     }
     hardware.pcid = state.pcid();
     hardware.wp = true;
@@ -214,7 +220,13 @@ public final class ShadowMmu {
     int request = errorCode & Access.ERROR_CODE_MASK | modifiers & (Access.IMPLICIT | Access.SMAP_OVERRIDE);
     FaultResult result = route(gva, errorCode, request);
     switch (result) {
-      case INJECT -> statistics.pfGuest++;
+      case INJECT -> {
+        statistics.pfGuest++;
+        if (state.paging()) {
+          // The guest's #PF drops what it had cached for the address, and an entry that is out of step is such a cache.
+          invalidate(roots[0], gva);
+        }
+      }
       case FIXED -> statistics.pfFixed++;
       case EMULATE -> statistics.pfEmulate++;
       case SPURIOUS -> statistics.pfSpurious++;
@@ -234,8 +246,8 @@ public final class ShadowMmu {
       fault.errorCode = walk.errorCode;
       return FaultResult.INJECT;
     }
-    fault.gpa = paging ? walk.gpa : gva & LEGACY_ADDRESSES;
-    long gfn = fault.gpa >>> 12;
+    fault.gpa = paging ? walk.gpa : Addresses.unpaged(gva & LEGACY_ADDRESSES);
+    long gfn = Addresses.frame(fault.gpa);
     if (write) {
       fault.writesOwnTable = paging && walk.passesThrough(gfn);
       int protectedWrite = PageFaultCode.P | PageFaultCode.W;
@@ -253,11 +265,15 @@ public final class ShadowMmu {
     }
     int access = paging ? walk.access : ShadowAccess.ALL;
     if (paging && write && kind == SlotMap.RAM && (access & ShadowAccess.WRITE) == 0) {
-      // Only a supervisor with CR0.WP = 0 gets here. The processor runs with WP = 1, so the page becomes a writable supervisor page for now.
+      // Only a supervisor with CR0.WP = 0 gets here. The processor runs with WP = 1, so the page becomes a writable
+      // supervisor page for now.
       if (state.smap() && (access & ShadowAccess.USER) != 0) {
         return emulate(Reason.WP_SMAP);
       }
-      access = access & ~(ShadowAccess.USER | (state.smep() ? ShadowAccess.EXEC : 0)) | ShadowAccess.WRITE;
+      access = supervisorWritable(access);
+    } else if (paging && !write && kind == SlotMap.RAM && !state.wp() && (request & Access.USER) == 0
+        && (access & ShadowAccess.WRITE) == 0) {
+      access = keepSupervisorWritable(gva, request, access);
     }
     pages.ensureFree();
     ShadowPage root = roots[0].part(gva);
@@ -270,6 +286,37 @@ public final class ShadowMmu {
     return result == FaultResult.EMULATE ? emulate(kind == SlotMap.NONE ? Reason.MMIO : Reason.PAGE_TABLE) : result;
   }
 
+  /** Rights of a read-only page while a supervisor with CR0.WP = 0 writes it. */
+  private int supervisorWritable(int access) {
+    return access & ~(ShadowAccess.USER | (state.smep() ? ShadowAccess.EXEC : 0)) | ShadowAccess.WRITE;
+  }
+
+  /**
+   * A supervisor with CR0.WP = 0 reads or fetches where it may also write. Below a large guest page all small mappings have the same rights, so
+   * taking W from one that the same instruction writes through would make the two accesses chase each other for ever: the rights stay as a write
+   * left them if they allow this access too.
+   */
+  private int keepSupervisorWritable(@Gva long gva, int request, int access) {
+    int writable = supervisorWritable(access);
+    boolean dirty = (walk.entry[walk.leafLevel] & GuestPte.D) != 0;
+    boolean fetchAllowed = (request & Access.FETCH) == 0 || (writable & ShadowAccess.EXEC) != 0;
+    if (!dirty || !fetchAllowed) {
+      return access;
+    }
+    if ((access & ShadowAccess.USER) == 0) {
+      return writable;
+    }
+    ShadowPage page = roots[0].part(gva);
+    while (page != null) {
+      if (page.direct() && Role.access(page.role) == writable) {
+        return writable;
+      }
+      long spte = pages.read(page, ShadowPte.index(gva, page.level()));
+      page = ShadowPte.isPresent(spte) && !ShadowPte.isLeaf(spte, page.level()) ? pages.child(spte) : null;
+    }
+    return access;
+  }
+
   private FaultResult emulate(Reason reason) {
     fault.reason = reason;
     return FaultResult.EMULATE;
@@ -278,7 +325,8 @@ public final class ShadowMmu {
   /** A current marker that grants the access: the guest's tables need no walk. Otherwise the walk decides. */
   private boolean isKnownMmio(@Gva long gva, int request) {
     long spte = leaf(roots[0], gva);
-    if (!ShadowPte.isMmio(spte) || ShadowPte.mmioGeneration(spte) != (pages.slots.generation() & ShadowPte.GENERATION_MASK)) {
+    if (!ShadowPte.isMmio(spte)
+        || ShadowPte.mmioGeneration(spte) != (pages.slots.generation() & ShadowPte.GENERATION_MASK)) {
       return false;
     }
     int rights = ShadowPte.access(spte);
@@ -286,7 +334,7 @@ public final class ShadowMmu {
     if (state.paging() && (!walk.permits(rights, request) || write && (rights & ShadowAccess.WRITE) == 0)) {
       return false;
     }
-    fault.gpa = ShadowPte.mmioGfn(spte) << 12 | gva & 0xFFF;
+    fault.gpa = ShadowPte.mmioGfn(spte) << 12 | Addresses.offset(gva, 0x1000);
     return true;
   }
 
@@ -334,8 +382,8 @@ public final class ShadowMmu {
   }
 
   /**
-   * Memory of the guest was written by other than the guest's own unhindered store: an emulated instruction, a device, the hypervisor. To be
-   * called after the bytes are in memory; costs next to nothing if no shadowed table is hit.
+   * Memory of the guest was written by other than the guest's own unhindered store: an emulated instruction, a device,
+   * the hypervisor. To be called after the bytes are in memory; costs next to nothing if no shadowed table is hit.
    *
    * @param size bytes, any number
    */
@@ -385,8 +433,9 @@ public final class ShadowMmu {
   }
 
   /**
-   * Brings the entry for an address up to date if its table is out of step; all others are in step already. The vCPU's own INVLPG is all the flushing
-   * that is needed if the processor cannot have used the entry for another address or PCID.
+   * Brings the entry for an address up to date if its table is out of step; all others are in step already. The vCPU's
+   * own INVLPG is all the flushing that is needed if the processor cannot have used the entry for another address or
+   * PCID.
    */
   private void invalidate(ShadowRoot root, @Gva long gva) {
     if (!root.loaded) {
@@ -420,7 +469,10 @@ public final class ShadowMmu {
     return parts == 0 || parts == 1 && current.part(gva) == page;
   }
 
-  /** The memory slots changed: MMIO markers of the old generation are void; when its bits in the markers wrap, everything is. */
+  /**
+   * The memory slots changed: MMIO markers of the old generation are void; when its bits in the markers wrap,
+   * everything is.
+   */
   public void slotsChanged() {
     if ((pages.slots.generation() & ShadowPte.GENERATION_MASK) == 0) {
       pages.zapAll();
@@ -446,7 +498,10 @@ public final class ShadowMmu {
     return zapped;
   }
 
-  /** A guest frame gets other backing or leaves its slot: drops its mappings and, as its contents may change, its shadows. */
+  /**
+   * A guest frame gets other backing or leaves its slot: drops its mappings and, as its contents may change, its
+   * shadows.
+   */
   public void zapGfn(long gfn) {
     pages.zapMappings(gfn);
     pages.zapTables(gfn);

@@ -4,7 +4,8 @@ package dev.gnomon.shadow;
  * Switches of the shadow MMU.
  *
  * @param unsync level-1 guest tables may be written by the guest without an exit until the next INVLPG or TLB flush
- * @param prefetch entries are also made where no access asked for one: beside a fault, after an emulated write of a guest entry, after INVLPG
+ * @param prefetch entries are also made where no access asked for one: beside a fault, after an emulated write of a
+ *     guest entry, after INVLPG
  * @param largePages 2M and 1G shadow mappings
  * @param pageLimit most shadow pages that exist at a time, at least {@link #MIN_PAGE_LIMIT}
  * @param audit check all invariants after every operation

@@ -3,8 +3,9 @@ package dev.gnomon.shadow;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * One table that the processor walks, and what the hypervisor knows of it: which guest table (or, direct, which guest-physical range) it
- * stands for. Its 512 entries lie in the modelled host memory; here are KVM's {@code struct kvm_mmu_page} fields.
+ * One table that the processor walks, and what the hypervisor knows of it: which guest table (or, direct, which
+ * guest-physical range) it stands for. Its 512 entries lie in the modelled host memory; here are KVM's {@code struct
+ * kvm_mmu_page} fields.
  */
 public final class ShadowPage {
   /** No location: the end of a chain. */
@@ -20,7 +21,10 @@ public final class ShadowPage {
   /** Guest frame of each leaf entry and the rights that the guest grants it; {@code null} if direct. */
   final long[] gfns;
   final byte[] access;
-  /** Chains of entry locations: a leaf entry is in the reverse map's chain of its frame, a link in its child's chain of parents. */
+  /**
+   * Chains of entry locations: a leaf entry is in the reverse map's chain of its frame, a link in its child's chain of
+   * parents.
+   */
   final int[] next = new int[ShadowPte.ENTRIES];
   final int[] prev = new int[ShadowPte.ENTRIES];
 
@@ -102,7 +106,8 @@ public final class ShadowPage {
   /** KVM's form, {@code sp gen 0 gfn 1a l1 8-byte q0 wux nxe root 0 sync}. */
   @Override
   public String toString() {
-    return "sp gen " + generation + " gfn " + Long.toHexString(gfn) + " " + Role.toString(role) + (invalid ? " invalid" : "") + " root " + rootCount
+    return "sp gen " + generation + " gfn " + Long.toHexString(gfn) + " " + Role.toString(role)
+        + (invalid ? " invalid" : "") + " root " + rootCount
         + (unsync ? " unsync" : " sync");
   }
 }

@@ -10,8 +10,9 @@ import org.eclipse.collections.impl.map.mutable.primitive.LongIntHashMap;
 import org.eclipse.collections.impl.map.mutable.primitive.LongObjectHashMap;
 
 /**
- * All shadow pages of a virtual machine: found by guest frame and role, linked to parents and children, write-protecting the guest tables that
- * they stand for, thrown away oldest first when there are too many. The vCPUs' {@link ShadowMmu}s share it.
+ * All shadow pages of a virtual machine: found by guest frame and role, linked to parents and children,
+ * write-protecting the guest tables that they stand for, thrown away oldest first when there are too many. The vCPUs'
+ * {@link ShadowMmu}s share it.
  */
 public final class ShadowPages {
   /** Pages that one operation may need at most: the roots of a PAE guest or the tables of one walk. */
@@ -40,7 +41,9 @@ public final class ShadowPages {
   private final ShadowPage[] byId;
   /** First of the valid pages with a guest frame. */
   private final LongObjectHashMap<ShadowPage> byGfn = new LongObjectHashMap<>();
-  /** How many shadowed tables lie in each 2M and 1G frame: a large mapping over one could not be write-protected alone. */
+  /**
+   * How many shadowed tables lie in each 2M and 1G frame: a large mapping over one could not be write-protected alone.
+   */
   private final LongIntHashMap[] tablesWithin = {null, null, new LongIntHashMap(), new LongIntHashMap()};
 
   /**
@@ -49,7 +52,8 @@ public final class ShadowPages {
    */
   public ShadowPages(HostMemory memory, TableFrames frames, SlotMap slots, ShadowOptions options) {
     if (frames.available() <= ShadowOptions.MIN_PAGE_LIMIT) {
-      throw new IllegalArgumentException("tables region of " + frames.available() + " frames for shadow pages: expected more than "
+      throw new IllegalArgumentException("tables region of " + frames.available()
+          + " frames for shadow pages: expected more than "
           + ShadowOptions.MIN_PAGE_LIMIT);
     }
     this.memory = memory;
@@ -111,14 +115,16 @@ public final class ShadowPages {
   }
 
   /**
-   * Finds or makes the page for a guest table and role. A page found is up to date where it can be cheaply: an unsynchronised one is brought up
-   * to date in place, but stays writable for the guest; pages below a higher one are the caller's business.
+   * Finds or makes the page for a guest table and role. A page found is up to date where it can be cheaply: an
+   * unsynchronised one is brought up to date in place, but stays writable for the guest; pages below a higher one are
+   * the caller's business.
    */
   ShadowPage getPage(long gfn, int role) {
     for (ShadowPage page = byGfn.get(gfn), next; page != null; page = next) {
       next = page.sameGfn;
       if (page.role != role) {
-        // A frame with a shadow above level 1 gets write-protected, so it can have no unsynchronised shadows; the guest reuses it, most likely.
+        // A frame with a shadow above level 1 gets write-protected, so it can have no unsynchronised shadows; the guest
+        // reuses it, most likely.
         if (Role.level(role) > 1 && !Role.direct(role) && page.unsync) {
           zap(page);
         }
@@ -175,7 +181,9 @@ public final class ShadowPages {
     return tablesWithin[level].containsKey(gfn >>> 9 * (level - 1));
   }
 
-  /** The frame is a guest table with a shadow above level 1, which is always kept in step: every write must be emulated. */
+  /**
+   * The frame is a guest table with a shadow above level 1, which is always kept in step: every write must be emulated.
+   */
   boolean isWriteTracked(long gfn) {
     for (ShadowPage page = byGfn.get(gfn); page != null; page = page.sameGfn) {
       if (!page.direct() && page.level() > 1) {
@@ -197,7 +205,8 @@ public final class ShadowPages {
   /**
    * Takes the write right from every mapping of a frame, large ones too.
    *
-   * @param forTable the frame is a guest table, so that W must not come back without the shadow MMU's consent; otherwise for dirty logging
+   * @param forTable the frame is a guest table, so that W must not come back without the shadow MMU's consent;
+   *     otherwise for dirty logging
    */
   boolean writeProtect(long gfn, boolean forTable) {
     boolean changed = false;
@@ -277,8 +286,8 @@ public final class ShadowPages {
   }
 
   /**
-   * Throws a page away: unlinks it from parents and children and lifts the write-protection of its guest table. A root in use stays walkable until
-   * its vCPUs have loaded another, before the guest runs on.
+   * Throws a page away: unlinks it from parents and children and lifts the write-protection of its guest table. A root
+   * in use stays walkable until its vCPUs have loaded another, before the guest runs on.
    */
   void zap(ShadowPage page) {
     if (page.invalid) {
@@ -353,7 +362,9 @@ public final class ShadowPages {
     }
   }
 
-  /** Makes room for the pages of one operation by throwing away the oldest that are no roots; then old cached roots too. */
+  /**
+   * Makes room for the pages of one operation by throwing away the oldest that are no roots; then old cached roots too.
+   */
   void ensureFree() {
     if (limit - inUse >= MIN_FREE_PAGES) {
       return;
@@ -375,7 +386,8 @@ public final class ShadowPages {
       }
       zap(page);
       statistics.mmuRecycled++;
-      // Zapping a page may zap unsynchronised ones below it, so that the chain of ages is followed from its start again.
+      // Zapping a page may zap unsynchronised ones below it, so that the chain of ages is followed from its start
+      // again.
       page = oldest;
       while (page != null && page.rootCount > 0) {
         page = page.newer;
@@ -383,7 +395,10 @@ public final class ShadowPages {
     }
   }
 
-  /** Throws all pages away (KVM's {@code kvm_mmu_zap_all_fast}: a new generation, then the obsolete pages of the old one). */
+  /**
+   * Throws all pages away (KVM's {@code kvm_mmu_zap_all_fast}: a new generation, then the obsolete pages of the old
+   * one).
+   */
   void zapAll() {
     generation++;
     while (oldest != null) {

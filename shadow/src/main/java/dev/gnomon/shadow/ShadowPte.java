@@ -1,11 +1,14 @@
 package dev.gnomon.shadow;
 
+import dev.gnomon.guest.memory.Addresses;
+import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * Entry of a shadow page table: the processor's own 8-byte entry, with two of the bits that it leaves to software, or an MMIO marker.
- * Software bits lie in 11:9 only, because 62:52 are reserved when the processor walks the tables as PAE.
+ * Entry of a shadow page table: the processor's own 8-byte entry, with two of the bits that it leaves to software, or
+ * an MMIO marker. Software bits lie in 11:9 only, because 62:52 are reserved when the processor walks the tables as
+ * PAE.
  * <pre>
  *  mapping or table
  *  63   62:52  51:46  45:12   11  10             9               8  7    6   5   4:3  2   1   0
@@ -15,8 +18,8 @@ import dev.gnomon.guest.memory.Hpa;
  *  63   62:61  60:52             51       50:46  45:12  11:3             2   1   0
  *  XD | 0    | generation 17:9 | MARKER | 0    | gfn  | generation 8:0 | U | W | 1
  * </pre>
- * HOST_WRITABLE: the memory slot may be written. MMU_WRITABLE: the hypervisor's own write-protection of guest tables does not forbid it, so
- * that only dirty logging can have cleared W. Names as in KVM ({@code spte.h}).
+ * HOST_WRITABLE: the memory slot may be written. MMU_WRITABLE: the hypervisor's own write-protection of guest tables
+ * does not forbid it, so that only dirty logging can have cleared W. Names as in KVM ({@code spte.h}).
  */
 public final class ShadowPte {
   public static final long P = 1L;
@@ -46,7 +49,7 @@ public final class ShadowPte {
 
   /** Link to a lower table: all rights, for rights live in the leaves and in the roles. */
   public static long table(@Hpa long hpa) {
-    return hpa | P | W | U | A;
+    return Addresses.bits(hpa) | P | W | U | A;
   }
 
   /** Present for the processor without a fault: a mapping or a table, no MMIO marker. */
@@ -74,7 +77,8 @@ public final class ShadowPte {
 
   /** Rights of a leaf or of a marker, bits of {@link ShadowAccess}. */
   public static int access(long spte) {
-    return ((spte & W) != 0 ? ShadowAccess.WRITE : 0) | ((spte & U) != 0 ? ShadowAccess.USER : 0) | (spte >= 0 ? ShadowAccess.EXEC : 0);
+    return ((spte & W) != 0 ? ShadowAccess.WRITE : 0) | ((spte & U) != 0 ? ShadowAccess.USER : 0)
+        | (spte >= 0 ? ShadowAccess.EXEC : 0);
   }
 
   /** U, W and XD for a set of rights. */
@@ -102,11 +106,12 @@ public final class ShadowPte {
   }
 
   public static int mmioGeneration(long spte) {
-    return (int) (spte >>> GENERATION_LOW_SHIFT & GENERATION_PART | (spte >>> GENERATION_HIGH_SHIFT & GENERATION_PART) << GENERATION_LOW_BITS);
+    return (int) (spte >>> GENERATION_LOW_SHIFT & GENERATION_PART
+        | (spte >>> GENERATION_HIGH_SHIFT & GENERATION_PART) << GENERATION_LOW_BITS);
   }
 
   /** Index into a table of that level. */
-  public static int index(long gva, int level) {
+  public static int index(@Gva long gva, int level) {
     return (int) (gva >>> HostMemory.FRAME_SHIFT + 9 * (level - 1)) & (ENTRIES - 1);
   }
 
@@ -115,16 +120,21 @@ public final class ShadowPte {
     return 1L << 9 * (level - 1);
   }
 
-  /** For messages, e.g. {@code hpa 0x100003000 rw-u MMU_WRITABLE HOST_WRITABLE AD}; {@code not present}; or the marker's contents. */
+  /**
+   * For messages, e.g. {@code hpa 0x100003000 rw-u MMU_WRITABLE HOST_WRITABLE AD}; {@code not present}; or the marker's
+   * contents.
+   */
   public static String toString(long spte) {
     if (isMmio(spte)) {
-      return "mmio gfn " + Long.toHexString(mmioGfn(spte)) + " " + ShadowAccess.toString(access(spte)) + " gen " + mmioGeneration(spte);
+      return "mmio gfn " + Long.toHexString(mmioGfn(spte)) + " " + ShadowAccess.toString(access(spte)) + " gen "
+          + mmioGeneration(spte);
     }
     if (!isPresent(spte)) {
       return "not present";
     }
     return "hpa 0x" + Long.toHexString(spte & FRAME) + " r" + ((spte & W) != 0 ? "w" : "-") + (spte >= 0 ? "x" : "-")
-        + ((spte & U) != 0 ? "u" : "-") + ((spte & PS) != 0 ? " PS" : "") + ((spte & A) != 0 ? " A" : "") + ((spte & D) != 0 ? " D" : "")
+        + ((spte & U) != 0 ? "u" : "-") + ((spte & PS) != 0 ? " PS" : "") + ((spte & A) != 0 ? " A" : "")
+        + ((spte & D) != 0 ? " D" : "")
         + ((spte & MMU_WRITABLE) != 0 ? " MMU_WRITABLE" : "") + ((spte & HOST_WRITABLE) != 0 ? " HOST_WRITABLE" : "");
   }
 }

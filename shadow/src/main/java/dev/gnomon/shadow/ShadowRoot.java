@@ -1,8 +1,12 @@
 package dev.gnomon.shadow;
 
+import dev.gnomon.guest.memory.Addresses;
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.Gva;
+
 /**
- * One cached set of top shadow pages, known by the guest's CR3 and role (KVM's {@code struct kvm_mmu_root_info}): one page for a 4-level
- * guest, otherwise one for each GiB, as a PAE processor's PDPTE registers name them.
+ * One cached set of top shadow pages, known by the guest's CR3 and role (KVM's {@code struct kvm_mmu_root_info}): one
+ * page for a 4-level guest, otherwise one for each GiB, as a PAE processor's PDPTE registers name them.
  */
 final class ShadowRoot {
   static final int PARTS = 4;
@@ -31,7 +35,7 @@ final class ShadowRoot {
   }
 
   /** Top shadow page for an address, or {@code null}. */
-  ShadowPage part(long gva) {
+  ShadowPage part(@Gva long gva) {
     return parts[Role.level(role) == 4 ? 0 : (int) (gva >>> 30) & PARTS - 1];
   }
 
@@ -56,11 +60,11 @@ final class ShadowRoot {
     if (state.longMode() && i > 0 || state.pae() && (state.pdpte[i] & GuestPte.P) == 0) {
       return null;
     }
-    long gpa = state.pae() ? state.pdpte[i] & ShadowPte.FRAME : state.rootTable();
+    @Gpa long gpa = state.pae() ? state.pdpte[i] & ShadowPte.FRAME : state.rootTable();
     if (pages.slots.back(gpa) < 0) {
       return null;
     }
-    return pages.getPage(gpa >>> 12, state.legacy() ? Role.withQuadrant(role, i) : role);
+    return pages.getPage(Addresses.frame(gpa), state.legacy() ? Role.withQuadrant(role, i) : role);
   }
 
   void unload(ShadowPages pages) {

@@ -1,8 +1,8 @@
 package dev.gnomon.shadow;
 
 /**
- * Counts of the shadow MMU by KVM's names, without the {@code mmu_} and {@code pf_} written in camel case. {@code mmuUnsync} and the
- * {@code pages} are gauges, the {@code max} a peak; all others only grow.
+ * Counts of the shadow MMU, KVM's names in camel case. {@code mmuUnsync} and {@code pages} are gauges,
+ * {@code maxMmuRmapSize} is a peak; all others only grow.
  */
 public final class ShadowStatistics {
   /** Shadow pages thrown away. */

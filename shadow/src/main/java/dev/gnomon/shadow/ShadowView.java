@@ -1,5 +1,6 @@
 package dev.gnomon.shadow;
 
+import dev.gnomon.guest.memory.AnyAddress;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.PageFaultCode;
@@ -24,7 +25,7 @@ public record ShadowView(List<Step> guest, String guestEnd, List<Step> shadow) {
    * @param entry its value
    * @param note the rights and flags, and for shadow entries the page that holds it
    */
-  public record Step(int level, long address, long entry, String note) {
+  public record Step(int level, @AnyAddress long address, long entry, String note) {
     @Override
     public String toString() {
       return String.format("%-5s @ 0x%09x = 0x%016x  %s", NAMES[level], address, entry, note);

@@ -5,8 +5,9 @@ import dev.gnomon.guest.memory.SlotMap;
 import java.util.Arrays;
 
 /**
- * Leaf tables that the guest may write without an exit: marking them, finding them below a root by the bitmaps in their ancestors, and bringing
- * them up to date when the guest flushes its TLB, which is when it may first count on its edits.
+ * Leaf tables that the guest may write without an exit: marking them, finding them below a root by the bitmaps in their
+ * ancestors, and bringing them up to date when the guest flushes its TLB, which is when it may first count on its
+ * edits.
  */
 final class UnsyncPages {
   private final ShadowPages pages;
@@ -18,7 +19,8 @@ final class UnsyncPages {
   }
 
   /**
-   * Asks whether a mapping of a frame may be writable; shadows of the frame that are in step are marked unsynchronised for it if they may.
+   * Asks whether a mapping of a frame may be writable; shadows of the frame that are in step are marked unsynchronised
+   * for it if they may.
    *
    * @param prefetch no access asked for the mapping, so nothing is marked for it
    * @param canUnsync the mapping is made for a fault
@@ -86,7 +88,8 @@ final class UnsyncPages {
     while (root.unsyncChildren > 0) {
       foundCount = 0;
       collect(root);
-      // All tables are protected before the first is read, so that none can be written through an entry that another's reading keeps.
+      // All tables are protected before the first is read, so that none can be written through an entry that another's
+      // reading keeps.
       for (int i = 0; i < foundCount; i++) {
         pages.writeProtect(found[i].gfn, true);
       }
@@ -99,7 +102,10 @@ final class UnsyncPages {
     }
   }
 
-  /** Throws away the unsynchronised pages below a page that is itself being thrown away, for it could not lead to them any more. */
+  /**
+   * Throws away the unsynchronised pages below a page that is itself being thrown away, for it could not lead to them
+   * any more.
+   */
   void zapBelow(ShadowPage page) {
     while (page.unsyncChildren > 0) {
       foundCount = 0;
@@ -149,8 +155,8 @@ final class UnsyncPages {
   }
 
   /**
-   * Compares each entry of a level-1 page with the guest's and drops or narrows it; adds nothing. Does not write-protect the guest's table, nor does
-   * it mark the page synchronised.
+   * Compares each entry of a level-1 page with the guest's and drops or narrows it; adds nothing. Does not
+   * write-protect the guest's table, nor does it mark the page synchronised.
    */
   void syncEntries(ShadowPage page) {
     pages.observer().syncPage(page);
@@ -166,7 +172,8 @@ final class UnsyncPages {
     long gpte = readGuestEntry(pages, page, index);
     long gfn = GuestPte.address(gpte, 1, page.role) >>> 12;
     boolean mmio = ShadowPte.isMmio(spte);
-    if (GuestPte.isInvalidForPrefetch(gpte, 1, page.role) || gfn != (mmio ? ShadowPte.mmioGfn(spte) : page.gfns[index])) {
+    long mapped = mmio ? ShadowPte.mmioGfn(spte) : page.gfns[index];
+    if (GuestPte.isInvalidForPrefetch(gpte, 1, page.role) || gfn != mapped) {
       pages.zapEntry(page, index);
       if (!mmio) {
         pages.requestFlush();
@@ -185,7 +192,8 @@ final class UnsyncPages {
       access &= ~ShadowAccess.WRITE;
     }
     long writable = (access & ShadowAccess.WRITE) != 0 ? ShadowPte.MMU_WRITABLE | ShadowPte.D : 0;
-    long synced = spte & ~(ShadowPte.W | ShadowPte.U | ShadowPte.XD | ShadowPte.MMU_WRITABLE) | ShadowPte.rightsOf(access) | writable;
+    long synced = spte & ~(ShadowPte.W | ShadowPte.U | ShadowPte.XD | ShadowPte.MMU_WRITABLE)
+        | ShadowPte.rightsOf(access) | writable;
     if (ShadowPte.isWriteLogged(spte)) {
       synced &= ~ShadowPte.W;
     }

@@ -21,23 +21,30 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The situations that kvm-unit-tests' {@code access} test knows by name, because shadow MMUs have failed in them, and its table of combinations. */
+/**
+ * The situations that kvm-unit-tests' {@code access} test knows by name, because shadow MMUs have failed in them, and
+ * its table of combinations.
+ */
 class KvmAccessTest {
   private static final long X = 0x4000_0000;
   private static final long Y = 0x8000_0000L;
   private static final long DATA = 0x40_0000;
   private static final long RESERVED = 1L << 51;
+  private static final long USER_WRITE_FAULT = fault(PageFaultCode.P | PageFaultCode.W | PageFaultCode.U);
 
   static Stream<ShadowOptions> options() {
-    return Stream.of(plain(), everything(), everything().withUnsync(false), everything().withLargePages(false), everything().withPrefetch(false));
+    return Stream.of(plain(), everything(), everything().withUnsync(false), everything().withLargePages(false),
+        everything().withPrefetch(false));
   }
 
   static Stream<Arguments> sweeps() {
-    return Stream.of(plain(), everything()).flatMap(options -> Stream.of(true, false).map(large -> Arguments.of(options.withAudit(false), large)));
+    return Stream.of(plain(), everything()).flatMap(options ->
+        Stream.of(true, false).map(large -> Arguments.of(options.withAudit(false), large)));
   }
 
   private static void setWp(TestGuest guest, boolean on) {
-    guest.machine.state.cr0 = on ? guest.machine.state.cr0 | ControlRegister.CR0_WP : guest.machine.state.cr0 & ~ControlRegister.CR0_WP;
+    guest.machine.state.cr0 = on ? guest.machine.state.cr0 | ControlRegister.CR0_WP
+        : guest.machine.state.cr0 & ~ControlRegister.CR0_WP;
     guest.machine.load(false);
   }
 
@@ -58,7 +65,7 @@ class KvmAccessTest {
     guest.machine.poke(guest.entryGpa(3 * X, 3), 8, directory | P | W);
     guest.start();
     assertThat(guest.access(X, Access.USER | Access.WRITE)).isEqualTo(DATA);
-    assertThat(guest.access(Y, Access.USER | Access.WRITE)).isEqualTo(fault(PageFaultCode.P | PageFaultCode.W | PageFaultCode.U));
+    assertThat(guest.access(Y, Access.USER | Access.WRITE)).isEqualTo(USER_WRITE_FAULT);
     assertThat(guest.access(Y, Access.USER)).isEqualTo(DATA);
     assertThat(guest.access(3 * X, Access.USER)).isEqualTo(fault(PageFaultCode.P | PageFaultCode.U));
     assertThat(guest.access(3 * X, Access.WRITE)).isEqualTo(DATA);
@@ -67,7 +74,10 @@ class KvmAccessTest {
     assertThat(guest.leafPage(X).role()).isNotEqualTo(guest.leafPage(Y).role());
   }
 
-  /** A supervisor write with WP = 0 makes a user page a supervisor page for a while; SMEP must forbid fetching from it all the same. */
+  /**
+   * A supervisor write with WP = 0 makes a user page a supervisor page for a while; SMEP must forbid fetching from it
+   * all the same.
+   */
   @ParameterizedTest
   @MethodSource("options")
   void smepAndNotWp(ShadowOptions options) {
@@ -83,7 +93,7 @@ class KvmAccessTest {
     assertThat(guest.write(X)).isEqualTo(DATA);
     assertThat(guest.access(X, Access.FETCH)).isEqualTo(fault(PageFaultCode.P | PageFaultCode.ID));
     assertThat(guest.access(X, Access.USER | Access.FETCH)).isEqualTo(DATA);
-    assertThat(guest.access(X, Access.USER | Access.WRITE)).isEqualTo(fault(PageFaultCode.P | PageFaultCode.W | PageFaultCode.U));
+    assertThat(guest.access(X, Access.USER | Access.WRITE)).isEqualTo(USER_WRITE_FAULT);
     assertThat(guest.write(X)).isEqualTo(DATA);
     guest.machine.state.cr4 &= ~ControlRegister.CR4_SMEP;
     guest.machine.load(true);
@@ -108,7 +118,9 @@ class KvmAccessTest {
     assertThat(guest.access(X, Access.SMAP_OVERRIDE)).isEqualTo(DATA);
   }
 
-  /** Two large entries name one page; writing through one with WP = 0 must not hide the first write through the other. */
+  /**
+   * Two large entries name one page; writing through one with WP = 0 must not hide the first write through the other.
+   */
   @ParameterizedTest
   @MethodSource("options")
   void largePteDirtyForNowp(ShadowOptions options) {
@@ -160,7 +172,7 @@ class KvmAccessTest {
       assertThat(guest.write(X + 0x3000)).isEqualTo(DATA + 0x3000);
       assertThat(guest.userRead(X + 0x3000)).isEqualTo(DATA + 0x3000);
       assertThat(guest.write(Y + 0x3000)).isEqualTo(DATA + 0x3000);
-      assertThat(guest.access(X + 0x3000, Access.USER | Access.WRITE)).isEqualTo(fault(PageFaultCode.P | PageFaultCode.W | PageFaultCode.U));
+      assertThat(guest.access(X + 0x3000, Access.USER | Access.WRITE)).isEqualTo(USER_WRITE_FAULT);
     }
     setWp(guest, true);
     assertThat(guest.write(X + 0x3000)).isEqualTo(fault(PageFaultCode.P | PageFaultCode.W));
@@ -183,7 +195,10 @@ class KvmAccessTest {
     assertThat(guest.statistics().mmuCacheMiss).as("two roles, each made once").isLessThanOrEqualTo(10);
   }
 
-  /** Bits of the leaf and of the entry above, kinds of access, and WP, SMEP, SMAP, NXE: every combination, each from an empty entry and once more. */
+  /**
+   * Bits of the leaf and of the entry above, kinds of access, and WP, SMEP, SMAP, NXE: every combination, each from an
+   * empty entry and once more.
+   */
   @ParameterizedTest
   @MethodSource("sweeps")
   void everyCombinationOfBitsAccessesAndRegisters(ShadowOptions options, boolean large) {
@@ -193,7 +208,8 @@ class KvmAccessTest {
     long[] leafBits = {P, W, U, A, D, NX, RESERVED};
     long[] upperBits = {W, U, NX, A};
     long link = guest.entry(X, 2) & -0x1000L & ~NX;
-    int[] accesses = {0, Access.WRITE, Access.FETCH, Access.USER, Access.USER | Access.WRITE, Access.USER | Access.FETCH,
+    int[] accesses = {0, Access.WRITE, Access.FETCH, Access.USER, Access.USER | Access.WRITE, Access.USER
+        | Access.FETCH,
         Access.SMAP_OVERRIDE, Access.SMAP_OVERRIDE | Access.WRITE, Access.IMPLICIT | Access.WRITE};
     GuestPagingState state = guest.machine.state;
     for (int registers = 0; registers < 16; registers++) {
@@ -211,7 +227,8 @@ class KvmAccessTest {
           if (!large) {
             guest.machine.foreignWrite(guest.entryGpa(X, 2), 8, link | upperEntry);
           } else {
-            guest.machine.foreignWrite(guest.entryGpa(X, 3), 8, guest.machine.read(guest.entryGpa(X, 3), 8) & -0x1000L & ~NX | upperEntry);
+            guest.machine.foreignWrite(guest.entryGpa(X, 3), 8,
+                guest.machine.read(guest.entryGpa(X, 3), 8) & -0x1000L & ~NX | upperEntry);
           }
           for (int access : accesses) {
             edit(guest, X, level, first);
@@ -241,7 +258,8 @@ class KvmAccessTest {
     long expected = guest.machine.nativeAccess(X, access);
     long found = guest.machine.shadowAccess(X, access);
     if (expected != found || !sameEntries(guest)) {
-      throw new AssertionError("access 0x" + Integer.toHexString(access) + " leaf 0x" + Long.toHexString(leafEntry) + ": native 0x"
+      throw new AssertionError("access 0x" + Integer.toHexString(access) + " leaf 0x" + Long.toHexString(leafEntry)
+          + ": native 0x"
           + Long.toHexString(expected) + ", shadow 0x" + Long.toHexString(found) + "\n" + guest.machine.mmu.peek(X));
     }
   }

@@ -44,7 +44,8 @@ class LargePageTest {
     guest.mapLarge(X, DATA, P | W);
     guest.start();
     guest.read(X);
-    assertThat(ShadowAccess.toString(Role.access(guest.leafPage(X).role()))).as("clean, so not writable").isEqualTo("--x");
+    assertThat(ShadowAccess.toString(Role.access(guest.leafPage(X).role()))).as("clean, so not writable")
+        .isEqualTo("--x");
     guest.write(X);
     assertThat(ShadowAccess.toString(Role.access(guest.leafPage(X).role()))).isEqualTo("w-x");
   }

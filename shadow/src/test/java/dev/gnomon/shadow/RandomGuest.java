@@ -12,8 +12,9 @@ import java.util.Set;
 import java.util.TreeMap;
 
 /**
- * Random guest: a pool of frames with random entries, each of which is a table of any level and may also be mapped as data; accesses of all kinds;
- * edits by its own stores and by a device, always followed by the invalidation that the SDM asks for; changes of mode and of control bits.
+ * Random guest: a pool of frames with random entries, each of which is a table of any level and may also be mapped as
+ * data; accesses of all kinds; edits by its own stores and by a device, always followed by the invalidation that the
+ * SDM asks for; changes of mode and of control bits.
  */
 final class RandomGuest {
   private static final int FIRST_TABLE = 0x10;
@@ -23,7 +24,8 @@ final class RandomGuest {
   private static final int WINDOW_TABLES = FIRST_TABLE - 4;
   private static final int FIRST_DATA = 0x300;
   private static final int DATA = 6;
-  private static final long[] LARGE_PAGES = {0, 2L << 20, 4L << 20, 6L << 20, TestSlots.RAM_BYTES, 16L << 20, 1L << 30, 0};
+  private static final long[] LARGE_PAGES = {0, 2L << 20, 4L << 20, 6L << 20, TestSlots.RAM_BYTES, 16L << 20,
+      1L << 30, 0};
   private static final int[] INDICES = {0, 1, 2, 3, 5, 7, 8, 255, 256, 257, 509, 511};
   private static final int[] MODIFIERS = {0, Access.USER, Access.SMAP_OVERRIDE, Access.IMPLICIT, Access.USER, 0};
 
@@ -39,8 +41,8 @@ final class RandomGuest {
   private final long[] gvas = new long[24];
 
   /**
-   * @param orderly the tables form trees as an operating system's do and the guest edits them through a window that maps them all; otherwise any entry may
-   *     name any frame
+   * @param orderly the tables form trees as an operating system's do and the guest edits them through a window that
+   *     maps them all; otherwise any entry may name any frame
    */
   RandomGuest(ShadowOptions options, boolean largeBacking, boolean orderly, long seed) {
     this.orderly = orderly;
@@ -71,7 +73,8 @@ final class RandomGuest {
       case 8, 9 -> loadCr3();
       case 10, 14 -> {
         chooseRegisters();
-        // Only a change of PSE has to drop translations here: rights are judged by the registers, not cached, and NXE is as KVM has it.
+        // Only a change of PSE has to drop translations here: rights are judged by the registers, not cached, and NXE
+        // is as KVM has it.
         load(true);
       }
       case 13 -> {
@@ -149,7 +152,8 @@ final class RandomGuest {
     long found = machine.shadowAccess(gva, access);
     check(gva, access, expected, found);
     if ((access & Access.WRITE) != 0 && found >= 0 && (found & ShadowMachine.FAULT) == 0 && isTable(found)) {
-      // The access was a store to a table, so it must be one that the tables' meaning survives: the value that is there already.
+      // The access was a store to a table, so it must be one that the tables' meaning survives: the value that is there
+      // already.
       machine.poke(found & -8L, 8, machine.read(found & -8L, 8));
       if (machine.lastResult == FaultResult.EMULATE) {
         machine.mmu.guestWrote(found & -8L, 8);
@@ -159,8 +163,10 @@ final class RandomGuest {
 
   private void check(long gva, int access, long expected, long found) {
     if (expected != found) {
-      throw new AssertionError("gva 0x" + Long.toHexString(gva) + " access 0x" + Integer.toHexString(access) + ": native 0x" + Long.toHexString(expected)
-          + ", shadow 0x" + Long.toHexString(found) + " " + machine.lastResult + " " + machine.mmu.fault.reason + "\n" + machine.mmu.peek(gva));
+      throw new AssertionError("gva 0x" + Long.toHexString(gva) + " access 0x" + Integer.toHexString(access)
+          + ": native 0x" + Long.toHexString(expected)
+          + ", shadow 0x" + Long.toHexString(found) + " " + machine.lastResult + " " + machine.mmu.fault.reason + "\n"
+          + machine.mmu.peek(gva));
     }
   }
 
@@ -262,7 +268,8 @@ final class RandomGuest {
   /** Guest-physical addresses of the entries that translate an address. */
   private void path(long gva) {
     path.clear();
-    machine.nativeWalker.peek(gva, Access.SMAP_OVERRIDE, machine.translation, (dimension, level, entryGpa, entryHpa, entry) -> path.add(entryHpa));
+    machine.nativeWalker.peek(gva, Access.SMAP_OVERRIDE, machine.translation,
+        (dimension, level, entryGpa, entryHpa, entry) -> path.add(entryHpa));
   }
 
   /** A table on the way lies outside memory: what is read there is up to the machine. */
@@ -278,7 +285,9 @@ final class RandomGuest {
     invalidate();
   }
 
-  /** Remembers which addresses the entry translates, in each PCID, before it is edited: these the guest must invalidate. */
+  /**
+   * Remembers which addresses the entry translates, in each PCID, before it is edited: these the guest must invalidate.
+   */
   private void noteUsers(long gpa) {
     for (Map.Entry<Integer, Long> context : contexts.entrySet()) {
       machine.nativeContext.root = context.getValue();
@@ -424,7 +433,8 @@ final class RandomGuest {
       return oneIn(4) ? 0 : PageTableEntry.P | target(3);
     }
     if (old != 0 && oneIn(2)) {
-      long[] bits = {PageTableEntry.P, PageTableEntry.RW, PageTableEntry.US, PageTableEntry.A, PageTableEntry.A, PageTableEntry.D, PageTableEntry.D, PageTableEntry.D};
+      long[] bits = {PageTableEntry.P, PageTableEntry.RW, PageTableEntry.US, PageTableEntry.A, PageTableEntry.A,
+          PageTableEntry.D, PageTableEntry.D, PageTableEntry.D};
       return old ^ bits[random.nextInt(bits.length)];
     }
     if (oneIn(25)) {
@@ -435,11 +445,13 @@ final class RandomGuest {
     boolean wide = machine.entrySize() == 8;
     if (wide) {
       boolean nx = (machine.state.efer & ControlRegister.EFER_NXE) != 0;
-      flags |= (oneIn(nx ? 8 : 80) ? PageTableEntry.NX : 0) | (oneIn(150) ? 1L << 51 : 0) | (oneIn(machine.state.longMode() ? 10 : 150) ? 1L << 52 : 0);
+      flags |= (oneIn(nx ? 8 : 80) ? PageTableEntry.NX : 0) | (oneIn(150) ? 1L << 51 : 0)
+          | (oneIn(machine.state.longMode() ? 10 : 150) ? 1L << 52 : 0);
     }
     if (level != 1 && oneIn(orderly ? 20 : 10)) {
       long large = LARGE_PAGES[random.nextInt(LARGE_PAGES.length)];
-      return flags | PageTableEntry.PS | (wide || oneIn(8) ? large : large & PageTableEntry.ADDRESS_4M) | (oneIn(30) ? 1L << 13 : 0);
+      return flags | PageTableEntry.PS | (wide || oneIn(8) ? large : large & PageTableEntry.ADDRESS_4M)
+          | (oneIn(30) ? 1L << 13 : 0);
     }
     if (level != 0) {
       return flags | target(level);
@@ -470,7 +482,8 @@ final class RandomGuest {
         long shadow = machine.read(table + offset, 8);
         long expected = machine.nativeMemory.read64(table + offset);
         if (shadow != expected) {
-          throw new AssertionError("guest table at gpa 0x" + Long.toHexString(table + offset) + ": native 0x" + Long.toHexString(expected) + ", shadow 0x"
+          throw new AssertionError("guest table at gpa 0x" + Long.toHexString(table + offset) + ": native 0x"
+              + Long.toHexString(expected) + ", shadow 0x"
               + Long.toHexString(shadow));
         }
       }

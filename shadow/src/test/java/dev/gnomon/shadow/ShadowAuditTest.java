@@ -7,6 +7,7 @@ import static dev.gnomon.shadow.TestGuest.P;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
+import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.shadow.ShadowAudit.Invariant;
 import dev.gnomon.shadow.ShadowAudit.Violation;
@@ -62,7 +63,8 @@ class ShadowAuditTest {
   void shouldNameAWritableMappingOfASynchronisedTable() {
     change(TABLE_X, spte -> spte | ShadowPte.W | ShadowPte.MMU_WRITABLE | ShadowPte.D);
     assertNamed(Invariant.I1);
-    assertThat(audit.check().orElseThrow().toString()).contains("I1 broken at entry 2 of sp gen 0").contains("MMU_WRITABLE").contains("no write right");
+    assertThat(audit.check().orElseThrow().toString())
+        .contains("I1 broken at entry 2 of sp gen 0", "MMU_WRITABLE", "no write right");
   }
 
   @Test
@@ -142,10 +144,12 @@ class ShadowAuditTest {
     change(LARGE_X, spte -> spte & ~(ShadowPte.W | ShadowPte.MMU_WRITABLE));
     assertThat(audit.check()).isEmpty();
     change(LARGE_X, spte -> spte | ShadowPte.W | ShadowPte.MMU_WRITABLE);
-    guest.machine.pages.getPage(DATA + 0x8000 >>> 12, Role.child(guest.machine.mmu.roots[0].role, 1, false, ShadowAccess.ALL, X));
+    guest.machine.pages.getPage(DATA + 0x8000 >>> 12, Role.child(guest.machine.mmu.roots[0].role, 1, false,
+        ShadowAccess.ALL, X));
     assertThat(audit.check()).as("making the table took the right away").isEmpty();
     change(LARGE_X, spte -> spte | ShadowPte.W | ShadowPte.MMU_WRITABLE);
-    // The table's own frame is written through the large mapping as well, so that only an unsynchronised table leaves I7 alone broken.
+    // The table's own frame is written through the large mapping as well, so that only an unsynchronised table leaves
+    // I7 alone broken.
     guest.machine.pages.first(DATA + 0x8000 >>> 12).unsync = true;
     assertNamed(Invariant.I7);
   }
@@ -158,7 +162,7 @@ class ShadowAuditTest {
 
   @Test
   void shouldNameAPageOfAnotherRole() {
-    guest.machine.mmu.state.cr0 ^= dev.gnomon.guest.cpu.ControlRegister.CR0_WP;
+    guest.machine.mmu.state.cr0 ^= ControlRegister.CR0_WP;
     assertNamed(Invariant.I8);
   }
 
@@ -184,6 +188,7 @@ class ShadowAuditTest {
     audited.read(X);
     ShadowPage page = audited.leafPage(X);
     audited.machine.pages.write(page, ShadowPte.index(X, 1), audited.spte(X) | ShadowPte.W);
-    assertThatIllegalStateException().isThrownBy(() -> audited.machine.mmu.invlpg(0)).withMessageStartingWith("shadow audit: I3 broken at entry");
+    assertThatIllegalStateException().isThrownBy(() -> audited.machine.mmu.invlpg(0))
+        .withMessageStartingWith("shadow audit: I3 broken at entry");
   }
 }

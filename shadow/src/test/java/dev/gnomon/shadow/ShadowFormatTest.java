@@ -13,7 +13,8 @@ import org.junit.jupiter.api.Test;
 class ShadowFormatTest {
   @Property
   void shouldKeepFrameRightsAndGenerationInAnMmioMarker(
-      @ForAll @LongRange(max = (1L << 34) - 1) long gfn, @ForAll @IntRange(max = 7) int access, @ForAll int generation) {
+      @ForAll @LongRange(max = (1L << 34) - 1) long gfn, @ForAll @IntRange(max = 7) int access,
+      @ForAll int generation) {
     long spte = ShadowPte.mmio(gfn, access, generation);
     assertThat(ShadowPte.isMmio(spte)).isTrue();
     assertThat(ShadowPte.isPresent(spte)).isFalse();
@@ -31,8 +32,10 @@ class ShadowFormatTest {
   @Test
   void shouldTellEntriesApartInMessages() {
     assertThat(ShadowPte.toString(0)).isEqualTo("not present");
-    assertThat(ShadowPte.toString(0x1_0000_3000L | ShadowPte.P | ShadowPte.W | ShadowPte.A | ShadowPte.XD)).isEqualTo("hpa 0x100003000 rw-- A");
-    assertThat(ShadowPte.toString(ShadowPte.mmio(0xfee00, ShadowAccess.WRITE, 5))).isEqualTo("mmio gfn fee00 w-- gen 5");
+    long spte = 0x1_0000_3000L | ShadowPte.P | ShadowPte.W | ShadowPte.A | ShadowPte.XD;
+    assertThat(ShadowPte.toString(spte)).isEqualTo("hpa 0x100003000 rw-- A");
+    long marker = ShadowPte.mmio(0xfee00, ShadowAccess.WRITE, 5);
+    assertThat(ShadowPte.toString(marker)).isEqualTo("mmio gfn fee00 w-- gen 5");
   }
 
   @Test
@@ -49,7 +52,8 @@ class ShadowFormatTest {
     state.cr4 = ControlRegister.CR4_PSE;
     state.efer = 0;
     int legacy = Role.root(state);
-    assertThat(Role.toString(Role.child(legacy, 1, false, ShadowAccess.EXEC, 0x20_0000))).isEqualTo("l1 4-byte q1 --x !nxe !wp");
+    assertThat(Role.toString(Role.child(legacy, 1, false, ShadowAccess.EXEC, 0x20_0000)))
+        .isEqualTo("l1 4-byte q1 --x !nxe !wp");
     state.cr0 = ControlRegister.CR0_PE;
     assertThat(Role.direct(Role.root(state))).isTrue();
     assertThat(Role.level(Role.root(state))).isEqualTo(2);

@@ -15,8 +15,9 @@ import java.util.Map;
 import java.util.Random;
 
 /**
- * A guest without a processor, twice: under the shadow MMU, with a walker over the shadow tables and a TLB that forgets nothing it was not told to
- * forget; and natively, with a walker over the guest's own tables and no TLB. Both must agree on addresses, fault codes and A and D bits.
+ * A guest without a processor, twice: under the shadow MMU, with a walker over the shadow tables and a TLB that forgets
+ * nothing it was not told to forget; and natively, with a walker over the guest's own tables and no TLB. Both must
+ * agree on addresses, fault codes and A and D bits.
  */
 final class ShadowMachine implements TlbFlusher {
   /** Set in an outcome that is a guest fault; the rest is the error code. */
@@ -168,7 +169,8 @@ final class ShadowMachine implements TlbFlusher {
         return gpa;
       }
       if (hpa != Status.FAULT || ++exits > MOST_EXITS) {
-        throw new AssertionError("no progress at gva 0x" + Long.toHexString(gva) + " access " + access + ": " + lastResult + " "
+        throw new AssertionError("no progress at gva 0x" + Long.toHexString(gva) + " access " + access + ": "
+            + lastResult + " "
             + mmu.fault.reason + "\n" + mmu.peek(gva));
       }
       dropFromTlb(gva, hardware.pcid);
@@ -182,7 +184,10 @@ final class ShadowMachine implements TlbFlusher {
     }
   }
 
-  /** A guest store: hidden from the shadow MMU if the shadow tables let it through, emulated otherwise. Outcome as of an access. */
+  /**
+   * A guest store: hidden from the shadow MMU if the shadow tables let it through, emulated otherwise. Outcome as of an
+   * access.
+   */
   long store(long gva, int access, int size, long value) {
     long gpa = shadowAccess(gva, access | Access.WRITE);
     if ((gpa & FAULT) == 0 && slots.kind(gpa) == TestSlots.RAM) {

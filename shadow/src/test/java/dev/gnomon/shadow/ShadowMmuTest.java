@@ -68,7 +68,8 @@ class ShadowMmuTest {
   @Test
   void shouldInjectTheGuestsOwnFaultsWithTheProcessorsCode() {
     TestGuest guest = mapped(plain(), P);
-    assertThat(guest.access(GVA, Access.WRITE | Access.USER)).isEqualTo(fault(PageFaultCode.P | PageFaultCode.W | PageFaultCode.U));
+    assertThat(guest.access(GVA, Access.WRITE | Access.USER)).isEqualTo(fault(PageFaultCode.P | PageFaultCode.W
+        | PageFaultCode.U));
     assertThat(guest.access(GVA + 0x1000, Access.FETCH)).isEqualTo(fault(PageFaultCode.ID));
     assertThat(guest.statistics().pfGuest).isEqualTo(2);
     assertThat(guest.entry(GVA, 1)).as("a walk that faults sets no A").isEqualTo(DATA | P);
@@ -78,7 +79,8 @@ class ShadowMmuTest {
   void shouldReportASpuriousFaultWhenTheEntryIsRightAlready() {
     TestGuest guest = mapped(plain(), ALL);
     guest.write(GVA);
-    assertThat(guest.machine.mmu.handleFault(GVA, PageFaultCode.P | PageFaultCode.W, 0)).isEqualTo(FaultResult.SPURIOUS);
+    assertThat(guest.machine.mmu.handleFault(GVA, PageFaultCode.P | PageFaultCode.W,
+        0)).isEqualTo(FaultResult.SPURIOUS);
     assertThat(guest.statistics().pfSpurious).isEqualTo(1);
   }
 
@@ -459,7 +461,8 @@ class ShadowMmuTest {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> new ShadowPages(memory, new TableFrames(memory), new TestSlots(true, new Random(1)), plain()))
         .withMessageContaining("expected more than 32");
-    assertThatIllegalArgumentException().isThrownBy(() -> plain().withPageLimit(31)).withMessageContaining("expected at least 32");
+    assertThatIllegalArgumentException().isThrownBy(() ->
+        plain().withPageLimit(31)).withMessageContaining("expected at least 32");
   }
 
   @Test

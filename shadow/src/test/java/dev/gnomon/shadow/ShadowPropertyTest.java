@@ -9,12 +9,16 @@ import net.jqwik.api.Provide;
 import net.jqwik.api.Tag;
 import net.jqwik.api.constraints.IntRange;
 
-/** The shadow MMU against the processor's own walk: same addresses, same faults, same A and D bits, whatever is switched on. */
+/**
+ * The shadow MMU against the processor's own walk: same addresses, same faults, same A and D bits, whatever is switched
+ * on.
+ */
 @Tag("random")
 class ShadowPropertyTest {
   @Property(tries = 400)
   void shouldTranslateAsTheProcessorDoesWithAllInvariantsHeld(
-      @ForAll("options") ShadowOptions options, @ForAll boolean largeBacking, @ForAll boolean orderly, @ForAll long seed, @ForAll @IntRange(min = 1, max = 150) int steps) {
+      @ForAll("options") ShadowOptions options, @ForAll boolean largeBacking, @ForAll boolean orderly,
+      @ForAll long seed, @ForAll @IntRange(min = 1, max = 150) int steps) {
     new RandomGuest(options, largeBacking, orderly, seed).run(steps);
   }
 

@@ -5,7 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.PageTableEntry;
 
-/** A guest of one paging mode that builds its tables by hand, in both copies of its memory; every access is checked against the native walk. */
+/**
+ * A guest of one paging mode that builds its tables by hand, in both copies of its memory; every access is checked
+ * against the native walk.
+ */
 final class TestGuest {
   static final long P = PageTableEntry.P;
   static final long W = PageTableEntry.RW;
@@ -66,7 +69,10 @@ final class TestGuest {
     return machine.entrySize();
   }
 
-  /** Guest-physical address of the entry of a level for an address, by the tables of a root; makes missing tables with {@link #ALL}. */
+  /**
+   * Guest-physical address of the entry of a level for an address, by the tables of a root; makes missing tables with
+   * {@link #ALL}.
+   */
   long entryGpa(long root, long gva, int level) {
     long table = root;
     for (int at = topLevel(); ; at--) {

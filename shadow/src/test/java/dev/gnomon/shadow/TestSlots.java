@@ -6,8 +6,8 @@ import java.util.Arrays;
 import java.util.Random;
 
 /**
- * Guest-physical memory of the tests: 8 MiB of RAM from 0, a read-only slot of 2 MiB after it, nothing else. The backing is in 2M-aligned pieces, or
- * in scattered 4-KiB frames.
+ * Guest-physical memory of the tests: 8 MiB of RAM from 0, a read-only slot of 2 MiB after it, nothing else. The
+ * backing is in 2M-aligned pieces, or in scattered 4-KiB frames.
  */
 final class TestSlots implements SlotMap {
   static final long RAM_BYTES = 8L << 20;

@@ -3,6 +3,7 @@ package dev.gnomon.vmm;
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.mmu.PagingContext;
 import dev.gnomon.guest.mmu.Translation;
 import dev.gnomon.guest.mmu.Translator;
@@ -54,12 +55,12 @@ final class EmulationPort implements Translator {
   }
 
   @Override
-  public long translate(@Gva long gva, int access, Translation out) {
+  public @Hpa long translate(@Gva long gva, int access, Translation out) {
     return walker.translate(gva, access, out);
   }
 
   @Override
-  public long peek(@Gva long gva, int access, Translation out, WalkObserver steps) {
+  public @Hpa long peek(@Gva long gva, int access, Translation out, WalkObserver steps) {
     return walker.peek(gva, access, out, steps);
   }
 

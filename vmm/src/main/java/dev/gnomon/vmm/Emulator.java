@@ -5,6 +5,7 @@ import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Vector;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Access;
@@ -103,7 +104,7 @@ final class Emulator {
     for (int i = 0; i < port.stage.writeCount(); i++) {
       @Gpa long gpa = port.stage.write(i);
       int entry = cpu.longMode() || (cpu.cr4 & ControlRegister.CR4_PAE) != 0 ? LONG_ENTRY : LEGACY_ENTRY;
-      shadow.guestWrote(gpa, (int) Math.min(entry, Long.lowestOneBit(gpa | entry)));
+      shadow.guestWrote(gpa, (int) Math.min(entry, Long.lowestOneBit(Addresses.bits(gpa) | entry)));
     }
   }
 

@@ -8,6 +8,7 @@ import dev.gnomon.guest.cpu.ExitQualification;
 import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Vector;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Mmu;
 import dev.gnomon.guest.mmu.PageFaultCode;
@@ -236,7 +237,7 @@ final class ExitDispatcher {
       return emulateMmio(delivering);
     }
     boolean ownTable = fault.writesOwnTable;
-    long gfn = fault.gpa >>> 12;
+    long gfn = Addresses.frame(fault.gpa);
     int next = emulate(delivering);
     if (next == FAILED && cause == Cause.PAGE_TABLE_WRITE && !ownTable && shadow.mmu.unprotect(gfn)) {
       return RESUME;

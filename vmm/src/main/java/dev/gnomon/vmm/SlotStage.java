@@ -3,6 +3,7 @@ package dev.gnomon.vmm;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.SlotMap;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.SecondStage;
@@ -45,7 +46,7 @@ final class SlotStage implements SecondStage {
   }
 
   @Override
-  public long translate(@Gpa long gpa, @Gva long gva, int access, Translation out) {
+  public @Hpa long translate(@Gpa long gpa, @Gva long gva, int access, Translation out) {
     long hpa = resolve(gpa, access, out, slots.kind(gpa) == SlotMap.NONE ? -1 : slots.back(gpa));
     if (hpa >= 0 && (access & (Access.WRITE | TABLE)) == Access.WRITE && slots.kind(gpa) == SlotMap.RAM) {
       remember(gpa);
@@ -65,11 +66,11 @@ final class SlotStage implements SecondStage {
   }
 
   @Override
-  public long peek(@Gpa long gpa, @Gva long gva, int access, Translation out, WalkObserver steps) {
+  public @Hpa long peek(@Gpa long gpa, @Gva long gva, int access, Translation out, WalkObserver steps) {
     return resolve(gpa, access, out, slots.backing(gpa));
   }
 
-  private long resolve(@Gpa long gpa, int access, Translation out, long backing) {
+  private @Hpa long resolve(@Gpa long gpa, int access, Translation out, @Hpa long backing) {
     out.pageShift = HostMemory.FRAME_SHIFT;
     out.memoryType = WRITE_BACK;
     out.rights = RAM_RIGHTS;

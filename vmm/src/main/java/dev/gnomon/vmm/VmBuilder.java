@@ -7,6 +7,7 @@ import dev.gnomon.ept.EptWalker;
 import dev.gnomon.ept.NestedTlb;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.exec.Processor;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.TableFrames;
@@ -146,7 +147,7 @@ public final class VmBuilder {
 
   private void buildMemory(Parts parts, MemoryLayout layout) {
     if (options.mode() == Mode.NATIVE) {
-      parts.memory = new HostMemory(0, layout.backedEnd(), 0);
+      parts.memory = new HostMemory(0, Addresses.bits(layout.backedEnd()), 0);
       parts.slots = MemorySlots.identity(parts.memory, layout);
     } else {
       parts.memory = new HostMemory(HostMemory.VM_DRAM_BASE, MemorySlots.hostBytes(layout, options.backing()), tableBytes());
@@ -195,7 +196,7 @@ public final class VmBuilder {
     @Gpa long start = range.start() & -PAGE;
     @Gpa long end = range.end() + PAGE - 1 & -PAGE;
     String name = ((MmioDevice) parts.platform.bus().mmioOwner(range.start())).name();
-    parts.slots.add(new MemorySlot(MemorySlot.Kind.MMIO, start, end - start, name));
+    parts.slots.add(new MemorySlot(MemorySlot.Kind.MMIO, start, Addresses.bits(end - start), name));
   }
 
   private void buildNative(Parts parts) {

@@ -6,6 +6,7 @@ import static dev.gnomon.guest.asm.Reg.*;
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.asm.Reg;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.mmu.PageTableEntry;
 import dev.gnomon.vmm.RequestDevices;
 import dev.gnomon.vmm.polled.RequestEngine;
@@ -72,7 +73,7 @@ final class Polled implements Workload {
       a.mov(RDI, RAX);
       code.mapDevice(0);
     } else if (device.equals("mmio")) {
-      a.mov(RDI, RequestDevices.MMIO_GPA);
+      a.mov(RDI, Addresses.bits(RequestDevices.MMIO_GPA));
       code.mapDevice(UNCACHED);
     }
     a.mov(R13, RAX);

@@ -9,7 +9,10 @@ final class Budget {
 
   private Budget() {}
 
-  /** Instructions; a workload ends by itself, so that its default is only a guard. @param given null if the user said nothing */
+  /**
+   * Instructions; a workload ends by itself, so that its default is only a guard. @param given null if the user said
+   * nothing
+   */
   static long of(Long given, Guest guest) {
     return given != null ? given : guest.marksRegion() ? WORKLOAD_INSTRUCTIONS : KERNEL_INSTRUCTIONS;
   }

@@ -28,7 +28,8 @@ import picocli.CommandLine.Spec;
 /** {@code gnomon compare}. */
 @Command(name = "compare",
     description = {"Runs guests in several modes and sets what they cost side by side.",
-        "A workload is measured in the region that it marks; a kernel over its first instructions, --max-instructions of them."},
+        "A workload is measured in the region that it marks; a kernel over its first instructions, "
+            + "--max-instructions of them."},
     footer = {
         "  gnomon compare",
         "  gnomon compare gups:size=64M ptchurn --mode ept,shadow",
@@ -40,9 +41,11 @@ final class CompareCommand implements Callable<Integer> {
   private Gnomon gnomon;
   @Spec
   private CommandSpec spec;
-  @Parameters(paramLabel = "WORKLOAD", description = "Workloads, each as NAME or NAME:key=value,… Default: all, if there is no --kernel.")
+  @Parameters(paramLabel = "WORKLOAD",
+      description = "Workloads, each as NAME or NAME:key=value,… Default: all, if there is no --kernel.")
   private List<String> workloads = List.of();
-  @Option(names = "--mode", paramLabel = "MODE", split = ",", converter = ModeConverter.class, defaultValue = "native,ept,shadow",
+  @Option(names = "--mode", paramLabel = "MODE", split = ",", converter = ModeConverter.class,
+      defaultValue = "native,ept,shadow",
       description = "Modes, the first being what the others are relative to. Default: ${DEFAULT-VALUE}.")
   private List<Mode> modes;
   @Mixin
@@ -64,7 +67,8 @@ final class CompareCommand implements Callable<Integer> {
     CostModel costModel = costs.model();
     VmOptions options = machine.vmOptions(true);
     List<Mode> distinct = new ArrayList<>(new LinkedHashSet<>(modes));
-    List<String> names = workloads.isEmpty() && guests.kernels.isEmpty() ? WorkloadCatalog.all().stream().map(Workload::name).toList() : workloads;
+    List<String> names = workloads.isEmpty() && guests.kernels.isEmpty() ? WorkloadCatalog.all().stream()
+        .map(Workload::name).toList() : workloads;
     List<Guest> all = guests.guests(names, machine.seed);
     Comparer comparer = new Comparer(options, machine.memory != null, costModel, environment.interruption());
     List<GuestComparison> results = new ArrayList<>();
@@ -80,8 +84,8 @@ final class CompareCommand implements Callable<Integer> {
     }
     Map<String, String> described = MachineOptions.describe(options, machine.memory != null);
     described.put("max-instructions", maxInstructions == null ? "default" : maxInstructions.toString());
-    output.write(new Comparison(new Provenance(Version.number(), "compare", described, costModel), results), spec.commandLine().getOut(),
-        environment.outIsTerminal());
+    output.write(new Comparison(new Provenance(Version.number(), "compare", described, costModel), results),
+        spec.commandLine().getOut(), environment.outIsTerminal());
     return exitCode(results);
   }
 

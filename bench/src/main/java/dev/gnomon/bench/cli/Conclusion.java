@@ -15,9 +15,12 @@ final class Conclusion {
     return conclude(run, result, environment, true);
   }
 
-  /** Of a run to measure something: a guest that goes on running is no failure unless it had to reach a region's end. */
+  /**
+   * Of a run to measure something: a guest that goes on running is no failure unless it had to reach a region's end.
+   */
   static int ofMeasurement(GuestRun run, RunResult result, Environment environment) {
-    boolean planned = result.end() == RunResult.End.BUDGET && !run.guest().marksRegion() && !environment.interruption().requested();
+    boolean planned = result.end() == RunResult.End.BUDGET && !run.guest().marksRegion()
+        && !environment.interruption().requested();
     return planned ? ExitCode.DONE : conclude(run, result, environment, false);
   }
 

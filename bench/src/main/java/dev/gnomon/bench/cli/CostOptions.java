@@ -11,7 +11,8 @@ import picocli.CommandLine.Option;
 /** Options that set modelled cycles. */
 final class CostOptions {
   @Option(names = "--cost-profile", paramLabel = "NAME", defaultValue = CostModel.DEFAULT_NAME,
-      description = "Cost table to start from: clx-2.5GHz (default), or the same with exit latencies of prescott, merom, penryn, nehalem, westmere or "
+      description = "Cost table to start from: clx-2.5GHz (default), or the same with exit latencies of prescott, "
+          + "merom, penryn, nehalem, westmere or "
           + "sandybridge.")
   String profile;
 

@@ -13,4 +13,5 @@ import java.io.PrintWriter;
  * @param errIsTerminal whether progress may be shown
  * @param interruption ends the run in hand
  */
-public record Environment(OutputStream out, PrintWriter err, boolean outIsTerminal, boolean errIsTerminal, Interruption interruption) {}
+public record Environment(OutputStream out, PrintWriter err, boolean outIsTerminal, boolean errIsTerminal,
+    Interruption interruption) {}

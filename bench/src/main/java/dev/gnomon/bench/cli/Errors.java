@@ -32,10 +32,12 @@ final class Errors implements IParameterExceptionHandler, IExecutionExceptionHan
       List<String> near = unmatched.getSuggestions();
       if (!unmatched.isUnknownOption()) {
         boolean top = e.getCommandLine().getParent() == null;
-        text = new StringBuilder(top ? "unknown command '" : "argument too many: '").append(oneLine(unmatched.getUnmatched().get(0))).append('\'');
+        text = new StringBuilder(top ? "unknown command '"
+            : "argument too many: '").append(oneLine(unmatched.getUnmatched().get(0))).append('\'');
       }
       if (!near.isEmpty()) {
-        text.append("; did you mean ").append(String.join(" or ", near.subList(0, Math.min(2, near.size())))).append('?');
+        text.append("; did you mean ").append(String.join(" or ",
+            near.subList(0, Math.min(2, near.size())))).append('?');
       }
     }
     print(text + " (" + e.getCommandLine().getCommandSpec().qualifiedName() + " --help shows what there is)");
@@ -91,7 +93,8 @@ final class Errors implements IParameterExceptionHandler, IExecutionExceptionHan
       return "unknown error";
     }
     String line = text.strip().replaceAll("\\s*[\\r\\n]+\\s*", " ");
-    boolean startsWithWord = line.length() > 1 && Character.isUpperCase(line.charAt(0)) && Character.isLowerCase(line.charAt(1));
+    boolean startsWithWord = line.length() > 1 && Character.isUpperCase(line.charAt(0))
+        && Character.isLowerCase(line.charAt(1));
     return startsWithWord ? Character.toLowerCase(line.charAt(0)) + line.substring(1) : line;
   }
 }

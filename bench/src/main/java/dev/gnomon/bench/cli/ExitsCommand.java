@@ -23,8 +23,10 @@ import picocli.CommandLine.TypeConversionException;
 
 /** {@code gnomon exits}. */
 @Command(name = "exits",
-    description = {"Runs a guest and prints its VM exits in the layout of perf kvm stat report, their causes indented below them.",
-        "A workload is measured in the region that it marks; a kernel over its first instructions. Times are modelled."},
+    description = {"Runs a guest and prints its VM exits in the layout of perf kvm stat report, their causes "
+        + "indented below them.",
+        "A workload is measured in the region that it marks; a kernel over its first instructions. Times are "
+            + "modelled."},
     footer = {
         "  gnomon exits ptchurn --mode shadow",
         "  gnomon exits ptchurn --mode ept -k time",
@@ -64,8 +66,8 @@ final class ExitsCommand implements Callable<Integer> {
     output.check();
     CostModel costModel = costs.model();
     Guest guest = guests.guest(workload, machine.seed);
-    GuestRun run = new GuestRun(guest, machine.vmOptions(false).withMode(mode), machine.memory != null, ByteSink.DISCARD,
-        environment.interruption());
+    GuestRun run = new GuestRun(guest, machine.vmOptions(false).withMode(mode), machine.memory != null,
+        ByteSink.DISCARD, environment.interruption());
     run.watchMmio();
     RunResult result;
     try (Progress progress = new Progress(environment, "exits", 1)) {
@@ -74,8 +76,8 @@ final class ExitsCommand implements Callable<Integer> {
       progress.end();
     }
     Map<String, String> described = MachineOptions.describe(run.vm().options(), true);
-    output.write(ExitsReport.of(run, new Provenance(Version.number(), "exits", described, costModel), costModel, event, key),
-        spec.commandLine().getOut(), environment.outIsTerminal());
+    output.write(ExitsReport.of(run, new Provenance(Version.number(), "exits", described, costModel), costModel, event,
+        key), spec.commandLine().getOut(), environment.outIsTerminal());
     return Conclusion.ofMeasurement(run, result, environment);
   }
 

@@ -10,7 +10,8 @@ import picocli.CommandLine.Spec;
 
 /** The {@code gnomon} command: a table of subcommands. */
 @Command(name = "gnomon",
-    description = "Runs x86 guests natively, under EPT and under shadow paging, and counts what memory virtualization costs.",
+    description = "Runs x86 guests natively, under EPT and under shadow paging, and counts what memory "
+        + "virtualization costs.",
     synopsisSubcommandLabel = "COMMAND",
     mixinStandardHelpOptions = true,
     scope = ScopeType.INHERIT,
@@ -36,7 +37,8 @@ import picocli.CommandLine.Spec;
         "  gnomon run --kernel memtest86+x64.bin --append \"console=ttyS0,115200\" -m 8M --mode ept",
         "  gnomon exits ptchurn --mode shadow -k time",
         "  gnomon COMMAND --help"},
-    subcommands = {RunCommand.class, CompareCommand.class, ExitsCommand.class, WalkCommand.class, WorkloadsCommand.class, BenchCommand.class,
+    subcommands = {RunCommand.class, CompareCommand.class, ExitsCommand.class, WalkCommand.class,
+    WorkloadsCommand.class, BenchCommand.class,
         Gnomon.Completion.class})
 public final class Gnomon implements Runnable {
   private final Environment environment;
@@ -44,10 +46,12 @@ public final class Gnomon implements Runnable {
   @Spec
   private CommandSpec spec;
 
-  @Option(names = "--stacktrace", scope = ScopeType.INHERIT, order = 1000, description = "Print the stack trace of an error.")
+  @Option(names = "--stacktrace", scope = ScopeType.INHERIT, order = 1000,
+      description = "Print the stack trace of an error.")
   private boolean stacktrace;
 
-  @Option(names = "--verbose", scope = ScopeType.INHERIT, order = 1001, description = "Log what the machine does to stderr.")
+  @Option(names = "--verbose", scope = ScopeType.INHERIT, order = 1001,
+      description = "Log what the machine does to stderr.")
   private boolean verbose;
 
   Gnomon(Environment environment) {

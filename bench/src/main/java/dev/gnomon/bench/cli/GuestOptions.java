@@ -25,7 +25,8 @@ final class GuestOptions {
   String append;
 
   @Option(names = {"--initrd", "--module"}, paramLabel = "FILE",
-      description = "Initial RAM disk of a Linux kernel, or a multiboot module (may be repeated); \"FILE ARGUMENTS\" gives it arguments.")
+      description = "Initial RAM disk of a Linux kernel, or a multiboot module (may be repeated); \"FILE ARGUMENTS\" "
+          + "gives it arguments.")
   List<String> modules = List.of();
 
   @Option(names = "--entry", paramLabel = "MODE", converter = EntryConverter.class, defaultValue = "default",
@@ -48,8 +49,10 @@ final class GuestOptions {
     for (Path kernel : kernels) {
       guests.add(kernel(kernel));
     }
-    if (kernels.isEmpty() && (!append.isEmpty() || !modules.isEmpty() || flat || loadAddress != null || entry != BootRequest.Entry.DEFAULT)) {
-      throw new IllegalArgumentException("--append, --initrd, --module, --entry, --flat and --load-address: expected --kernel FILE with them");
+    if (kernels.isEmpty() && (!append.isEmpty() || !modules.isEmpty() || flat || loadAddress != null
+        || entry != BootRequest.Entry.DEFAULT)) {
+      throw new IllegalArgumentException("--append, --initrd, --module, --entry, --flat and --load-address: expected "
+          + "--kernel FILE with them");
     }
     return guests;
   }
@@ -71,7 +74,8 @@ final class GuestOptions {
       String file = blank < 0 ? module : module.substring(0, blank);
       files.add(new BootRequest.File(file, read(Path.of(file)), blank < 0 ? "" : module.substring(blank + 1)));
     }
-    BootRequest request = BootRequest.of(path.toString(), read(path)).withCommandLine(append).withModules(files).withEntry(entry);
+    BootRequest request = BootRequest.of(path.toString(), read(path)).withCommandLine(append).withModules(files)
+        .withEntry(entry);
     return new KernelGuest(loadAddress == null ? request : request.withLoadAddress(loadAddress), flat);
   }
 

@@ -21,7 +21,8 @@ final class MachineOptions {
       description = "Guest memory, such as 8M or 1G; a bare number is MiB. Default: 64M, or what the workload needs.")
   Long memory;
 
-  @Option(names = "--seed", paramLabel = "N", converter = Quantity.Whole.class, description = "Seed of everything random, workloads included.")
+  @Option(names = "--seed", paramLabel = "N", converter = Quantity.Whole.class,
+      description = "Seed of everything random, workloads included.")
   Long seed;
 
   @Option(names = "--ns-per-instruction", paramLabel = "N", converter = Quantity.Whole.class, defaultValue = "1",
@@ -29,7 +30,8 @@ final class MachineOptions {
   long nsPerInstruction;
 
   @Option(names = "--tlb", paramLabel = "PROFILE", converter = TlbConverter.class,
-      description = "Counted TLB: skylake (default), nehalem, haswell, icelake, zen2 or none; or, uncounted, stale (keeps all that the SDM lets it "
+      description = "Counted TLB: skylake (default), nehalem, haswell, icelake, zen2 or none; or, uncounted, stale "
+          + "(keeps all that the SDM lets it "
           + "keep) or forgetful (keeps nothing).")
   TlbPolicy tlb;
 
@@ -48,14 +50,18 @@ final class MachineOptions {
   boolean noEptAccessedDirty;
 
   @Option(names = "--shadow", paramLabel = "SWITCH", split = ",",
-      description = "Switches of the shadow MMU: no-unsync, no-prefetch, no-large-pages, audit, pages=N (limit of shadow pages).")
+      description = "Switches of the shadow MMU: no-unsync, no-prefetch, no-large-pages, audit, pages=N (limit of "
+          + "shadow pages).")
   List<String> shadow = List.of();
 
   @Option(names = "--blocks", paramLabel = "N", converter = Quantity.Whole.class, defaultValue = "64",
       description = "Most instructions in a decoded block; results do not depend on it. Default: ${DEFAULT-VALUE}.")
   long blocks;
 
-  /** The machine's options but for the mode. @param countByDefault whether TLBs are counted if {@code --tlb} is not given */
+  /**
+   * The machine's options but for the mode. @param countByDefault whether TLBs are counted if {@code --tlb} is not
+   * given
+   */
   VmOptions vmOptions(boolean countByDefault) {
     VmOptions options = VmOptions.of(Mode.NATIVE)
         .withNsPerInstruction(nsPerInstruction)
@@ -72,7 +78,8 @@ final class MachineOptions {
   }
 
   private TlbPolicy policy(boolean countByDefault) {
-    TlbPolicy policy = tlb != null ? tlb : countByDefault ? TlbPolicy.counted(TlbGeometry.SKYLAKE) : TlbPolicy.UNCOUNTED;
+    TlbPolicy policy = tlb != null ? tlb : countByDefault ? TlbPolicy.counted(TlbGeometry.SKYLAKE)
+        : TlbPolicy.UNCOUNTED;
     if (policy instanceof TlbPolicy.Counted counted) {
       TlbGeometry geometry = noPwc ? counted.geometry().withoutStructures() : counted.geometry();
       return new TlbPolicy.Counted(geometry, seed == null ? 0 : seed);
@@ -95,7 +102,8 @@ final class MachineOptions {
           if (word.matches("pages=[0-9]{1,8}")) {
             yield options.withPageLimit(Integer.parseInt(word.substring("pages=".length())));
           }
-          throw new IllegalArgumentException("--shadow '" + word + "': expected no-unsync, no-prefetch, no-large-pages, audit or pages=N");
+          throw new IllegalArgumentException("--shadow '" + word
+              + "': expected no-unsync, no-prefetch, no-large-pages, audit or pages=N");
         }
       };
     }
@@ -116,7 +124,8 @@ final class MachineOptions {
     map.put("ept-ad", Boolean.toString(options.eptAccessedDirty()));
     ShadowOptions shadow = options.shadow();
     map.put("shadow", (shadow.unsync() ? "" : "no-") + "unsync," + (shadow.prefetch() ? "" : "no-") + "prefetch,"
-        + (shadow.largePages() ? "" : "no-") + "large-pages,pages=" + shadow.pageLimit() + (shadow.audit() ? ",audit" : ""));
+        + (shadow.largePages() ? "" : "no-") + "large-pages,pages=" + shadow.pageLimit()
+        + (shadow.audit() ? ",audit" : ""));
     return map;
   }
 
@@ -125,7 +134,8 @@ final class MachineOptions {
       boolean pwc = !counted.geometry().structures().equals(TlbGeometry.Structures.NONE);
       return counted.geometry().name() + (pwc ? "" : ",no-pwc");
     }
-    return policy instanceof TlbPolicy.Stale ? "stale" : policy instanceof TlbPolicy.Forgetful ? "forgetful" : "uncounted";
+    return policy instanceof TlbPolicy.Stale ? "stale" : policy instanceof TlbPolicy.Forgetful ? "forgetful"
+        : "uncounted";
   }
 
   /** Reads {@code --tlb}. */

@@ -30,7 +30,8 @@ public final class Main {
       interruption.request();
       await(finished);
     }, "interrupt"));
-    int code = execute(new Environment(out, err, outIsTerminal, Terminal.isTerminal(Terminal.STDERR), interruption), args);
+    int code = execute(new Environment(out, err, outIsTerminal, Terminal.isTerminal(Terminal.STDERR), interruption),
+        args);
     finished.countDown();
     System.exit(code);
   }
@@ -53,12 +54,13 @@ public final class Main {
         .setErr(environment.err())
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setAbbreviatedOptionsAllowed(false)
-        .setColorScheme(CommandLine.Help.defaultColorScheme(environment.outIsTerminal() ? CommandLine.Help.Ansi.ON : CommandLine.Help.Ansi.OFF))
-        .setParameterExceptionHandler(errors)
+        .setColorScheme(CommandLine.Help.defaultColorScheme(environment.outIsTerminal() ? CommandLine.Help.Ansi.ON
+        : CommandLine.Help.Ansi.OFF)).setParameterExceptionHandler(errors)
         .setExecutionExceptionHandler(errors)
         .setExecutionStrategy(parsed -> {
           if (gnomon.verbose()) {
-            ((ch.qos.logback.classic.Logger) LoggerFactory.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME)).setLevel(Level.DEBUG);
+            ((ch.qos.logback.classic.Logger) LoggerFactory.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME))
+                .setLevel(Level.DEBUG);
           }
           return new CommandLine.RunLast().execute(parsed);
         });
@@ -68,7 +70,8 @@ public final class Main {
       code = commandLine.execute(args);
     } catch (OutOfMemoryError | StackOverflowError e) {
       // picocli passes only exceptions to its handlers.
-      environment.err().println("gnomon: the Java heap is too small (" + e.getClass().getSimpleName() + "): expected more with java -Xmx");
+      environment.err().println("gnomon: the Java heap is too small (" + e.getClass().getSimpleName()
+          + "): expected more with java -Xmx");
       code = ExitCode.INTERNAL_ERROR;
     }
     out.flush();

@@ -23,7 +23,8 @@ final class Progress implements AutoCloseable {
         .setInitialMax(steps)
         .setStyle(ProgressBarStyle.ASCII)
         .setMaxRenderedLength(WIDTH)
-        .setConsumer(new ConsoleProgressBarConsumer(new PrintStream(new java.io.FileOutputStream(java.io.FileDescriptor.err), true,
+        .setConsumer(
+        new ConsoleProgressBarConsumer(new PrintStream(new java.io.FileOutputStream(java.io.FileDescriptor.err), true,
             StandardCharsets.UTF_8)))
         .clearDisplayOnFinish()
         .build();

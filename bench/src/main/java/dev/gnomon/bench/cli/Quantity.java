@@ -16,7 +16,8 @@ final class Quantity {
     Matcher matcher = NUMBER.matcher(text.strip());
     if (matcher.matches() && (matcher.group(3) == null || unit == 1024)) {
       String suffix = matcher.group(2);
-      long factor = suffix.isEmpty() ? matcher.group(3) == null ? bare : 1 : power(unit, "kmgt".indexOf(Character.toLowerCase(suffix.charAt(0))) + 1);
+      long factor = suffix.isEmpty() ? matcher.group(3) == null ? bare : 1
+          : power(unit, "kmgt".indexOf(Character.toLowerCase(suffix.charAt(0))) + 1);
       try {
         return new BigDecimal(matcher.group(1)).multiply(BigDecimal.valueOf(factor)).longValueExact();
       } catch (ArithmeticException e) {

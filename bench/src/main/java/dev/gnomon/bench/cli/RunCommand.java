@@ -25,7 +25,8 @@ import picocli.CommandLine.Spec;
 /** {@code gnomon run}. */
 @Command(name = "run",
     description = {"Runs one guest with its serial console on stdout.",
-        "A guest that ends itself by port 0xF4 (isa-debug-exit) succeeds if it writes 0; a workload also if its result is right. A guest that halts for "
+        "A guest that ends itself by port 0xF4 (isa-debug-exit) succeeds if it writes 0; a workload also if its "
+            + "result is right. A guest that halts for "
             + "ever or resets the machine is done."},
     footer = {
         "  gnomon run --kernel memtest86+x64.bin --append \"console=ttyS0,115200 nosmp\" -m 8M --mode ept",
@@ -76,7 +77,8 @@ final class RunCommand implements Callable<Integer> {
     GuestRun run = new GuestRun(guest, options, machine.memory != null, console, environment.interruption());
     RunResult result = run.run(maxInstructions == null ? Long.MAX_VALUE : maxInstructions, done -> console.flush());
     console.finish(environment.outIsTerminal());
-    Provenance provenance = new Provenance(Version.number(), "run", MachineOptions.describe(run.vm().options(), true), costModel);
+    Provenance provenance = new Provenance(Version.number(), "run", MachineOptions.describe(run.vm().options(), true),
+        costModel);
     RunReport report = RunReport.of(run, provenance, costModel);
     if (screen) {
       run.vm().platform().screen().screenText().forEach(line -> out.println(line.stripTrailing()));

@@ -11,7 +11,10 @@ final class Terminal {
 
   private Terminal() {}
 
-  /** On Linux by what the descriptor refers to; elsewhere a stream counts as a terminal if both input and output are one. */
+  /**
+   * On Linux by what the descriptor refers to; elsewhere a stream counts as a terminal if both input and output are
+   * one.
+   */
   static boolean isTerminal(int descriptor) {
     if ("dumb".equals(System.getenv("TERM"))) {
       return false;

@@ -13,7 +13,8 @@ public final class Version implements IVersionProvider {
   @Override
   public String[] getVersion() {
     return new String[] {"gnomon " + number(),
-        "Java " + System.getProperty("java.version") + " (" + System.getProperty("java.vm.name") + "), " + System.getProperty("os.name") + " "
+        "Java " + System.getProperty("java.version") + " (" + System.getProperty("java.vm.name") + "), "
+        + System.getProperty("os.name") + " "
             + System.getProperty("os.arch")};
   }
 }

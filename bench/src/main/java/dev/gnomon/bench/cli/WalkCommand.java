@@ -29,16 +29,18 @@ import picocli.CommandLine.TypeConversionException;
 
 /** {@code gnomon walk}. */
 @Command(name = "walk",
-    description = {"Runs a guest to a point and shows how an address is translated there, step by step and without any effect.",
-        "Natively the guest's tables, under EPT both dimensions, under shadow paging the shadow tables and beside them the guest's."},
+    description = {"Runs a guest to a point and shows how an address is translated there, step by step and without "
+        + "any effect.",
+        "Natively the guest's tables, under EPT both dimensions, under shadow paging the shadow tables and beside "
+            + "them the guest's."},
     footer = {
         "  gnomon walk 0x100000000 gups --mode ept",
         "  gnomon walk 100000000 gups --mode shadow --at 3M -w -u",
         "  gnomon walk '$rip' --kernel memtest86+x64.bin -m 8M --at 20M -x --grid",
         "  gnomon walk 0x100000000 touchall --at begin --json"})
 final class WalkCommand implements Callable<Integer> {
-  private static final List<String> REGISTERS = List.of("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
-      "r13", "r14", "r15");
+  private static final List<String> REGISTERS = List.of("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8",
+      "r9", "r10", "r11", "r12", "r13", "r14", "r15");
 
   /** At most one of them. */
   static final class AccessKind {
@@ -63,15 +65,18 @@ final class WalkCommand implements Callable<Integer> {
   @Spec
   private CommandSpec spec;
   @Parameters(index = "0", paramLabel = "ADDRESS",
-      description = "Linear address in hexadecimal; or a register such as $rsp, or a workload's label; each with +0xN behind it if you like.")
+      description = "Linear address in hexadecimal; or a register such as $rsp, or a workload's label; each with "
+          + "+0xN behind it if you like.")
   private String address;
-  @Parameters(index = "1", arity = "0..1", paramLabel = "WORKLOAD", description = "Workload, as NAME or NAME:key=value,…")
+  @Parameters(index = "1", arity = "0..1", paramLabel = "WORKLOAD",
+      description = "Workload, as NAME or NAME:key=value,…")
   private String workload;
   @Option(names = "--mode", paramLabel = "MODE", converter = ModeConverter.class, defaultValue = "ept",
       description = "native, ept or shadow. Default: ${DEFAULT-VALUE}.")
   private Mode mode;
   @Option(names = "--at", paramLabel = "POINT",
-      description = "Where to stop: after a number of instructions (20M), or at the begin or end of the measured region. Default: end for a workload, "
+      description = "Where to stop: after a number of instructions (20M), or at the begin or end of the measured "
+          + "region. Default: end for a workload, "
           + "100M for a kernel; earlier if the guest ends.")
   private String at;
   @ArgGroup
@@ -97,8 +102,8 @@ final class WalkCommand implements Callable<Integer> {
     output.check();
     CostModel costModel = costs.model();
     Guest guest = guests.guest(workload, machine.seed);
-    GuestRun run = new GuestRun(guest, machine.vmOptions(false).withMode(mode), machine.memory != null, ByteSink.DISCARD,
-        environment.interruption());
+    GuestRun run = new GuestRun(guest, machine.vmOptions(false).withMode(mode), machine.memory != null,
+        ByteSink.DISCARD, environment.interruption());
     RunResult result = runTo(run, guest);
     if (environment.interruption().requested()) {
       return Conclusion.ofMeasurement(run, result, environment);
@@ -128,7 +133,8 @@ final class WalkCommand implements Callable<Integer> {
       }
     }
     if (!guest.marksRegion()) {
-      throw new IllegalArgumentException("--at " + point + ": " + guest.name() + " marks no region, expected a number of instructions");
+      throw new IllegalArgumentException("--at " + point + ": " + guest.name()
+          + " marks no region, expected a number of instructions");
     }
     return run.runToRegion(begin, Budget.of(null, guest));
   }
@@ -141,7 +147,8 @@ final class WalkCommand implements Callable<Integer> {
       String name = base.substring(1).toLowerCase(Locale.ROOT);
       int register = REGISTERS.indexOf(name);
       if (register < 0 && !name.equals("rip") && !name.equals("cr2")) {
-        throw new IllegalArgumentException("address '" + address + "': expected $rip, $cr2, or one of $" + String.join(", $", REGISTERS));
+        throw new IllegalArgumentException("address '" + address + "': expected $rip, $cr2, or one of $"
+            + String.join(", $", REGISTERS));
       }
       return (register >= 0 ? cpu.regs[register] : name.equals("rip") ? cpu.rip : cpu.cr2) + offset;
     }
@@ -152,7 +159,8 @@ final class WalkCommand implements Callable<Integer> {
     try {
       return new Quantity.Address().convert(base) + offset;
     } catch (TypeConversionException e) {
-      throw new IllegalArgumentException("address " + e.getMessage() + (guest.symbols().isEmpty() ? "" : ", or a label of the workload"), e);
+      throw new IllegalArgumentException("address " + e.getMessage()
+          + (guest.symbols().isEmpty() ? "" : ", or a label of the workload"), e);
     }
   }
 }

@@ -32,13 +32,15 @@ final class Machines {
     a.mov(Reg.RSP, STACK);
     code.accept(a);
     Vm vm = new VmBuilder(options(mode, counted).withMemoryBytes(MEMORY)).build();
-    vm.boot(GuestImages.flat(BootRequest.of("benchmark", a.assemble(CODE)).withLoadAddress(CODE).withEntry(BootRequest.Entry.LONG)));
+    vm.boot(GuestImages.flat(BootRequest.of("benchmark", a.assemble(CODE)).withLoadAddress(CODE)
+        .withEntry(BootRequest.Entry.LONG)));
     return vm;
   }
 
   /** A machine in which a workload stands at the begin of its measured region. */
   static Vm atRegion(Mode mode, String workload) {
-    GuestRun run = new GuestRun(WorkloadGuest.parse(workload, null), options(mode, false), false, ByteSink.DISCARD, new Interruption());
+    GuestRun run = new GuestRun(WorkloadGuest.parse(workload, null), options(mode, false), false, ByteSink.DISCARD,
+        new Interruption());
     run.runToRegion(true, Long.MAX_VALUE);
     return run.vm();
   }

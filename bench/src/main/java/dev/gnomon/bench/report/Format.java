@@ -13,7 +13,8 @@ public enum Format {
     @Override
     public String render(Report report) {
       DefaultIndenter indenter = new DefaultIndenter("  ", "\n");
-      DefaultPrettyPrinter printer = new DefaultPrettyPrinter().withObjectIndenter(indenter).withArrayIndenter(indenter);
+      DefaultPrettyPrinter printer = new DefaultPrettyPrinter().withObjectIndenter(indenter)
+          .withArrayIndenter(indenter);
       try {
         return new ObjectMapper().writer(printer).writeValueAsString(report) + "\n";
       } catch (JsonProcessingException e) {

@@ -16,7 +16,8 @@ public final class TextRenderer {
     StringBuilder text = new StringBuilder();
     Block before = null;
     for (Block block : blocks) {
-      if (before != null && (block instanceof Block.Heading || !(before instanceof Block.Heading) && !isProse(before, block))) {
+      if (before != null && (block instanceof Block.Heading || !(before instanceof Block.Heading)
+          && !isProse(before, block))) {
         text.append('\n');
       }
       if (block instanceof Block.Heading heading) {

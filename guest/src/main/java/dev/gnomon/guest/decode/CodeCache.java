@@ -173,7 +173,8 @@ public final class CodeCache implements HostMemory.WriteListener {
     if ((frameChunks[frame] & chunks(offset & HostMemory.FRAME_SIZE - 1, size)) != 0) {
       invalidate(frame);
     }
-    // The frame that runs keeps its flag, since it is decoded again at once and denying stores takes a search of the soft TLBs.
+    // The frame that runs keeps its flag, since it is decoded again at once, and denying stores takes a search of the
+    // soft TLBs.
     if (frameBlocks[frame] == 0 && frame != currentFrame) {
       memory.clearFrameFlags(frame, HostMemory.FRAME_CODE);
     }

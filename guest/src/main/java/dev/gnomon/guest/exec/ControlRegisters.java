@@ -7,6 +7,7 @@ import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.Instruction;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.Status;
 
@@ -65,7 +66,7 @@ final class ControlRegisters {
     }
     long value = switch (number) {
       case 0 -> visibleCr0();
-      case 2 -> cpu.cr2;
+      case 2 -> Addresses.bits(cpu.cr2);
       case 3 -> cpu.cr3;
       case 4 -> visibleCr4();
       default -> cpu.cr8;

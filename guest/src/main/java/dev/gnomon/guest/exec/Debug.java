@@ -5,6 +5,7 @@ import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.cpu.Vector;
+import dev.gnomon.guest.memory.AnyAddress;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
@@ -152,7 +153,8 @@ public final class Debug {
     return (int) (cpu.dr[7] >>> RW_SHIFT + 4 * n) & 3;
   }
 
-  private boolean overlaps(int n, long address, int size) {
+  @SuppressWarnings("subtyping") // The comparison of addresses is no address.
+  private boolean overlaps(int n, @AnyAddress long address, int size) {
     int length = switch ((int) (cpu.dr[7] >>> LEN_SHIFT + 4 * n) & 3) {
       case 0 -> 1;
       case 1 -> 2;

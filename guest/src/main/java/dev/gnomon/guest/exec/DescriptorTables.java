@@ -5,6 +5,8 @@ import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.Instruction;
+import dev.gnomon.guest.memory.Addresses;
+import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Status;
 
 /**
@@ -63,7 +65,7 @@ final class DescriptorTables {
   }
 
   /** SGDT and SIDT: all 32 bits of the base are stored whatever the operand size is. */
-  int store(Instruction insn, int limit, long base) {
+  int store(Instruction insn, int limit, @Gva long base) {
     if (!insn.isMemory()) {
       return cpu.fault(Vector.UD);
     }
@@ -75,7 +77,7 @@ final class DescriptorTables {
       status = operands.store(insn.segment, address, 2, limit);
     }
     if (status == Status.OK) {
-      status = operands.store(insn.segment, second, size, base);
+      status = operands.store(insn.segment, second, size, Addresses.bits(base));
     }
     return status < 0 ? status : ComplexInstructions.complete(cpu, insn);
   }

@@ -6,6 +6,7 @@ import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.cpu.Vector;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
 
@@ -167,7 +168,7 @@ public final class EventDelivery {
   }
 
   private int exceptionExit(int vector, boolean hasErrorCode, int errorCode) {
-    long qualification = vector == Vector.PF ? cpu.faultAddress : vector == Vector.DB ? cpu.pendingDebug : 0;
+    long qualification = vector == Vector.PF ? Addresses.bits(cpu.faultAddress) : vector == Vector.DB ? cpu.pendingDebug : 0;
     cpu.vmExit(ExitReason.EXCEPTION_NMI, qualification, 0);
     cpu.exit.interruptionInfo = ExitQualification.info(vector, Vector.TYPE_HARDWARE_EXCEPTION, hasErrorCode);
     cpu.exit.interruptionErrorCode = errorCode;

@@ -25,7 +25,8 @@ final class ExclusiveOps {
   int execute(Instruction insn) {
     boolean wide = insn.operandSize == 8;
     int half = wide ? 8 : 4;
-    int status = operands.linearize(insn.segment, operands.effectiveAddress(insn), 2 * half, true);
+    // Alignment comes before the end of canonical addresses; aligned, the first byte speaks for all sixteen.
+    int status = operands.linearize(insn.segment, operands.effectiveAddress(insn), wide ? 1 : 2 * half, true);
     if (status < 0) {
       return status;
     }

@@ -419,10 +419,11 @@ public final class Interpreter {
         continue blocks;
         }
         final int op = w & 0xFF;
+        // Exact where it is looked at: a device is touched only by an instruction that is alone in its block.
+        cpu.retired = end - budget - 1;
         if (op == WARM) {
           cpu.flagResult = result;
           cpu.flagCarries = carries;
-          cpu.retired = end - budget - 1;
           status = warm.run(code[pc + 2], pc, n == 1);
           result = cpu.flagResult;
           carries = cpu.flagCarries;
@@ -430,15 +431,14 @@ public final class Interpreter {
           cpu.flagResult = result;
           cpu.flagCarries = carries;
           cpu.rip = rip;
-          cpu.retired = end - budget - 1;
           return complex.run(code[pc + 1], budget);
         } else {
-          cpu.retired = end - budget - 1;
           status = memoryPath.run(pc, n == 1);
         }
         if (status >= 0) {
           if (memoryPath.lookAround) {
-            // A device was touched, so that the run loop must see to interrupts before the next instruction, or code changed: this block is the last.
+            // A device was touched, so that the run loop must see to interrupts before the next instruction, or code
+            // changed, so that links may be stale: this block is the last.
             memoryPath.lookAround = false;
             end -= budget;
             budget = 0;

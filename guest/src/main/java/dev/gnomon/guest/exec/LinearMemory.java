@@ -3,6 +3,7 @@ package dev.gnomon.guest.exec;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Mmu;
 import dev.gnomon.guest.mmu.Status;
@@ -104,8 +105,8 @@ public final class LinearMemory {
   }
 
   /**
-   * Whether the block must not go on into another: a device was touched since the last call, or the bytes of the running frame changed, so that what the
-   * block is linked to may be stale.
+   * Whether the block must not go on into another: a device was touched since the last call, or the bytes of the running
+   * frame changed, so that what the block is linked to may be stale.
    */
   boolean mustLookAround() {
     return touchedDevice() | codeChanged;
@@ -146,7 +147,7 @@ public final class LinearMemory {
     return hpa < 0 ? failed(hpa) : (access & Access.WRITE) != 0 ? writeReady(hpa, size - first) : Status.OK;
   }
 
-  private int writePhysical(long hpa, int size, long value) {
+  private int writePhysical(@Hpa long hpa, int size, long value) {
     int status = writeReady(hpa, size);
     if (status < 0) {
       return status;
@@ -162,7 +163,7 @@ public final class LinearMemory {
   }
 
   /** Whether the bytes can be written now; tells the write listener of flagged frames. */
-  private int writeReady(long hpa, int size) {
+  private int writeReady(@Hpa long hpa, int size) {
     int offset = memory.offset(hpa);
     if (offset < 0) {
       return alone ? Status.OK : Status.RESTART;
@@ -239,7 +240,7 @@ public final class LinearMemory {
   }
 
   /** Turns a failed translation into the processor's fault or exit record. */
-  int failed(long status) {
+  int failed(@Hpa long status) {
     if (status == Status.FAULT) {
       return cpu.pageFault(mmu.walk.gva, mmu.walk.errorCode);
     }

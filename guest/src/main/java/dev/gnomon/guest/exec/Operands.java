@@ -6,6 +6,7 @@ import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.Instruction;
+import dev.gnomon.guest.memory.AnyAddress;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
@@ -166,7 +167,8 @@ public final class Operands {
   }
 
   /** Whether a linear address is canonical for 4-level paging (48 bits). */
-  public static boolean canonical(long address) {
+  @SuppressWarnings("subtyping") // The comparison of addresses is no address.
+  public static boolean canonical(@AnyAddress long address) {
     return address << 16 >> 16 == address;
   }
 }

@@ -5,6 +5,7 @@ import dev.gnomon.guest.cpu.Flags;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.decode.Instruction;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.Access;
@@ -84,8 +85,8 @@ final class StringOps {
   }
 
   /**
-   * With 32-bit addresses in 64-bit mode the counter, and the pointers of MOVS and STOS, lose their upper halves before the first iteration, also if there is
-   * none: what Intel's processors do (and KVM's {@code string_registers_quirk}).
+   * With 32-bit addresses in 64-bit mode the counter, and the pointers of MOVS and STOS, lose their upper halves before
+   * the first iteration, also if there is none: what Intel's processors do (and KVM's {@code string_registers_quirk}).
    */
   private void cutRegisters(int kind) {
     cpu.regs[Cpu.RCX] &= 0xFFFF_FFFFL;
@@ -233,7 +234,7 @@ final class StringOps {
   }
 
   private static long inPage(@Gva long gva) {
-    return HostMemory.FRAME_SIZE - (gva & HostMemory.FRAME_SIZE - 1);
+    return HostMemory.FRAME_SIZE - Addresses.offset(gva, HostMemory.FRAME_SIZE);
   }
 
   /** Offset in host memory of an address whose page needs no special care, or −1. A fault is left to the single iteration that follows. */

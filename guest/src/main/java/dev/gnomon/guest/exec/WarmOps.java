@@ -9,6 +9,7 @@ import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.CodeCache;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Status;
 import java.lang.invoke.VarHandle;
@@ -120,7 +121,7 @@ final class WarmOps {
       case LINEAR: {
         int status = operands.linearize(x & 7, a, immediate, (x & 8) != 0);
         if (status == Status.OK) {
-          r[d] = cpu.linear;
+          r[d] = Addresses.bits(cpu.linear);
         }
         return status;
       }
@@ -150,7 +151,8 @@ final class WarmOps {
         r[d] = loop(immediate, x) ? 1 : 0;
         return Status.OK;
       case PAUSE:
-        return cpu.intercepts.enabled && cpu.intercepts.pause ? cpu.vmExit(ExitReason.PAUSE_INSTRUCTION, 0, immediate) : Status.OK;
+        return cpu.intercepts.enabled && cpu.intercepts.pause
+            ? cpu.vmExit(ExitReason.PAUSE_INSTRUCTION, 0, immediate) : Status.OK;
       case CHECKRIP:
         return checkTarget(a);
       case SELECT:
@@ -409,7 +411,10 @@ final class WarmOps {
     }
   }
 
-  /** ZF tells a zero source, which leaves the destination as it was, upper half too (newer processors; some older ones clear that with 32 bits). */
+  /**
+   * ZF tells a zero source, which leaves the destination as it was, with 32 bits its upper half too (some older
+   * processors clear that).
+   */
   private void bitScan(boolean reverse, int d, long source, int x) {
     if (source == 0) {
       cpu.setStatusFlags((int) cpu.rflags() & Rflags.STATUS | Rflags.ZF);

@@ -3,6 +3,7 @@ package dev.gnomon.guest.mmu;
 import dev.gnomon.guest.cpu.Observer;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.memory.Hpa;
 
 /**
  * The processor's address-translation unit: soft TLBs for speed, the modelled TLBs if the {@link TlbPolicy} has any,
@@ -117,7 +118,7 @@ public final class Mmu {
    * @param gva canonical
    * @param access bits of {@link Access}, mode included
    */
-  public long translate(@Gva long gva, int access) {
+  public @Hpa long translate(@Gva long gva, int access) {
     walk.gva = gva;
     if (port != null) {
       return port.translate(gva, access, walk);
@@ -152,7 +153,7 @@ public final class Mmu {
   }
 
   /** Translates without any effect: no A or D bit, no TLB, no counter. @param steps may be null */
-  public long peek(@Gva long gva, int access, Translation out, WalkObserver steps) {
+  public @Hpa long peek(@Gva long gva, int access, Translation out, WalkObserver steps) {
     return translator.peek(gva, access, out, steps);
   }
 
@@ -171,7 +172,7 @@ public final class Mmu {
     select(user, ac);
   }
 
-  private void fillSoft(@Gva long gva, int access, long hpa) {
+  private void fillSoft(@Gva long gva, int access, @Hpa long hpa) {
     int offset = memory.offset(hpa & -HostMemory.FRAME_SIZE);
     boolean isFetch = (access & Access.FETCH) != 0;
     if (offset < 0 || bypassSoftData && !isFetch) {

@@ -1,6 +1,8 @@
 package dev.gnomon.guest.mmu;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
 
 /**
@@ -84,8 +86,8 @@ public final class PageTableEntry {
   }
 
   /** Offset in its table of the 8-byte entry for a linear address. */
-  public static long entryOffset(long gva, int level) {
-    return (gva >>> HostMemory.FRAME_SHIFT + LEVEL_BITS * (level - 1) & (1 << LEVEL_BITS) - 1) << 3;
+  public static long entryOffset(@Gva long gva, int level) {
+    return (Addresses.bits(gva) >>> HostMemory.FRAME_SHIFT + LEVEL_BITS * (level - 1) & (1 << LEVEL_BITS) - 1) << 3;
   }
 
   /** Whether a present 8-byte entry maps a page rather than a table; PS at level 4 is a reserved bit, not a leaf. */

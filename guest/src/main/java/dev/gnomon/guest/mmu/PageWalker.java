@@ -1,5 +1,6 @@
 package dev.gnomon.guest.mmu;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
@@ -66,7 +67,7 @@ public final class PageWalker implements Translator {
   }
 
   @Override
-  public long translate(@Gva long gva, int access, Translation out) {
+  public @Hpa long translate(@Gva long gva, int access, Translation out) {
     out.references = 0;
     out.guestReferences = 0;
     PagingStructureCache cache = structures;
@@ -87,16 +88,16 @@ public final class PageWalker implements Translator {
   }
 
   @Override
-  public long peek(@Gva long gva, int access, Translation out, WalkObserver steps) {
+  public @Hpa long peek(@Gva long gva, int access, Translation out, WalkObserver steps) {
     out.references = 0;
     out.guestReferences = 0;
     return walk(gva, access, out, null, false, steps);
   }
 
-  private long walk(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects,
+  private @Hpa long walk(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects,
       WalkObserver steps) {
     return switch (paging.mode) {
-      case PagingContext.NONE -> deliver(gva, gva, access, stage == null ? HostMemory.FRAME_SHIFT : IDENTITY_SHIFT,
+      case PagingContext.NONE -> deliver(Addresses.unpaged(gva), gva, access, stage == null ? HostMemory.FRAME_SHIFT : IDENTITY_SHIFT,
           ALL_RIGHTS | Translation.DIRTY, memoryType(0, 0), out, effects, steps);
       case PagingContext.LEGACY -> walkLegacy(gva, access, out, cache, effects, steps);
       default -> walkWide(gva, access, out, cache, effects, steps);
@@ -110,8 +111,8 @@ public final class PageWalker implements Translator {
    *
    * @return host-physical address, or −1 for anything else
    */
-  private long walkPlain(@Gva long gva, int access, Translation out) {
-    long pml4e = memory.read64(paging.root | PageTableEntry.entryOffset(gva, 4));
+  private @Hpa long walkPlain(@Gva long gva, int access, Translation out) {
+    long pml4e = memory.read64(Addresses.oneStage(paging.root) | PageTableEntry.entryOffset(gva, 4));
     long pdpte = memory.read64(pml4e & PageTableEntry.ADDRESS | PageTableEntry.entryOffset(gva, 3));
     long pde = memory.read64(pdpte & PageTableEntry.ADDRESS | PageTableEntry.entryOffset(gva, 2));
     @Hpa long at = pde & PageTableEntry.ADDRESS | PageTableEntry.entryOffset(gva, 1);
@@ -128,17 +129,17 @@ public final class PageWalker implements Translator {
     if (flagged != pte && !memory.compareAndSet(at, 8, pte, flagged)) {
       return -1;
     }
-    @Gpa long gpa = flagged & PageTableEntry.ADDRESS | gva & HostMemory.FRAME_SIZE - 1;
+    @Gpa long gpa = flagged & PageTableEntry.ADDRESS | Addresses.offset(gva, HostMemory.FRAME_SIZE);
     out.references = TOP_LEVEL;
     out.guestReferences = TOP_LEVEL;
     out.gva = gva;
     out.gpa = gpa;
-    out.hpa = gpa;
+    out.hpa = Addresses.oneStage(gpa);
     out.pageShift = HostMemory.FRAME_SHIFT;
     out.guestPageShift = HostMemory.FRAME_SHIFT;
     out.rights = rights | leafRights(flagged) | ONE_STAGE;
     out.memoryType = memoryType(flagged, PageTableEntry.PAT);
-    return gpa;
+    return out.hpa;
   }
 
   private long reservedInAll() {
@@ -146,7 +147,7 @@ public final class PageWalker implements Translator {
   }
 
   /** PAE and 4-level paging. */
-  private long walkWide(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects,
+  private @Hpa long walkWide(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects,
       WalkObserver steps) {
     int mode = paging.mode;
     int level;
@@ -163,7 +164,7 @@ public final class PageWalker implements Translator {
       table = pdpte & PageTableEntry.ADDRESS;
     }
     int rights = ALL_RIGHTS;
-    @Hpa long tableHpa = stage == null ? table : -1;
+    @Hpa long tableHpa = stage == null ? Addresses.oneStage(table) : -1;
     if (cache != null) {
       int start = cache.lookup(gva, paging);
       if (start != 0) {
@@ -205,18 +206,18 @@ public final class PageWalker implements Translator {
         return finish(gva, access, level, top, entry, rights, out, cache, effects, steps);
       }
       table = entry & PageTableEntry.ADDRESS;
-      tableHpa = stage == null ? table : -1;
+      tableHpa = stage == null ? Addresses.oneStage(table) : -1;
       level--;
     }
   }
 
   /** 2-level paging with 4-byte entries. */
-  private long walkLegacy(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects,
+  private @Hpa long walkLegacy(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects,
       WalkObserver steps) {
     int level = 2;
     int rights = ALL_RIGHTS;
     @Gpa long table = paging.root;
-    @Hpa long tableHpa = stage == null ? table : -1;
+    @Hpa long tableHpa = stage == null ? Addresses.oneStage(table) : -1;
     if (cache != null && cache.lookup(gva, paging) != 0) {
       level = 1;
       table = cache.tableGpa;
@@ -225,7 +226,7 @@ public final class PageWalker implements Translator {
     }
     int top = level;
     while (true) {
-      long at = gva >>> (level == 2 ? LEGACY_LARGE_SHIFT - 2 : HostMemory.FRAME_SHIFT - 2) & LEGACY_INDEX;
+      long at = Addresses.bits(gva) >>> (level == 2 ? LEGACY_LARGE_SHIFT - 2 : HostMemory.FRAME_SHIFT - 2) & LEGACY_INDEX;
       @Hpa long hpa = tableHpa >= 0 ? tableHpa + at : stageTable(table + at, gva, out, effects, steps);
       if (hpa < 0) {
         return hpa;
@@ -254,13 +255,13 @@ public final class PageWalker implements Translator {
         return finish(gva, access, level, top, entry, rights, out, cache, effects, steps);
       }
       table = entry & PageTableEntry.ADDRESS_LEGACY;
-      tableHpa = stage == null ? table : -1;
+      tableHpa = stage == null ? Addresses.oneStage(table) : -1;
       level = 1;
     }
   }
 
   /** Checks the rights at the leaf, sets the flags, and passes the page on. @param top level of the first entry read */
-  private long finish(@Gva long gva, int access, int level, int top, long leaf, int rights, Translation out,
+  private @Hpa long finish(@Gva long gva, int access, int level, int top, long leaf, int rights, Translation out,
       PagingStructureCache cache, boolean effects, WalkObserver steps) {
     if (!Permissions.allowed(access, rights, paging)) {
       return fault(gva, access, PageFaultCode.P, out);
@@ -278,7 +279,7 @@ public final class PageWalker implements Translator {
     @Gpa long page = !legacy ? PageTableEntry.page(leaf, level)
         : level == 2 ? PageTableEntry.page4M(leaf) : leaf & PageTableEntry.ADDRESS_LEGACY;
     int type = memoryType(leaf, level == 1 ? PageTableEntry.PAT : PageTableEntry.PAT_LARGE);
-    @Gpa long gpa = page | gva & (1L << shift) - 1;
+    @Gpa long gpa = page | Addresses.offset(gva, 1L << shift);
     long result = deliver(gpa, gva, access, shift, rights | leafRights(leaf), type, out, effects, steps);
     if (cache != null && result >= 0) {
       remember(cache, gva, level, top);
@@ -297,13 +298,13 @@ public final class PageWalker implements Translator {
     return (int) (paging.pat >>> 8 * index) & 7;
   }
 
-  private long stageTable(@Gpa long gpa, @Gva long gva, Translation out, boolean effects, WalkObserver steps) {
+  private @Hpa long stageTable(@Gpa long gpa, @Gva long gva, Translation out, boolean effects, WalkObserver steps) {
     return effects ? stage.translate(gpa, gva, SecondStage.TABLE, out)
         : stage.peek(gpa, gva, SecondStage.TABLE, out, steps);
   }
 
   /** Sets A in all entries of the walk and {@code leafFlags} in the leaf. @return 0, RETRY or {@link Status#EXIT} */
-  private long setAccessedDirty(@Gva long gva, int size, int leafLevel, int top, long leafFlags, Translation out) {
+  private @Hpa long setAccessedDirty(@Gva long gva, int size, int leafLevel, int top, long leafFlags, Translation out) {
     for (int level = top; level >= leafLevel; level--) {
       long entry = entries[level];
       long updated = entry | (level == leafLevel ? leafFlags : PageTableEntry.A);
@@ -326,17 +327,17 @@ public final class PageWalker implements Translator {
   }
 
   /** Passes the final address through the second stage and fills in the result. */
-  private long deliver(@Gpa long gpa, @Gva long gva, int access, int shift, int rights, int memoryType, Translation out,
+  private @Hpa long deliver(@Gpa long gpa, @Gva long gva, int access, int shift, int rights, int memoryType, Translation out,
       boolean effects, WalkObserver steps) {
     out.gva = gva;
     out.gpa = gpa;
     out.guestPageShift = paging.mode == PagingContext.NONE ? HostMemory.FRAME_SHIFT : shift;
     if (stage == null) {
-      out.hpa = gpa;
+      out.hpa = Addresses.oneStage(gpa);
       out.pageShift = shift;
       out.rights = rights | ONE_STAGE;
       out.memoryType = memoryType;
-      return gpa;
+      return out.hpa;
     }
     out.rights = rights;
     int stageAccess = access & (Access.WRITE | Access.FETCH);
@@ -368,7 +369,7 @@ public final class PageWalker implements Translator {
   @Override
   public int loadPdptes(long cr3, long[] into, Translation out) {
     @Gpa long table = cr3 & 0xFFFF_FFE0L;
-    @Hpa long hpa = table;
+    @Hpa long hpa = Addresses.oneStage(table);
     if (stage != null) {
       hpa = stage.translate(table, 0, SecondStage.TABLE | SecondStage.NO_LINEAR, out);
       if (hpa < 0) {

@@ -10,6 +10,7 @@ import dev.gnomon.guest.memory.Hpa;
  * levels above combine to. Entries come only from walks that succeeded, so A is set in all they stand for. They are
  * tagged with VPID, PCID and EP4TA and have no global form.
  */
+@SuppressWarnings("subtyping") // Its arrays hold linear prefixes and addresses of both physical kinds.
 public final class PagingStructureCache {
   private static final int LEVELS = 4;
   private static final int STALE_ENTRIES = 1 << 12;

@@ -28,10 +28,10 @@ public interface SecondStage {
    *     references} grows by the entries read; on failure the exit group
    * @return {@code hpa} or {@link Status#EXIT}
    */
-  long translate(@Gpa long gpa, @Gva long gva, int access, Translation out);
+  @Hpa long translate(@Gpa long gpa, @Gva long gva, int access, Translation out);
 
   /** Side-effect-free twin. */
-  long peek(@Gpa long gpa, @Gva long gva, int access, Translation out, WalkObserver steps);
+  @Hpa long peek(@Gpa long gpa, @Gva long gva, int access, Translation out, WalkObserver steps);
 
   /** Drops all that is cached of guest-physical mappings. */
   default void flush() {}

@@ -14,6 +14,7 @@ import java.util.Arrays;
  * allowed and the access aligned exactly if {@code (entry ^ gva) & (TAG | size - 1) | entry & deny} is zero: one
  * branch.
  */
+@SuppressWarnings("subtyping") // An entry packs a linear address and an offset into one word.
 public final class SoftTlb {
   public static final int SIZE = 1 << 16;
   public static final long TAG = -1L << 28;
@@ -23,6 +24,8 @@ public final class SoftTlb {
   public static final int DENY_STORE = 1 << 4;
   /** An entry that matches nothing: no canonical address has its tag, and it denies all. */
   public static final long EMPTY = 1L << 62 | DENY_LOAD | DENY_STORE;
+  /** What {@link #drop} leaves: matches nothing either, and tells that the log has the index already. */
+  private static final long DROPPED = EMPTY | 1L << 61;
   private static final int LOG_SIZE = 4096;
 
   public final long[] entries = new long[SIZE];
@@ -61,13 +64,16 @@ public final class SoftTlb {
     int index = index(gva);
     long old = entries[index];
     entries[index] = gva & TAG | (long) offset >>> 3 | deny;
-    if (filledCount < LOG_SIZE) {
-      filled[filledCount] = index;
+    if (old == EMPTY) {
+      if (filledCount < LOG_SIZE) {
+        filled[filledCount] = index;
+      }
+      if (filledCount <= LOG_SIZE) {
+        filledCount++;
+      }
+      return false;
     }
-    if (filledCount <= LOG_SIZE) {
-      filledCount++;
-    }
-    return old != EMPTY && ((old ^ gva) & TAG) != 0;
+    return old != DROPPED && ((old ^ gva) & TAG) != 0;
   }
 
   /** Drops one 4-KiB page. @return whether it was there */
@@ -79,7 +85,7 @@ public final class SoftTlb {
     if (((entries[index] ^ gva) & TAG) != 0) {
       return false;
     }
-    entries[index] = EMPTY;
+    entries[index] = DROPPED;
     return true;
   }
 

@@ -8,6 +8,7 @@ import java.util.Arrays;
  * larger pages they hold: an invalidation of one address must drop every piece of the page. The record is a
  * direct-mapped table of 2-MiB regions; a region that has to make room for another drops its pieces.
  */
+@SuppressWarnings("subtyping") // A record is a linear region number with its page size.
 final class SoftTlbGroup {
   private static final int REGIONS = 1 << 10;
   static final int REGION_SHIFT = 21;

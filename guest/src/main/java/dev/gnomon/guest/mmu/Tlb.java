@@ -1,5 +1,6 @@
 package dev.gnomon.guest.mmu;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.Hpa;
 import java.util.ArrayList;
@@ -115,7 +116,7 @@ final class Tlb {
    * @return host-physical address, also described in {@code out}; {@link #MISS}; {@link Status#FAULT} if stale entries
    *     may fault and this one does
    */
-  long lookup(@Gva long gva, int access, Translation out) {
+  @Hpa long lookup(@Gva long gva, int access, Translation out) {
     boolean fetch = (access & Access.FETCH) != 0;
     Level first = fetch ? l1Fetch : l1Data;
     int i = find(first, gva);
@@ -159,7 +160,7 @@ final class Tlb {
    * @param result of the walk: address or status
    * @return whether the first level now holds the translation, so that a soft TLB may
    */
-  boolean walked(@Gva long gva, int access, long result, Translation walk) {
+  boolean walked(@Gva long gva, int access, @Hpa long result, Translation walk) {
     if (counting) {
       countWalk(access, result, walk);
     }
@@ -192,9 +193,9 @@ final class Tlb {
   }
 
   private void insert(TaggedArray array, @Gva long gva, int size, Translation walk) {
-    @Hpa long page = walk.hpa & -(1L << SHIFTS[size]);
+    long page = Addresses.bits(walk.hpa) & -(1L << SHIFTS[size]);
     long value = page & FRAME | (long) (walk.memoryType & TYPE_MASK) << TYPE_SHIFT | walk.rights & RIGHTS;
-    long key = TaggedArray.key(gva >>> SHIFTS[size], paging.vpid, paging.pcid);
+    long key = TaggedArray.key(Addresses.bits(gva) >>> SHIFTS[size], paging.vpid, paging.pcid);
     array.insert(key, paging.ep4ta, value, (long) walk.guestPageShift << GUEST_SHIFT | size);
     fragments |= SHIFTS[size] < walk.guestPageShift;
   }
@@ -204,7 +205,7 @@ final class Tlb {
     for (int size = 0; size < SIZES; size++) {
       TaggedArray array = level.bySize[size];
       if (array != null && array.live != 0) {
-        int i = array.find(TaggedArray.key(gva >>> SHIFTS[size], paging.vpid, paging.pcid), paging.ep4ta, size);
+        int i = array.find(TaggedArray.key(Addresses.bits(gva) >>> SHIFTS[size], paging.vpid, paging.pcid), paging.ep4ta, size);
         if (i >= 0) {
           foundArray = array;
           foundSize = size;
@@ -227,7 +228,7 @@ final class Tlb {
 
   private static void describe(@Gva long gva, long value, int guestShift, int size, Translation out) {
     out.gva = gva;
-    out.hpa = value & FRAME | gva & (1L << SHIFTS[size]) - 1;
+    out.hpa = value & FRAME | Addresses.offset(gva, 1L << SHIFTS[size]);
     out.gpa = -1;
     out.pageShift = SHIFTS[size];
     out.guestPageShift = guestShift;
@@ -285,7 +286,7 @@ final class Tlb {
     for (int size = 0; size < SIZES; size++) {
       TaggedArray array = level.bySize[size];
       if (array != null && array.live != 0) {
-        array.removePage(gva >>> SHIFTS[size], size, vpid, pcid, globals);
+        array.removePage(Addresses.bits(gva) >>> SHIFTS[size], size, vpid, pcid, globals);
       }
     }
     if (fragments) {

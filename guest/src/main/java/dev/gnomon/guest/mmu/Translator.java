@@ -1,6 +1,7 @@
 package dev.gnomon.guest.mmu;
 
 import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.memory.Hpa;
 
 /**
  * The hardware's page walk in one of the machine's modes: native and shadow walk one dimension, EPT two. It models the
@@ -14,13 +15,13 @@ public interface Translator {
    * @param access bits of {@link Access}
    * @return {@code hpa} (also in {@code out}) or {@link Status#FAULT} or {@link Status#EXIT}
    */
-  long translate(@Gva long gva, int access, Translation out);
+  @Hpa long translate(@Gva long gva, int access, Translation out);
 
   /**
    * Side-effect-free twin: sets no A/D bit, fills and consults no cache, counts nothing; tells each step to {@code
    * steps} if not null.
    */
-  long peek(@Gva long gva, int access, Translation out, WalkObserver steps);
+  @Hpa long peek(@Gva long gva, int access, Translation out, WalkObserver steps);
 
   /**
    * Loads the PDPTE registers of PAE paging from the table that CR3 names (SDM vol. 3A, "PDPTE Registers"), all four or

@@ -6,8 +6,8 @@ import java.util.SplittableRandom;
 
 /**
  * Makes cases of one instruction from the table of forms: any prefix, register, addressing form and size that the form
- * has, in a state made for it, so that most memory operands hit the data areas, many of them misaligned or across a page
- * boundary.
+ * has, in a state made for it, so that most memory operands hit the data areas, many of them misaligned or across a
+ * page boundary.
  */
 class CaseGenerator {
   static final long[] SPECIAL = {

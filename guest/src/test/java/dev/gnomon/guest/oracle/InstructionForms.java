@@ -188,6 +188,16 @@ final class InstructionForms {
       ud C7 /4 iz
       ud FBA /0 ib
       ud FBA /3 ib
+      ud F04
+      ud F0A
+      ud F0C
+      ud F25
+      ud F36
+      ud F39
+      ud F3C
+      ud FA6
+      ud FA7
+      ud FFF
       ud 06 long
       ud 07 long
       ud 0E long

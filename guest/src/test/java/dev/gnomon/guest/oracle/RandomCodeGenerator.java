@@ -53,6 +53,9 @@ final class RandomCodeGenerator {
 
   private OracleCase attempt(SplittableRandom random) {
     boolean mode64 = random.nextInt(4) != 0;
+    if (random.nextInt(64) == 0) {
+      return tooLong(random, mode64);
+    }
     random.nextBytes(bytes);
     int prefixes = random.nextInt(16) == 0 ? random.nextInt(15) : random.nextInt(4);
     for (int i = 0; i < prefixes; i++) {
@@ -62,10 +65,6 @@ final class RandomCodeGenerator {
       bytes[prefixes] = 0x0F;
     }
     int result = decoder.decode(bytes, 0, bytes.length, mode64 ? MODE_64 : MODE_32, insn);
-    if (result == InstructionDecoder.TOO_LONG && prefixes < InstructionDecoder.MAX_LENGTH - 1) {
-      // Too long by its operands, which only an instruction of the table is known to have.
-      return null;
-    }
     InstructionForm form = forms.getOrDefault(insn.opcode << 4 | insn.group(), forms.get(insn.opcode << 4 | ANY));
     if (result != InstructionDecoder.OK || form == null || !usable(form, mode64)) {
       return null;
@@ -90,6 +89,20 @@ final class RandomCodeGenerator {
     test.undefinedFlagsOnFault = form.flags() == UndefinedFlags.DIVIDE || form.is("string") ? Rflags.STATUS : 0;
     test.memoryUndefinedOnFault = form.is("enter") || form.name().equals("pusha");
     System.arraycopy(bytes, 0, test.before.code, 0, insn.length);
+    return test;
+  }
+
+  /** A NOP with as many prefixes as it may have, or more. */
+  private OracleCase tooLong(SplittableRandom random, boolean mode64) {
+    OracleCase test = new OracleCase();
+    test.cs = mode64 ? OracleLayout.USER_CODE_64 : OracleLayout.USER_CODE_32;
+    test.name = "random too long";
+    test.codeLength = InstructionDecoder.MAX_LENGTH - 1 + random.nextInt(4);
+    fill(test.before, random, mode64);
+    for (int i = 0; i < test.codeLength - 1; i++) {
+      test.before.code[i] = (byte) PREFIXES[random.nextInt(9)];
+    }
+    test.before.code[test.codeLength - 1] = (byte) 0x90;
     return test;
   }
 

@@ -49,7 +49,8 @@ final class SequenceGenerator extends CaseGenerator {
     random = new SplittableRandom(seed);
     begin();
     boolean crossing = random.nextInt(8) == 0;
-    state.rip = OracleLayout.CODE + (crossing ? OracleLayout.PAGE - 1 - random.nextInt(40) : 0x800 + random.nextInt(64));
+    int offset = crossing ? OracleLayout.PAGE - 1 - random.nextInt(40) : 0x800 + random.nextInt(64);
+    state.rip = OracleLayout.CODE + offset;
     for (int register : POINTERS) {
       state.regs[register] = mode64 || register < 8 ? OracleLayout.DATA_MIDDLE - 64 + random.nextInt(128) : 0;
     }

@@ -9,8 +9,8 @@ import dev.gnomon.guest.mmu.Mmu;
 
 /** A processor in user mode, as a Linux program sees it, over a table of pages; every exception leaves it. */
 final class UserMachine {
-  private static final int ANY = Segments.TYPE_ACCESSED | Segments.TYPE_WRITABLE | Segments.S | Segments.DPL | Segments.P
-      | Segments.G;
+  private static final int ANY = Segments.TYPE_ACCESSED | Segments.TYPE_WRITABLE | Segments.S | Segments.DPL
+      | Segments.P | Segments.G;
   private static final int CODE_64 = ANY | Segments.TYPE_CODE | Segments.L;
   private static final int CODE_32 = ANY | Segments.TYPE_CODE | Segments.DB;
   private static final int DATA = ANY | Segments.DB;

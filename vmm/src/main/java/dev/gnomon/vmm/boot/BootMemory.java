@@ -99,7 +99,7 @@ public final class BootMemory {
         + ramRanges() + ")");
   }
 
-  private static long alignUp(long value, long alignment) {
+  private static @Gpa long alignUp(@Gpa long value, long alignment) {
     return (value + alignment - 1) & -alignment;
   }
 

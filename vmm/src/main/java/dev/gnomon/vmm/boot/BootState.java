@@ -1,6 +1,7 @@
 package dev.gnomon.vmm.boot;
 
 import dev.gnomon.guest.cpu.ControlRegister;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -49,22 +50,22 @@ final class BootState {
     // Segment 0 as far as it goes: boot sectors expect 0:7C00.
     int selector = entry < 0x10000 ? 0 : (int) (entry >>> 4);
     SegmentState data = SegmentState.realData(0);
-    return new InitialState(entry - ((long) selector << 4), 0, 0, 0,
+    return new InitialState(Addresses.bits(entry) - ((long) selector << 4), 0, 0, 0,
         List.of(data, SegmentState.realCode(selector), data, data, data, data, SegmentState.unusable(), SegmentState.tss(0, 0)),
         InitialState.CR0_BASE, 0, 0, 0, 0, 0xFFFF, IDT_REAL_LIMIT);
   }
 
   private record Descriptors(@Gpa long gdt, SegmentState code, SegmentState data, SegmentState tss) {
     InitialState state(@Gpa long entry, long rax, long rbx, long rsi, long cr0, @Gpa long cr3, long cr4, long efer) {
-      return new InitialState(entry, rax, rbx, rsi, List.of(data, code, data, data, data, data, SegmentState.unusable(), tss), cr0, cr3,
-          cr4, efer, gdt, GDT_BYTES - 1, 0);
+      return new InitialState(Addresses.bits(entry), rax, rbx, rsi, List.of(data, code, data, data, data, data, SegmentState.unusable(), tss), cr0, cr3,
+          cr4, efer, Addresses.identityMapped(gdt), GDT_BYTES - 1, 0);
     }
   }
 
   private static Descriptors descriptors(String file, BootMemory memory, SegmentState code) {
     @Gpa long gdt = memory.placeLow(file, PAGE, PAGE, BootMemory.LIMIT_4G, "descriptor table");
     SegmentState data = SegmentState.data(DATA);
-    SegmentState tss = SegmentState.tss(TSS, gdt + TSS_OFFSET);
+    SegmentState tss = SegmentState.tss(TSS, Addresses.identityMapped(gdt + TSS_OFFSET));
     ByteBuffer page = ByteBuffer.allocate(PAGE).order(ByteOrder.LITTLE_ENDIAN);
     page.putLong(CODE, code.descriptor()).putLong(DATA, data.descriptor()).putLong(TSS, tss.descriptor());
     memory.write(gdt, page.array());

@@ -4,6 +4,7 @@ import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Gva;
 import java.util.Arrays;
@@ -47,7 +48,7 @@ public record InitialState(long rip, long rax, long rbx, long rsi, List<SegmentS
     for (int i = 0; i < Segments.COUNT; i++) {
       SegmentState segment = segments.get(i);
       cpu.selector[i] = segment.selector();
-      cpu.base[i] = segment.base();
+      cpu.base[i] = Addresses.bits(segment.base());
       cpu.limit[i] = segment.limit();
       cpu.rights[i] = segment.rights();
     }
@@ -57,7 +58,7 @@ public record InitialState(long rip, long rax, long rbx, long rsi, List<SegmentS
     cpu.idtrLimit = idtrLimit;
     cpu.cr0 = cr0;
     cpu.cr2 = 0;
-    cpu.cr3 = cr3;
+    cpu.cr3 = Addresses.bits(cr3);
     cpu.cr4 = cr4;
     cpu.cr8 = 0;
     cpu.efer = efer;

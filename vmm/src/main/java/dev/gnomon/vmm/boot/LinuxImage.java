@@ -1,5 +1,6 @@
 package dev.gnomon.vmm.boot;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.vmm.memory.E820;
 import java.nio.ByteBuffer;
@@ -66,8 +67,8 @@ final class LinuxImage implements GuestImage {
     loadRamDisk(zeroPage, memory, version);
     @Gpa long zeroPageAddress = memory.placeLow(image.name(), BootParams.SIZE, PAGE, BootMemory.LIMIT_4G, "boot_params");
     memory.write(zeroPageAddress, params);
-    return entry64 ? BootState.longMode(image.name(), memory, start + BootParams.ENTRY_64, zeroPageAddress)
-        : BootState.protectedMode(image.name(), memory, start, 0, 0, zeroPageAddress);
+    return entry64 ? BootState.longMode(image.name(), memory, start + BootParams.ENTRY_64, Addresses.bits(zeroPageAddress))
+        : BootState.protectedMode(image.name(), memory, start, 0, 0, Addresses.bits(zeroPageAddress));
   }
 
   private int version() {

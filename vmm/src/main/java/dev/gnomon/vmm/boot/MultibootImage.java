@@ -1,5 +1,6 @@
 package dev.gnomon.vmm.boot;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import java.util.ArrayList;
 import java.util.List;
@@ -42,7 +43,7 @@ final class MultibootImage implements GuestImage {
     String text = request.commandLine().isEmpty() ? baseName : baseName + " " + request.commandLine();
     byte[] commandLine = ImageBytes.zeroTerminated(image.name(), "command line", text);
     @Gpa long info = MultibootInfo.write(image.name(), memory, commandLine, modules, header.has(MultibootHeader.VIDEO));
-    return BootState.protectedMode(image.name(), memory, entry, LOADER_MAGIC, info, 0);
+    return BootState.protectedMode(image.name(), memory, entry, LOADER_MAGIC, Addresses.bits(info), 0);
   }
 
   private @Gpa long loadElf(BootMemory memory) {
@@ -64,8 +65,8 @@ final class MultibootImage implements GuestImage {
       throw image.fault("header_addr", at + 12, "0x" + Long.toHexString(header.headerAddress()) + " with load_addr 0x"
           + Long.toHexString(header.loadAddress()), "a load address at most the header's offset in the file before it");
     }
-    long from = at - (header.headerAddress() - header.loadAddress());
-    long length = header.loadEnd() == 0 ? image.length() - from : header.loadEnd() - header.loadAddress();
+    long from = at - Addresses.bits(header.headerAddress() - header.loadAddress());
+    long length = header.loadEnd() == 0 ? image.length() - from : Addresses.bits(header.loadEnd() - header.loadAddress());
     if (length <= 0) {
       throw image.fault("load_end_addr", at + 20, "0x" + Long.toHexString(header.loadEnd()), "an address behind load_addr, 0x"
           + Long.toHexString(header.loadAddress()));
@@ -76,7 +77,7 @@ final class MultibootImage implements GuestImage {
       throw image.fault("bss_end_addr", at + 24, "0x" + Long.toHexString(header.bssEnd()), "0 or an address from 0x"
           + Long.toHexString(loadedEnd) + " on");
     }
-    long total = Math.max(header.bssEnd(), loadedEnd) - header.loadAddress();
+    long total = Addresses.bits(Math.max(header.bssEnd(), loadedEnd) - header.loadAddress());
     memory.claim(image.name(), header.loadAddress(), total, "multiboot image");
     memory.write(header.loadAddress(), image.array(), from, length);
     memory.zero(loadedEnd, total - length);

@@ -1,5 +1,6 @@
 package dev.gnomon.vmm.boot;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.vmm.memory.E820;
 import java.nio.ByteBuffer;
@@ -89,7 +90,7 @@ final class MultibootInfo {
   private static long contiguous(E820 map, @Gpa long from, @Gpa long limit) {
     for (E820.Entry entry : map.entries()) {
       if (entry.type() == E820.TYPE_RAM && entry.base() <= from && from < entry.end()) {
-        return Math.min(entry.end(), limit) - from;
+        return Addresses.bits(Math.min(entry.end(), limit) - from);
       }
     }
     return 0;

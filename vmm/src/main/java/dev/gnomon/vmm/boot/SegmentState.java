@@ -53,6 +53,7 @@ public record SegmentState(int selector, @Gva long base, long limit, int rights)
   }
 
   /** The descriptor that gives this state when loaded (SDM vol. 3A, "Segment Descriptors"); the upper half of a 64-bit TSS's is apart. */
+  @SuppressWarnings("subtyping") // A descriptor packs the base with limit and rights.
   long descriptor() {
     long units = (rights & Segments.G) != 0 ? limit >>> 12 : limit;
     return units & 0xFFFF | (base & 0xFF_FFFF) << 16 | (rights & 0xFFL) << 40 | (units >>> 16 & 0xF) << 48

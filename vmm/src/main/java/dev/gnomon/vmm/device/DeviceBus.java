@@ -1,5 +1,7 @@
 package dev.gnomon.vmm.device;
 
+import dev.gnomon.guest.memory.Addresses;
+import dev.gnomon.guest.memory.Gpa;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInput;
@@ -39,8 +41,8 @@ public final class DeviceBus {
   private long[] writes = new long[1];
 
   /** Ranges sorted by address, and the range that the last access hit. */
-  private long[] mmioStarts = new long[0];
-  private long[] mmioEnds = new long[0];
+  private @Gpa long[] mmioStarts = new @Gpa long[0];
+  private @Gpa long[] mmioEnds = new @Gpa long[0];
   private MmioDevice[] mmioDevices = new MmioDevice[0];
   private int[] mmioSlots = new int[0];
   private int lastMmio;
@@ -201,7 +203,7 @@ public final class DeviceBus {
   }
 
   /** Reads {@code size} bytes at a guest-physical address. */
-  public long mmioRead(long gpa, int size, long nowNs) {
+  public long mmioRead(@Gpa long gpa, int size, long nowNs) {
     int i = findRange(gpa);
     if (i >= 0 && mmioEnds[i] - gpa >= size) {
       MmioDevice device = mmioDevices[i];
@@ -209,7 +211,7 @@ public final class DeviceBus {
       long value = 0;
       for (int done = 0; done < size; done += piece) {
         reads[mmioSlots[i]]++;
-        value |= (device.read(gpa - mmioStarts[i] + done, piece, nowNs) & ones(piece)) << 8 * done;
+        value |= (device.read(Addresses.bits(gpa - mmioStarts[i]) + done, piece, nowNs) & ones(piece)) << 8 * done;
       }
       return value;
     }
@@ -217,20 +219,20 @@ public final class DeviceBus {
     for (int k = 0; k < size; k++) {
       int r = findRange(gpa + k);
       reads[r < 0 ? NOBODY : mmioSlots[r]]++;
-      value |= (r < 0 ? 0xFF : mmioDevices[r].read(gpa + k - mmioStarts[r], 1, nowNs) & 0xFF) << 8 * k;
+      value |= (r < 0 ? 0xFF : mmioDevices[r].read(Addresses.bits(gpa + k - mmioStarts[r]), 1, nowNs) & 0xFF) << 8 * k;
     }
     return value;
   }
 
   /** Writes {@code size} bytes at a guest-physical address. */
-  public void mmioWrite(long gpa, int size, long value, long nowNs) {
+  public void mmioWrite(@Gpa long gpa, int size, long value, long nowNs) {
     int i = findRange(gpa);
     if (i >= 0 && mmioEnds[i] - gpa >= size) {
       MmioDevice device = mmioDevices[i];
       int piece = Math.min(size, device.mmioWidth());
       for (int done = 0; done < size; done += piece) {
         writes[mmioSlots[i]]++;
-        device.write(gpa - mmioStarts[i] + done, piece, value >>> 8 * done & ones(piece), nowNs);
+        device.write(Addresses.bits(gpa - mmioStarts[i]) + done, piece, value >>> 8 * done & ones(piece), nowNs);
       }
       return;
     }
@@ -238,13 +240,13 @@ public final class DeviceBus {
       int r = findRange(gpa + k);
       writes[r < 0 ? NOBODY : mmioSlots[r]]++;
       if (r >= 0) {
-        mmioDevices[r].write(gpa + k - mmioStarts[r], 1, value >>> 8 * k & 0xFF, nowNs);
+        mmioDevices[r].write(Addresses.bits(gpa + k - mmioStarts[r]), 1, value >>> 8 * k & 0xFF, nowNs);
       }
     }
   }
 
   /** What {@link #mmioRead} would return, without side effects and uncounted. */
-  public long peekMmio(long gpa, int size) {
+  public long peekMmio(@Gpa long gpa, int size) {
     long value = 0;
     int step = 1;
     for (int k = 0; k < size; k += step) {
@@ -254,7 +256,7 @@ public final class DeviceBus {
         continue;
       }
       step = mmioEnds[r] - gpa >= size && k == 0 ? Math.min(size, mmioDevices[r].mmioWidth()) : step;
-      value |= (mmioDevices[r].peek(gpa + k - mmioStarts[r], step) & ones(step)) << 8 * k;
+      value |= (mmioDevices[r].peek(Addresses.bits(gpa + k - mmioStarts[r]), step) & ones(step)) << 8 * k;
     }
     return value;
   }
@@ -263,7 +265,7 @@ public final class DeviceBus {
     return -1L >>> 64 - 8 * size;
   }
 
-  private int findRange(long gpa) {
+  private int findRange(@Gpa long gpa) {
     int i = lastMmio;
     if (i < mmioStarts.length && gpa >= mmioStarts[i] && gpa < mmioEnds[i]) {
       return i;
@@ -275,7 +277,7 @@ public final class DeviceBus {
     return i;
   }
 
-  private int searchRange(long gpa) {
+  private int searchRange(@Gpa long gpa) {
     int low = 0;
     int high = mmioStarts.length - 1;
     while (low <= high) {
@@ -297,7 +299,7 @@ public final class DeviceBus {
   }
 
   /** The device that owns a guest-physical address, null if none. */
-  public Device mmioOwner(long gpa) {
+  public Device mmioOwner(@Gpa long gpa) {
     int i = searchRange(gpa);
     return i < 0 ? null : mmioDevices[i];
   }

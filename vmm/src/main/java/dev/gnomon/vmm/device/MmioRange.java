@@ -1,12 +1,14 @@
 package dev.gnomon.vmm.device;
 
+import dev.gnomon.guest.memory.Gpa;
+
 /**
  * A range of guest-physical addresses, neither empty nor past the end of the address space.
  *
  * @param start the lowest guest-physical address, not negative
  * @param length bytes, at least 1
  */
-public record MmioRange(long start, long length) {
+public record MmioRange(@Gpa long start, long length) {
   public MmioRange {
     if (start < 0 || length < 1 || start > Long.MAX_VALUE - length) {
       throw new IllegalArgumentException(
@@ -15,7 +17,7 @@ public record MmioRange(long start, long length) {
   }
 
   /** The address past the highest one. */
-  public long end() {
+  public @Gpa long end() {
     return start + length;
   }
 

@@ -19,18 +19,19 @@ public final class DeviceAddress {
   private DeviceAddress() {}
 
   /** The bus address of a guest-physical one. */
-  @SuppressWarnings("subtyping")
+  @SuppressWarnings("subtyping") // The conversion is what the method is for.
   public static @Hpa long of(@Gpa long gpa) {
     return gpa | DEVICE;
   }
 
   /** The guest-physical address behind a bus address; of any other address itself, which is what it means natively. */
-  @SuppressWarnings("subtyping")
+  @SuppressWarnings("subtyping") // The conversion is what the method is for.
   public static @Gpa long gpa(@Hpa long hpa) {
     return hpa & ~DEVICE;
   }
 
   /** Whether the address stands for a place on the device bus. */
+  @SuppressWarnings("subtyping") // The comparison of addresses is no address.
   public static boolean is(@Hpa long hpa) {
     return (hpa & DEVICE) != 0 && hpa >= 0;
   }

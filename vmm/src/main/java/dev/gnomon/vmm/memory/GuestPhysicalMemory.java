@@ -1,5 +1,6 @@
 package dev.gnomon.vmm.memory;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
@@ -75,7 +76,7 @@ public final class GuestPhysicalMemory {
     requireCovered(gpa, length);
     byte[] zeros = new byte[PAGE];
     for (long done = 0; done < length; ) {
-      int chunk = (int) Math.min(length - done, PAGE - ((gpa + done) & PAGE_MASK));
+      int chunk = (int) Math.min(length - done, PAGE - Addresses.offset(gpa + done, PAGE));
       @Hpa long hpa = slots.backing(gpa + done);
       if (hpa >= 0) {
         memory.writeBytes(hpa, zeros, 0, chunk);
@@ -92,7 +93,7 @@ public final class GuestPhysicalMemory {
     requireCovered(gpa, length);
     byte[] bytes = new byte[(int) length];
     for (int done = 0; done < length; ) {
-      int chunk = (int) Math.min(length - done, PAGE - ((gpa + done) & PAGE_MASK));
+      int chunk = (int) Math.min(length - done, PAGE - Addresses.offset(gpa + done, PAGE));
       @Hpa long hpa = slots.backing(gpa + done);
       if (hpa >= 0) {
         memory.readBytes(hpa, bytes, done, chunk);

@@ -1,5 +1,6 @@
 package dev.gnomon.vmm.memory;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import java.util.ArrayList;
@@ -29,7 +30,7 @@ public record MemoryLayout(List<MemorySlot> slots) {
 
   public MemoryLayout {
     List<MemorySlot> sorted = new ArrayList<>(slots);
-    sorted.sort(Comparator.comparingLong(MemorySlot::gpa));
+    sorted.sort(Comparator.comparingLong(slot -> Addresses.bits(slot.gpa())));
     for (int i = 1; i < sorted.size(); i++) {
       if (sorted.get(i - 1).overlaps(sorted.get(i))) {
         throw new IllegalArgumentException("memory slot " + sorted.get(i - 1) + " overlaps " + sorted.get(i));
@@ -61,10 +62,10 @@ public record MemoryLayout(List<MemorySlot> slots) {
       throw new IllegalArgumentException("memory size of " + memoryBytes + " bytes: expected at most " + HostMemory.MAX_BYTES);
     }
     List<MemorySlot> slots = new ArrayList<>();
-    slots.add(new MemorySlot(MemorySlot.Kind.RAM, 0, Math.min(memoryBytes, HOLE_START), "low RAM"));
-    slots.add(new MemorySlot(MemorySlot.Kind.READ_ONLY, ROM_START, HIGH_START - ROM_START, "ROM"));
+    slots.add(new MemorySlot(MemorySlot.Kind.RAM, 0, Math.min(memoryBytes, Addresses.bits(HOLE_START)), "low RAM"));
+    slots.add(new MemorySlot(MemorySlot.Kind.READ_ONLY, ROM_START, Addresses.bits(HIGH_START - ROM_START), "ROM"));
     if (memoryBytes > HIGH_START) {
-      slots.add(new MemorySlot(MemorySlot.Kind.RAM, HIGH_START, memoryBytes - HIGH_START, "RAM"));
+      slots.add(new MemorySlot(MemorySlot.Kind.RAM, HIGH_START, Addresses.bits(memoryBytes - HIGH_START), "RAM"));
     }
     return new MemoryLayout(slots);
   }

@@ -56,10 +56,12 @@ public record MemorySlot(Kind kind, @Gpa long gpa, long size, String name) {
     return gpa + size;
   }
 
+  @SuppressWarnings("subtyping") // The comparison of addresses is no address.
   public boolean contains(@Gpa long address) {
     return address >= gpa && address - gpa < size;
   }
 
+  @SuppressWarnings("subtyping") // The comparison of addresses is no address.
   public boolean overlaps(MemorySlot other) {
     return gpa < other.end() && other.gpa < end();
   }

@@ -1,5 +1,6 @@
 package dev.gnomon.vmm.memory;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
@@ -36,8 +37,8 @@ public final class MemorySlots implements SlotMap {
   private int generation;
 
   private MemoryLayout layout;
-  private long[] starts;
-  private long[] ends;
+  private @Gpa long[] starts;
+  private @Gpa long[] ends;
   private int[] mappings;
   /** Offset in host memory of a slot with backing of its own, {@link #UNBACKED} for RAM and devices. */
   private int[] runs;
@@ -47,7 +48,7 @@ public final class MemorySlots implements SlotMap {
     this.memory = memory;
     this.backingSize = backingSize;
     this.identity = identity;
-    long needed = identity ? layout.backedEnd() : hostBytes(layout, backingSize);
+    long needed = identity ? Addresses.bits(layout.backedEnd()) : hostBytes(layout, backingSize);
     if (memory.dramBytes() < needed) {
       throw new IllegalArgumentException("host memory of " + memory.dramBytes() + " bytes: expected at least " + needed);
     }
@@ -80,18 +81,18 @@ public final class MemorySlots implements SlotMap {
         if (slot.end() > HostMemory.MAX_BYTES) {
           throw new IllegalArgumentException("memory slot " + slot + ": expected RAM to end at most at " + HostMemory.MAX_BYTES);
         }
-        long first = Math.max(counted, slot.gpa() >> backingSize.shift() << backingSize.shift());
-        counted = Math.max(counted, roundUp(slot.end(), backingSize.bytes()));
+        long first = Math.max(counted, Addresses.bits(slot.gpa()) >> backingSize.shift() << backingSize.shift());
+        counted = Math.max(counted, roundUp(Addresses.bits(slot.end()), backingSize.bytes()));
         bytes += Math.max(0, counted - first);
       } else if (slot.kind().mapping() != NONE) {
         bytes += slot.size();
       }
     }
-    return bytes - (counted - layout.ramEnd());
+    return bytes - (counted - Addresses.bits(layout.ramEnd()));
   }
 
   private static int pieces(MemoryLayout layout, BackingSize backingSize) {
-    return (int) (roundUp(layout.ramEnd(), backingSize.bytes()) >> backingSize.shift());
+    return (int) (roundUp(Addresses.bits(layout.ramEnd()), backingSize.bytes()) >> backingSize.shift());
   }
 
   private static long roundUp(long value, long unit) {
@@ -102,8 +103,8 @@ public final class MemorySlots implements SlotMap {
     int n = newLayout.slots().size();
     int[] newRuns = new int[n];
     layout = newLayout;
-    starts = new long[n];
-    ends = new long[n];
+    starts = new @Gpa long[n];
+    ends = new @Gpa long[n];
     mappings = new int[n];
     for (int i = 0; i < n; i++) {
       MemorySlot slot = newLayout.slots().get(i);
@@ -187,7 +188,7 @@ public final class MemorySlots implements SlotMap {
     return resolve(gpa, false);
   }
 
-  @SuppressWarnings("subtyping")
+  @SuppressWarnings("subtyping") // The slots are where a guest-physical address becomes a host-physical one.
   private @Hpa long resolve(@Gpa long gpa, boolean allocate) {
     int i = find(gpa);
     if (i < 0 || mappings[i] == NONE) {
@@ -210,7 +211,7 @@ public final class MemorySlots implements SlotMap {
   }
 
   private void allocate(int piece) {
-    long size = Math.min(backingSize.bytes(), layout.ramEnd() - ((long) piece << backingSize.shift()));
+    long size = Math.min(backingSize.bytes(), Addresses.bits(layout.ramEnd()) - ((long) piece << backingSize.shift()));
     boolean cut = piece == pieceOffsets.length - 1 && size < backingSize.bytes();
     if (cut) {
       // The cut piece lies behind all whole ones, so that it does not spoil their alignment.
@@ -250,6 +251,7 @@ public final class MemorySlots implements SlotMap {
   }
 
   /** Whether the page of that size around {@code gpa} lies in the slot, and its backing is, or would be, as large and as aligned. */
+  @SuppressWarnings("subtyping") // Alignment is judged of a sum over both kinds.
   private boolean fits(int slot, @Gpa long gpa, int shift) {
     long size = 1L << shift;
     long start = gpa & -size;

@@ -32,18 +32,18 @@ public final class NativeMemoryMap implements Translator {
   }
 
   @Override
-  public long translate(@Gva long gva, int access, Translation out) {
+  public @Hpa long translate(@Gva long gva, int access, Translation out) {
     long hpa = walker.translate(gva, access, out);
     return hpa < 0 ? hpa : decode(hpa, access, out);
   }
 
   @Override
-  public long peek(@Gva long gva, int access, Translation out, WalkObserver steps) {
+  public @Hpa long peek(@Gva long gva, int access, Translation out, WalkObserver steps) {
     long hpa = walker.peek(gva, access, out, steps);
     return hpa < 0 ? hpa : decode(hpa, access, out);
   }
 
-  @SuppressWarnings("subtyping")
+  @SuppressWarnings("subtyping") // Natively a host-physical address is the guest-physical one that slots are found by.
   private @Hpa long decode(@Hpa long hpa, int access, Translation out) {
     int kind = slots.kind(hpa);
     if (out.pageShift != HostMemory.FRAME_SHIFT) {

@@ -25,6 +25,9 @@ final class Lockstep {
   static final long MEMORY = 8 << 20;
   /** {@link #variants} takes configurations from 0 to this. */
   static final int MAX_CONFIGURATION = 7;
+  /** Programs a try; more for a long search. */
+  private static final int REPEAT = Integer.getInteger("gnomon.lockstep.repeat", 1);
+  private static final int OTHER_SEEDS = 0x9E3779B1;
   private static final long LOG_BYTES = 0x8000;
 
   /** All that a guest can see at the end: registers, time, memory with A and D flags, and how the run ended. */
@@ -39,6 +42,16 @@ final class Lockstep {
     for (VmOptions options : variants(configuration)) {
       assertThat(run(options, program)).as("%s", options).isEqualTo(reference);
     }
+  }
+
+  /** The seeds, and as many lists made of them as the system property {@code gnomon.lockstep.repeat} asks for. */
+  static List<List<Integer>> repeated(List<Integer> seeds) {
+    List<List<Integer>> lists = new ArrayList<>();
+    for (int i = 0; i < REPEAT; i++) {
+      int offset = i * OTHER_SEEDS;
+      lists.add(seeds.stream().map(seed -> seed + offset).toList());
+    }
+    return lists;
   }
 
   /** Machines of all modes; the three bits of a configuration choose among TLB policies, block lengths and the switches of EPT and shadow paging. */

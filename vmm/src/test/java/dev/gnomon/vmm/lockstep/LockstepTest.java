@@ -12,13 +12,26 @@ class LockstepTest {
   void shouldRunTheSameInAllModesWhenTheGuestSynchronisesItsEdits(
       @ForAll @Size(min = 100, max = 300) List<@IntRange(max = 1 << 24) Integer> steps,
       @ForAll @IntRange(max = Lockstep.MAX_CONFIGURATION) int configuration) {
-    Lockstep.check(new PagingProgram(PagingProgram.Kind.SYNCHRONISED, steps), configuration);
+    for (List<Integer> seeds : Lockstep.repeated(steps)) {
+      Lockstep.check(new PagingProgram(PagingProgram.Kind.SYNCHRONISED, seeds), configuration);
+    }
   }
 
   @Property(tries = 40)
   void shouldRunTheSameInAllModesWhenTheGuestUsesSeveralPcids(
       @ForAll @Size(min = 100, max = 300) List<@IntRange(max = 1 << 24) Integer> steps,
       @ForAll @IntRange(max = Lockstep.MAX_CONFIGURATION) int configuration, @ForAll boolean globals) {
-    Lockstep.check(new PagingProgram(globals ? PagingProgram.Kind.GLOBAL_PCIDS : PagingProgram.Kind.PCIDS, steps), configuration);
+    for (List<Integer> seeds : Lockstep.repeated(steps)) {
+      Lockstep.check(new PagingProgram(globals ? PagingProgram.Kind.GLOBAL_PCIDS : PagingProgram.Kind.PCIDS, seeds), configuration);
+    }
+  }
+
+  @Property(tries = 60)
+  void shouldRunProtectedModeTheSameInAllModes(
+      @ForAll @Size(min = 100, max = 300) List<@IntRange(max = 1 << 24) Integer> steps,
+      @ForAll @IntRange(max = Lockstep.MAX_CONFIGURATION) int configuration, @ForAll ProtectedModeTables.Paging paging) {
+    for (List<Integer> seeds : Lockstep.repeated(steps)) {
+      Lockstep.check(new ProtectedModeProgram(paging, seeds), configuration);
+    }
   }
 }

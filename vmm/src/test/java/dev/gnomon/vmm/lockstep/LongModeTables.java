@@ -52,8 +52,10 @@ final class LongModeTables {
     return RANDOM_BASE + ((long) pml4 << 39) + ((long) pdpt << 30) + ((long) pd << 21) + ((long) pt << 12);
   }
 
-  static @Gva long randomAddress(SplittableRandom random) {
-    return address(random.nextInt(PML4_INDICES), random.nextInt(PDPT_INDICES), random.nextInt(PD_INDICES), random.nextInt(PT_INDICES));
+  /** @param crowd 1, or 2 to use only some of the indices, so that steps meet more often */
+  static @Gva long randomAddress(int crowd, SplittableRandom random) {
+    return address(random.nextInt(PML4_INDICES / crowd), random.nextInt(PDPT_INDICES), random.nextInt(PD_INDICES / crowd),
+        random.nextInt(PT_INDICES / crowd));
   }
 
   /** Addresses, one a page table, that an entry at an index of some page table may translate. */
@@ -65,13 +67,13 @@ final class LongModeTables {
     return addresses;
   }
 
-  /** Address of a random entry that random addresses use. */
-  static @Gpa long randomEntryAddress(int level, SplittableRandom random) {
+  /** Address of a random entry that random addresses of the same crowd use. */
+  static @Gpa long randomEntryAddress(int level, int crowd, SplittableRandom random) {
     return switch (level) {
-      case 4 -> root(random.nextInt(ROOT_COUNT)) + 8L * (1 + random.nextInt(PML4_INDICES));
+      case 4 -> root(random.nextInt(ROOT_COUNT)) + 8L * (1 + random.nextInt(PML4_INDICES / crowd));
       case 3 -> pool(0, random.nextInt(PDPTS)) + 8L * random.nextInt(PDPT_INDICES);
-      case 2 -> pool(PDPTS, random.nextInt(PDS)) + 8L * random.nextInt(PD_INDICES);
-      default -> pool(PDPTS + PDS, random.nextInt(PTS)) + 8L * random.nextInt(PT_INDICES);
+      case 2 -> pool(PDPTS, random.nextInt(PDS)) + 8L * random.nextInt(PD_INDICES / crowd);
+      default -> pool(PDPTS + PDS, random.nextInt(PTS)) + 8L * random.nextInt(PT_INDICES / crowd);
     };
   }
 

@@ -83,6 +83,7 @@ final class PagingProgram implements GuestProgram {
   private static final int[] PCIDS = {0, 1, 2, 3, 0xFFF};
 
   private final Kind kind;
+  private final int crowd;
   private final Assembler a = new Assembler(64);
   private final Label[] handlers = {new Label("ud"), new Label("gp"), new Label("pf"), new Label("back")};
   private final List<PagingStep> steps = new ArrayList<>();
@@ -91,6 +92,7 @@ final class PagingProgram implements GuestProgram {
   /** @param seeds one a step, so that a shorter list is a shorter program */
   PagingProgram(Kind kind, List<Integer> seeds) {
     this.kind = kind;
+    crowd = kind == Kind.UNSYNCHRONISED ? 2 : 1;
     code = assemble(seeds);
   }
 
@@ -116,6 +118,10 @@ final class PagingProgram implements GuestProgram {
       Label next = new Label();
       a.mov(R15, next);
       a.mov(R12, 0);
+      if (kind == Kind.UNSYNCHRONISED) {
+        // A step that faulted may have left AC set.
+        a.clac();
+      }
       steps.add(step(new SplittableRandom(seed * 0x9E3779B97F4A7C15L + 1)));
       a.bind(next);
       if (kind == Kind.UNSYNCHRONISED) {
@@ -194,7 +200,7 @@ final class PagingProgram implements GuestProgram {
   private PagingStep edit(SplittableRandom random) {
     int level = 1 + random.nextInt(8);
     level = level > 4 ? 1 : level;
-    @Gpa long at = LongModeTables.randomEntryAddress(level, random);
+    @Gpa long at = LongModeTables.randomEntryAddress(level, crowd, random);
     long entry = LongModeTables.randomEntry(level, random);
     List<Store> stores;
     a.mov(RDI, at);
@@ -316,7 +322,7 @@ final class PagingProgram implements GuestProgram {
     } else if (override) {
       a.stac();
     }
-    @Gva long page = LongModeTables.randomAddress(random);
+    @Gva long page = LongModeTables.randomAddress(crowd, random);
     @Gva long gva = page + 8 + 8 * random.nextInt(64);
     long value = 0;
     AccessKind access;
@@ -381,7 +387,7 @@ final class PagingProgram implements GuestProgram {
         return new PagingStep.FlushAll();
       }
       case 1, 2 -> {
-        @Gva long gva = LongModeTables.randomAddress(random);
+        @Gva long gva = LongModeTables.randomAddress(crowd, random);
         a.mov(RAX, gva);
         a.invlpg(ptr(RAX));
         return new PagingStep.Invalidate(gva);

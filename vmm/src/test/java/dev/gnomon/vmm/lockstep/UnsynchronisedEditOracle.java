@@ -10,6 +10,7 @@ import dev.gnomon.guest.mmu.PageFaultCode;
 import dev.gnomon.guest.mmu.PageTableEntry;
 import dev.gnomon.guest.mmu.PagingContext;
 import dev.gnomon.guest.mmu.Permissions;
+import dev.gnomon.vmm.Mode;
 import dev.gnomon.vmm.Vm;
 import dev.gnomon.vmm.lockstep.PagingStep.AccessKind;
 import dev.gnomon.vmm.lockstep.PagingStep.Store;
@@ -28,7 +29,7 @@ import java.util.Set;
  * <li>an access reads or writes where some allowed translation leads that grants it, and writes nowhere else;
  * <li>or it faults with an error code and CR2 that some allowed walk gives;
  * <li>no A or D flag is cleared, A is set only in entries that an allowed walk for the address reads, D only in leaves of such walks and only by a write that
- *   did not fault; and where only one walk is possible, A and D are set;
+ *   did not fault (under EPT also by one that did); and where only one walk is possible, A and D are set;
  * <li>an edit changes the entry and nothing else.
  * </ul>
  * Not checked: that different accesses agree with each other on what is cached (each is judged alone, by a set that is too large in the ways that the history
@@ -203,7 +204,10 @@ final class UnsynchronisedEditOracle {
       case WRITE, ADD -> explainsWrite(access, pages);
     };
     if (!explained) {
-      fail("no allowed translation explains it (read %x); allowed: %s%s".formatted(vm.cpu().regs[10], here, next == null ? "" : " and " + next));
+      StringBuilder data = new StringBuilder();
+      pages.forEach(page -> data.append(" %x=%x".formatted(page.gpa(), covers(page.gpa()) ? read(page.gpa() & -8L) : -1)));
+      fail("no allowed translation explains it (read %x); allowed: %s%s; memory now%s".formatted(
+          vm.cpu().regs[10], here, next == null ? "" : " and " + next, data));
     }
   }
 
@@ -242,12 +246,14 @@ final class UnsynchronisedEditOracle {
     if (next != null) {
       all.add(next);
     }
-    boolean write = completed && (bits(access) & Access.WRITE) != 0;
+    boolean write = (bits(access) & Access.WRITE) != 0;
+    // An EPT violation at the page comes after D was set and drops what was cached, so the access can end in a fault of the present tables.
+    boolean mayDirty = write && (completed || vm.options().mode() == Mode.EPT);
     for (@Gpa long entry : all.visited) {
       if (raw.containsKey(entry)) {
         long before = raw.get(entry);
         long after = read(entry);
-        long allowed = PageTableEntry.A | (write && all.leaves.contains(entry) ? PageTableEntry.D : 0);
+        long allowed = PageTableEntry.A | (mayDirty && all.leaves.contains(entry) ? PageTableEntry.D : 0);
         if ((after & ~allowed) != (before & ~allowed) || (before & ~after) != 0) {
           fail("entry %x went from %x to %x, event %x cr2 %x; allowed: %s".formatted(entry, before, after, event, cr2, here));
         }

@@ -1,0 +1,121 @@
+package dev.gnomon.bench.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.gnomon.bench.Interruption;
+import dev.gnomon.guest.asm.Assembler;
+import dev.gnomon.guest.asm.Label;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class RunCommandTest {
+  @TempDir
+  private Path directory;
+
+  private Cli.Result run(Consumer<Assembler> code, String... more) {
+    return Cli.run(TestGuests.arguments(directory, "run", code, more));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"native", "ept", "shadow"})
+  void shouldPrintTheSerialConsoleAndNothingElseOnStdout(String mode) {
+    Cli.Result result = run(a -> {
+      TestGuests.print(a, "hello\n");
+      TestGuests.exit(a, 0);
+    }, "--mode", mode);
+    assertThat(result.out()).isEqualTo("hello\n");
+    assertThat(result.err()).startsWith("gnomon: the guest reports success").hasLineCount(1);
+    assertThat(result.code()).isEqualTo(ExitCode.DONE);
+  }
+
+  @Test
+  void shouldTellAGuestsFailure() {
+    Cli.Result result = run(a -> TestGuests.exit(a, 3));
+    assertThat(result.err()).contains("reports failure, exit status 7").hasLineCount(1);
+    assertThat(result.code()).isEqualTo(ExitCode.GUEST_DIED);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"native", "ept", "shadow"})
+  void shouldReportATripleFaultWithRegisters(String mode) {
+    Cli.Result result = run(Assembler::ud2, "--mode", mode);
+    assertThat(result.err()).startsWith("gnomon: the guest died: triple fault at rip 0x").contains("RAX=")
+        .contains("CR0=");
+    assertThat(result.code()).isEqualTo(ExitCode.GUEST_DIED);
+  }
+
+  @Test
+  void shouldStopAtTheBudget() {
+    Cli.Result result = run(a -> {
+      Label loop = a.here();
+      a.jmp(loop);
+    }, "--max-instructions", "1.5K");
+    assertThat(result.err()).contains("instruction budget used up after 1,500 instructions").hasLineCount(1);
+    assertThat(result.code()).isEqualTo(ExitCode.BUDGET_USED_UP);
+  }
+
+  @Test
+  void shouldCallAGuestThatHaltsForEverDone() {
+    Cli.Result result = run(a -> {
+      a.cli();
+      a.hlt();
+    });
+    assertThat(result.err()).contains("halted for ever").hasLineCount(1);
+    assertThat(result.code()).isEqualTo(ExitCode.DONE);
+  }
+
+  @Test
+  void shouldEndAnInterruptedRunWithWhatThereIs() {
+    Interruption interruption = new Interruption();
+    interruption.request();
+    Cli.Result result = Cli.run(interruption, TestGuests.arguments(directory, "run", a -> {
+      Label loop = a.here();
+      a.jmp(loop);
+    }, "--stats"));
+    assertThat(result.err()).contains("interrupted after");
+    assertThat(result.out()).contains("instructions");
+    assertThat(result.code()).isEqualTo(ExitCode.INTERRUPTED);
+  }
+
+  @Test
+  void shouldPrintTheScreen() {
+    Cli.Result result = run(TestGuests::mixed, "--screen");
+    assertThat(result.out().lines().findFirst()).contains("A");
+    assertThat(result.out()).hasLineCount(25);
+  }
+
+  @Test
+  void shouldCountOnlyWhenAsked() throws IOException {
+    assertThat(misses()).isZero();
+    assertThat(misses("--count")).isPositive();
+    assertThat(misses("--tlb", "nehalem")).isPositive();
+    assertThat(misses("--no-count")).isZero();
+  }
+
+  private long misses(String... more) throws IOException {
+    String[] all = java.util.Arrays.copyOf(more, more.length + 2);
+    all[more.length] = "--out";
+    all[more.length + 1] = "json:-";
+    JsonNode json = new ObjectMapper().readTree(run(TestGuests::mixed, all).out());
+    return json.at("/counters/tlb/misses").asLong();
+  }
+
+  @Test
+  void shouldGiveTheSameNumbersTwiceAndWithBlocksOfOneInstruction() throws IOException {
+    JsonNode first = numbers("64");
+    assertThat(numbers("64")).isEqualTo(first);
+    assertThat(numbers("1")).isEqualTo(first);
+  }
+
+  private JsonNode numbers(String blocks) throws IOException {
+    Cli.Result result = run(TestGuests::mixed, "--count", "--mode", "shadow", "--blocks", blocks, "--out", "json:-");
+    return new ObjectMapper().readTree(result.out()).get("counters");
+  }
+}
