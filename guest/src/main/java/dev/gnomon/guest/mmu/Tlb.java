@@ -250,7 +250,7 @@ final class Tlb {
     }
   }
 
-  private void countWalk(int access, long result, Translation walk) {
+  private void countWalk(int access, @Hpa long result, Translation walk) {
     TlbStatistics s = statistics;
     if ((access & Access.FETCH) != 0) {
       s.itlbMisses++;

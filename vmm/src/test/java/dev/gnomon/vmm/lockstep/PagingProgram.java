@@ -43,7 +43,7 @@ import java.util.SplittableRandom;
  * control registers that decide about rights. Every exception is logged with its error code and CR2, and the program goes on with the next step.
  *
  * <pre>
- *  GPA 380000  IDT, 381000 GDT, 382000 TSS, 386000 INVPCID descriptor
+ *  GPA 386000  INVPCID descriptor
  * </pre>
  */
 final class PagingProgram implements GuestProgram {
@@ -68,16 +68,7 @@ final class PagingProgram implements GuestProgram {
    * the last value read.
    */
   static final int STEP_PORT = 0xE0;
-  private static final @Gpa long IDT = 0x380000;
-  private static final @Gpa long GDT = 0x381000;
-  private static final @Gpa long TSS = 0x382000;
   private static final @Gpa long DESCRIPTOR = 0x386000;
-  private static final long KERNEL_STACK = 0x90000;
-  private static final int KERNEL_CODE = 0x08;
-  private static final int KERNEL_DATA = 0x10;
-  private static final int USER_DATA = 0x1B;
-  private static final int USER_CODE = 0x23;
-  private static final int TSS_SELECTOR = 0x28;
   /** Ends an excursion into ring 3. */
   static final int RETURN_VECTOR = 0x80;
   private static final int[] PCIDS = {0, 1, 2, 3, 0xFFF};
@@ -137,22 +128,22 @@ final class PagingProgram implements GuestProgram {
     handler(handlers[3], RETURN_VECTOR, false);
     a.align(8);
     a.bind(gdtr);
-    a.dw(0x3F);
-    a.dq(GDT);
+    a.dw(LongModeDescriptors.GDT_LIMIT);
+    a.dq(LongModeDescriptors.GDT);
     a.align(8);
     a.bind(idtr);
-    a.dw(0xFFF);
-    a.dq(IDT);
+    a.dw(LongModeDescriptors.IDT_LIMIT);
+    a.dq(LongModeDescriptors.IDT);
     return a.assemble(CODE);
   }
 
   private void start(Label gdtr, Label idtr) {
-    a.mov(RSP, KERNEL_STACK);
+    a.mov(RSP, LongModeDescriptors.KERNEL_STACK);
     a.lgdt(abs(gdtr));
     a.lidt(abs(idtr));
-    a.mov(AX, TSS_SELECTOR);
+    a.mov(AX, LongModeDescriptors.TSS_SELECTOR);
     a.ltr(AX);
-    a.mov(AX, KERNEL_DATA);
+    a.mov(AX, LongModeDescriptors.KERNEL_DATA);
     a.mov(DS, AX);
     a.mov(ECX, Msr.EFER);
     a.rdmsr();
@@ -183,7 +174,7 @@ final class PagingProgram implements GuestProgram {
     a.mov(R11, CR2);
     a.mov(ptr(R14, 8), R11);
     a.add(R14, 16);
-    a.mov(RSP, KERNEL_STACK);
+    a.mov(RSP, LongModeDescriptors.KERNEL_STACK);
     a.jmp(R15);
   }
 
@@ -369,12 +360,12 @@ final class PagingProgram implements GuestProgram {
     a.mov(RAX, user);
     a.mov(RBX, LongModeTables.USER_ALIAS);
     a.add(RAX, RBX);
-    a.push(USER_DATA);
+    a.push(LongModeDescriptors.USER_DATA);
     // Calls in ring 3 need a stack that it may write: the end of the code's own 2M.
     a.mov(RBX, LongModeTables.USER_ALIAS + 0x1FF000);
     a.push(RBX);
     a.push(2);
-    a.push(USER_CODE);
+    a.push(LongModeDescriptors.USER_CODE);
     a.push(RAX);
     a.iretq();
     a.bind(user);
@@ -453,21 +444,10 @@ final class PagingProgram implements GuestProgram {
   @Override
   public void poke(Poke memory) {
     LongModeTables.poke(memory);
-    memory.write64(GDT + KERNEL_CODE, 0x00AF9B000000FFFFL);
-    memory.write64(GDT + KERNEL_DATA, 0x00CF93000000FFFFL);
-    memory.write64(GDT + 0x18, 0x00CFF3000000FFFFL);
-    memory.write64(GDT + 0x20, 0x00AFFB000000FFFFL);
-    memory.write64(GDT + TSS_SELECTOR, 0x0000890000000067L | (TSS & 0xFFFFFF) << 16 | (TSS >>> 24) << 56);
-    memory.write64(GDT + TSS_SELECTOR + 8, 0);
-    // RSP0 lies at offset 4, across two aligned words.
-    memory.write64(TSS, KERNEL_STACK << 32);
-    memory.write64(TSS + 8, KERNEL_STACK >>> 32);
+    LongModeDescriptors.poke(memory);
     int[] vectors = {6, 13, 14, RETURN_VECTOR};
     for (int i = 0; i < vectors.length; i++) {
-      @Gva long target = a.addressOf(handlers[i], CODE);
-      long rights = vectors[i] == RETURN_VECTOR ? 0xEE00 : 0x8E00;
-      memory.write64(IDT + 16L * vectors[i], target & 0xFFFF | KERNEL_CODE << 16 | rights << 32 | (target >>> 16 & 0xFFFF) << 48);
-      memory.write64(IDT + 16L * vectors[i] + 8, target >>> 32);
+      LongModeDescriptors.pokeGate(memory, vectors[i], a.addressOf(handlers[i], CODE), vectors[i] == RETURN_VECTOR);
     }
     GuestProgram.pokeData(memory);
   }

@@ -278,7 +278,8 @@ final class ProtectedModeProgram implements GuestProgram {
         // Into the next page, which may fault when the first has been written.
         a.mov(EDI, page + 0xFF4);
         a.mov(ECX, 3 + random.nextInt(3));
-        a.mov(EAX, random.nextInt() & 0xFFFF_FFFFL);
+        // Whatever comes to the start of a page begins with a RET.
+        a.mov(EAX, random.nextInt() & 0xFFFF_FF00L | RETURNS & 0xFF);
         a.rep().stosd();
         a.add(ESI, ECX);
       }
