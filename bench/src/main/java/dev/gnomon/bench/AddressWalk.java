@@ -6,6 +6,7 @@ import dev.gnomon.ept.EptViolation;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.PageFaultCode;
 import dev.gnomon.guest.mmu.PagingContext;
@@ -93,7 +94,7 @@ public final class AddressWalk {
         recorder.eptReads());
   }
 
-  private static void finish(WalkRecorder recorder, long result, Translation out) {
+  private static void finish(WalkRecorder recorder, @Hpa long result, Translation out) {
     if (result >= 0) {
       recorder.delivered(out);
     } else if (result == Status.EXIT) {
@@ -116,7 +117,7 @@ public final class AddressWalk {
         + (vm.options().eptAccessedDirty() ? ", A/D)" : ")");
   }
 
-  private String outcome(Mode mode, long result, Translation out, String guestOutcome) {
+  private String outcome(Mode mode, @Hpa long result, Translation out, String guestOutcome) {
     if (result == Status.FAULT) {
       return fault(out) + route(mode, guestOutcome);
     }

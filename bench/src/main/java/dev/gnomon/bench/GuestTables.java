@@ -4,6 +4,7 @@ import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.SlotMap;
 import dev.gnomon.guest.mmu.PageWalker;
 import dev.gnomon.guest.mmu.PagingContext;
@@ -57,17 +58,17 @@ final class GuestTables implements SecondStage {
   }
 
   /** Walks as the hypervisor would. @return host-physical address, or a {@link Status} */
-  long peek(@Gva long gva, int access, Translation out, WalkObserver steps) {
+  @Hpa long peek(@Gva long gva, int access, Translation out, WalkObserver steps) {
     return new PageWalker(vm.memory(), paging, this).peek(gva, access, out, steps);
   }
 
   @Override
-  public long translate(@Gpa long gpa, @Gva long gva, int access, Translation out) {
+  public @Hpa long translate(@Gpa long gpa, @Gva long gva, int access, Translation out) {
     return peek(gpa, gva, access, out, null);
   }
 
   @Override
-  public long peek(@Gpa long gpa, @Gva long gva, int access, Translation out, WalkObserver steps) {
+  public @Hpa long peek(@Gpa long gpa, @Gva long gva, int access, Translation out, WalkObserver steps) {
     out.pageShift = LARGEST_SHIFT;
     out.memoryType = WRITE_BACK;
     out.rights = Translation.READABLE | Translation.EXECUTABLE | Translation.STAGE_WRITABLE | Translation.DIRTY;

@@ -1,6 +1,7 @@
 package dev.gnomon.bench;
 
 import dev.gnomon.guest.cpu.Bus;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.vmm.memory.DeviceAddress;
 import java.util.List;
@@ -35,13 +36,13 @@ final class MmioCounter implements Bus {
 
   @Override
   public long mmioRead(@Hpa long hpa, int size) {
-    reads.addToValue(DeviceAddress.gpa(hpa), 1);
+    reads.addToValue(Addresses.bits(DeviceAddress.gpa(hpa)), 1);
     return bus.mmioRead(hpa, size);
   }
 
   @Override
   public void mmioWrite(@Hpa long hpa, int size, long value) {
-    writes.addToValue(DeviceAddress.gpa(hpa), 1);
+    writes.addToValue(Addresses.bits(DeviceAddress.gpa(hpa)), 1);
     bus.mmioWrite(hpa, size, value);
   }
 }

@@ -3,6 +3,7 @@ package dev.gnomon.bench;
 import dev.gnomon.bench.WalkReport.EptStep;
 import dev.gnomon.bench.WalkReport.Row;
 import dev.gnomon.ept.EptEntry;
+import dev.gnomon.guest.memory.AnyAddress;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.mmu.PageTableEntry;
@@ -149,7 +150,7 @@ final class WalkRecorder implements WalkObserver {
     return level == 1 ? rights : rights + (level == 2 ? " 2M" : " 1G");
   }
 
-  static String hex(long value) {
+  static String hex(@AnyAddress long value) {
     return "0x" + Long.toHexString(value);
   }
 

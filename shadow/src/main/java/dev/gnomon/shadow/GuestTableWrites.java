@@ -103,6 +103,9 @@ final class GuestTableWrites {
    * those of the other size.
    */
   void marked(@Gpa long gpa, int role) {
+    if (!pages.hasOtherEntrySize(role)) {
+      return;
+    }
     for (ShadowPage page = pages.first(Addresses.frame(gpa)); page != null; page = page.sameGfn) {
       if (!page.direct() && Role.has4ByteGpte(page.role) != Role.has4ByteGpte(role)) {
         entryWritten(page, (int) gpa & 0xFFF);

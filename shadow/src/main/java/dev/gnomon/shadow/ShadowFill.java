@@ -69,9 +69,8 @@ final class ShadowFill {
    */
   private ShadowPage guestTable(ShadowPage page, int index, @Gva long gva, GuestWalk walk) {
     page.writeFloodingCount = 0;
-    dropLarge(page, index);
     int below = page.level() - 1;
-    long spte = pages.read(page, index);
+    long spte = dropLarge(page, index);
     if (ShadowPte.isPresent(spte)) {
       return walk.changed(below) ? null : pages.child(spte);
     }
@@ -92,8 +91,7 @@ final class ShadowFill {
   /** Follows or makes the link to a direct table, below a large guest page or without paging. */
   private ShadowPage directTable(ShadowPage page, int index, @Gva long gva, long gfn, int access) {
     page.writeFloodingCount = 0;
-    dropLarge(page, index);
-    long spte = pages.read(page, index);
+    long spte = dropLarge(page, index);
     if (ShadowPte.isPresent(spte)) {
       ShadowPage child = pages.child(spte);
       if (Role.access(child.role) == access) {
@@ -109,12 +107,15 @@ final class ShadowFill {
     return child;
   }
 
-  private void dropLarge(ShadowPage page, int index) {
+  /** Drops a large mapping in the way of a lower table. @return the entry as it is then */
+  private long dropLarge(ShadowPage page, int index) {
     long spte = pages.read(page, index);
-    if (ShadowPte.isPresent(spte) && ShadowPte.isLeaf(spte, page.level())) {
-      pages.zapEntry(page, index);
-      pages.requestFlush();
+    if (!ShadowPte.isPresent(spte) || !ShadowPte.isLeaf(spte, page.level())) {
+      return spte;
     }
+    pages.zapEntry(page, index);
+    pages.requestFlush();
+    return 0;
   }
 
   /**

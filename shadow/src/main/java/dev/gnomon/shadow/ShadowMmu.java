@@ -164,16 +164,23 @@ public final class ShadowMmu {
 
   /** What every operation ends with, so that the processors may be entered. */
   private void finish() {
-    for (int i = 0; i < pages.vcpus.size(); i++) {
-      pages.vcpus.get(i).reloadInvalidRoots();
-    }
-    for (int i = 0; i < pages.vcpus.size(); i++) {
-      pages.vcpus.get(i).flushIfPending();
+    if (pages.unsettled) {
+      settle();
     }
     if (pages.options.audit()) {
       audit.check().ifPresent(violation -> {
         throw new IllegalStateException(violation.toString());
       });
+    }
+  }
+
+  private void settle() {
+    pages.unsettled = false;
+    for (int i = 0; i < pages.vcpus.size(); i++) {
+      pages.vcpus.get(i).reloadInvalidRoots();
+    }
+    for (int i = 0; i < pages.vcpus.size(); i++) {
+      pages.vcpus.get(i).flushIfPending();
     }
   }
 
@@ -196,6 +203,7 @@ public final class ShadowMmu {
     roots[0].sync(pages);
     setHardware();
     flushPending = true;
+    pages.unsettled = true;
   }
 
   private void flushIfPending() {
@@ -438,11 +446,11 @@ public final class ShadowMmu {
    * PCID.
    */
   private void invalidate(ShadowRoot root, @Gva long gva) {
-    if (!root.loaded) {
+    ShadowPage page = root.loaded ? root.part(gva) : null;
+    if (page == null || !page.unsync && page.unsyncChildren == 0) {
       return;
     }
-    ShadowPage page = root.part(gva);
-    boolean onlyPath = pages.vcpus.size() == 1 && !state.pcide() && page != null && isOnlyPart(page, gva);
+    boolean onlyPath = pages.vcpus.size() == 1 && !state.pcide() && isOnlyPart(page, gva);
     while (page != null && (page.unsync || page.unsyncChildren > 0)) {
       int index = ShadowPte.index(gva, page.level());
       long spte = pages.read(page, index);

@@ -34,11 +34,17 @@ public final class ShadowPages {
   ShadowPage newest;
   int generation;
   int inUse;
+  /** A page was thrown away or a flush asked for since the vCPUs were last made safe to enter. */
+  boolean unsettled;
   private ShadowObserver observer = new ShadowObserver() { };
 
   private final TableFrames frames;
   private final int limit;
   private final ShadowPage[] byId;
+  /** Offset of the tables region in the store. */
+  private final int tables;
+  /** Pages that shadow guest tables, by the size of their entries: 8 bytes, 4 bytes. */
+  private final int[] shadowsBySize = new int[2];
   /** First of the valid pages with a guest frame. */
   private final LongObjectHashMap<ShadowPage> byGfn = new LongObjectHashMap<>();
   /**
@@ -62,6 +68,7 @@ public final class ShadowPages {
     this.emptyTable = frames.allocate();
     this.options = options;
     this.limit = Math.min(options.pageLimit(), frames.available());
+    this.tables = memory.offset(HostMemory.TABLES_BASE);
     this.byId = new ShadowPage[(int) (memory.tableBytes() >> HostMemory.FRAME_SHIFT)];
     this.rmap = new ReverseMap(byId);
     this.statistics = new ShadowStatistics();
@@ -90,11 +97,17 @@ public final class ShadowPages {
   }
 
   long read(ShadowPage page, int index) {
-    return memory.read64(page.entryHpa(index));
+    return memory.get64(offset(page, index));
   }
 
   void write(ShadowPage page, int index, long spte) {
-    memory.write64(page.entryHpa(index), spte);
+    int offset = offset(page, index);
+    memory.beforeWrite(offset, Long.BYTES);
+    memory.set64(offset, spte);
+  }
+
+  private int offset(ShadowPage page, int index) {
+    return tables + page.location(index) * Long.BYTES;
   }
 
   /** The shadow page whose table a link names. */
@@ -109,6 +122,7 @@ public final class ShadowPages {
 
   /** Remembers that all processors must drop their translations before the guest runs on. */
   void requestFlush() {
+    unsettled = true;
     for (int i = 0; i < vcpus.size(); i++) {
       vcpus.get(i).flushPending = true;
     }
@@ -168,6 +182,7 @@ public final class ShadowPages {
   }
 
   private void accountTable(ShadowPage page, int delta) {
+    shadowsBySize[Role.has4ByteGpte(page.role) ? 1 : 0] += delta;
     for (int level = 2; level <= 3; level++) {
       long key = page.gfn >>> 9 * (level - 1);
       if (tablesWithin[level].addToValue(key, delta) == 0) {
@@ -179,6 +194,11 @@ public final class ShadowPages {
   /** A shadowed guest table lies in the large page of that level around a frame. */
   boolean hasTableWithin(long gfn, int level) {
     return tablesWithin[level].containsKey(gfn >>> 9 * (level - 1));
+  }
+
+  /** Guest tables are shadowed with entries of the other size than that role's. */
+  boolean hasOtherEntrySize(int role) {
+    return shadowsBySize[Role.has4ByteGpte(role) ? 0 : 1] != 0;
   }
 
   /**

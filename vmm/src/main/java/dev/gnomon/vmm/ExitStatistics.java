@@ -12,6 +12,7 @@ import org.eclipse.collections.impl.map.mutable.primitive.LongLongHashMap;
  */
 public final class ExitStatistics {
   private static final int REASONS = 72;
+  private static final int CAUSES = Cause.values().length;
   private static final int CAUSE_SHIFT = 40;
   private static final int REASON_SHIFT = 56;
 
@@ -67,22 +68,51 @@ public final class ExitStatistics {
   }
 
   private final long[] byReason = new long[REASONS];
-  private final LongLongHashMap byCause = new LongLongHashMap();
+  /** Exits without a number, by reason and cause. */
+  private final long[] plain = new long[REASONS * CAUSES];
+  /** Exits with a number, and the latest key with how often it came since it was last another one's turn. */
+  private final LongLongHashMap numbered = new LongLongHashMap();
+  private long latestKey;
+  private long latestCount;
   private long total;
 
   /** Counts one exit. */
   void count(int reason, Cause cause, long number) {
     total++;
     byReason[reason]++;
-    byCause.addToValue((long) reason << REASON_SHIFT | (long) cause.ordinal() << CAUSE_SHIFT | number & 0xFFFF_FFFFL, 1);
+    long key = key(reason, cause, number);
+    if (key != latestKey) {
+      numbered.addToValue(latestKey, latestCount);
+      latestKey = key;
+      latestCount = 0;
+    }
+    latestCount++;
   }
 
   void count(int reason, Cause cause) {
-    count(reason, cause, 0);
+    total++;
+    byReason[reason]++;
+    plain[reason * CAUSES + cause.ordinal()]++;
   }
 
   void count(int reason) {
-    count(reason, Cause.NONE, 0);
+    count(reason, Cause.NONE);
+  }
+
+  /** All counts by key. */
+  private LongLongHashMap byCause() {
+    LongLongHashMap all = new LongLongHashMap(numbered);
+    all.addToValue(latestKey, latestCount);
+    for (int i = 0; i < plain.length; i++) {
+      if (plain[i] != 0) {
+        all.addToValue((long) (i / CAUSES) << REASON_SHIFT | (long) (i % CAUSES) << CAUSE_SHIFT, plain[i]);
+      }
+    }
+    return all;
+  }
+
+  private static long key(int reason, Cause cause, long number) {
+    return (long) reason << REASON_SHIFT | (long) cause.ordinal() << CAUSE_SHIFT | number & 0xFFFF_FFFFL;
   }
 
   /** All exits. */
@@ -98,6 +128,7 @@ public final class ExitStatistics {
   /** Exits of one reason and cause, whatever the cause's number. */
   public long of(int reason, Cause cause) {
     long sum = 0;
+    LongLongHashMap byCause = byCause();
     for (long key : byCause.keySet().toSortedArray()) {
       if (reason(key) == reason && cause(key) == cause) {
         sum += byCause.get(key);
@@ -108,7 +139,7 @@ public final class ExitStatistics {
 
   /** Exits of one reason, cause and number. */
   public long of(int reason, Cause cause, long number) {
-    return byCause.get((long) reason << REASON_SHIFT | (long) cause.ordinal() << CAUSE_SHIFT | number & 0xFFFF_FFFFL);
+    return byCause().get(key(reason, cause, number));
   }
 
   private static int reason(long key) {
@@ -134,6 +165,7 @@ public final class ExitStatistics {
   /** One row a cause of a reason, most frequent first; none if the reason's exits have no causes. */
   public List<Row> causes(int reason) {
     List<Row> rows = new ArrayList<>();
+    LongLongHashMap byCause = byCause();
     for (long key : byCause.keySet().toSortedArray()) {
       if (reason(key) == reason && cause(key) != Cause.NONE) {
         rows.add(new Row(reason, cause(key).text(key & 0xFFFF_FFFFL), byCause.get(key)));

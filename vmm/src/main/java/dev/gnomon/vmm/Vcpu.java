@@ -33,7 +33,7 @@ public final class Vcpu {
   private final DeviceBus devices;
   private final MachineBus bus;
   private final InterruptSource interrupts;
-  private final List<PolledDevice> polled;
+  private final PolledDevice[] polled;
   private final ExitStatistics exits;
   private final KvmCounters counters;
   /** Null natively. */
@@ -51,7 +51,7 @@ public final class Vcpu {
     this.devices = devices;
     this.bus = bus;
     this.interrupts = interrupts;
-    this.polled = List.copyOf(polled);
+    this.polled = polled.toArray(new PolledDevice[0]);
     this.exits = exits;
     this.counters = counters;
     this.dispatcher = dispatcher;
@@ -89,7 +89,7 @@ public final class Vcpu {
         requested = null;
         return result;
       }
-      advanceDevices(ranToDeadline);
+      long deadline = advanceDevices(ranToDeadline);
       ranToDeadline = false;
       if (cpu.halted && !wakes()) {
         if (!sleep()) {
@@ -107,7 +107,6 @@ public final class Vcpu {
       if (dispatcher != null) {
         injectInterrupt();
       }
-      long deadline = Math.min(devices.nextDeadline(), nextPoll());
       bus.runsUntil = deadline;
       int reason = core.run(Math.min(end, instructionsAt(deadline)));
       bus.runsUntil = Long.MAX_VALUE;
@@ -147,23 +146,27 @@ public final class Vcpu {
 
   private long nextPoll() {
     long next = Long.MAX_VALUE;
-    for (int i = 0; i < polled.size(); i++) {
-      next = Math.min(next, polled.get(i).nextPoll());
+    for (int i = 0; i < polled.length; i++) {
+      next = Math.min(next, polled[i].nextPoll());
     }
     return next;
   }
 
-  private void advanceDevices(boolean guestWasRunning) {
+  /** @return the next virtual time at which a device wants to be brought up to date or to be polled */
+  private long advanceDevices(boolean guestWasRunning) {
     long now = cpu.now();
-    for (int i = 0; i < polled.size(); i++) {
-      polled.get(i).poll(now);
+    for (int i = 0; i < polled.length; i++) {
+      polled[i].poll(now);
     }
-    if (devices.nextDeadline() <= now) {
+    long next = devices.nextDeadline();
+    if (next <= now) {
       if (guestWasRunning && dispatcher != null) {
         externalInterrupt();
       }
       devices.advanceTo(now);
+      next = devices.nextDeadline();
     }
+    return Math.min(next, nextPoll());
   }
 
   /** A timer of the host interrupts the guest. */

@@ -8,6 +8,7 @@ import dev.gnomon.bench.Provenance;
 import dev.gnomon.bench.WalkReport;
 import dev.gnomon.bench.report.Format;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.vmm.Mode;
 import dev.gnomon.vmm.RunResult;
@@ -139,7 +140,7 @@ final class WalkCommand implements Callable<Integer> {
     return run.runToRegion(begin, Budget.of(null, guest));
   }
 
-  private long resolve(Cpu cpu, Guest guest) {
+  private @Gva long resolve(Cpu cpu, Guest guest) {
     int plus = address.indexOf('+');
     String base = plus < 0 ? address : address.substring(0, plus);
     long offset = plus < 0 ? 0 : new Quantity.Address().convert(address.substring(plus + 1));

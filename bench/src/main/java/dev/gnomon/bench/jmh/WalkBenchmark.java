@@ -1,5 +1,6 @@
 package dev.gnomon.bench.jmh;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Translation;
 import dev.gnomon.guest.mmu.Translator;
@@ -59,7 +60,7 @@ public class WalkBenchmark {
       if (hpa < 0) {
         throw new IllegalStateException("page " + page + " is not mapped");
       }
-      sum += hpa;
+      sum += Addresses.bits(hpa);
     }
     return sum;
   }

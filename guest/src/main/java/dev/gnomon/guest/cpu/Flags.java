@@ -133,4 +133,19 @@ public final class Flags {
     };
     return value != ((cc & 1) != 0);
   }
+
+  /**
+   * Evaluates a condition code after a subtraction p − q of operands that are sign-extended to 64 bits from whatever width:
+   * 2 B to 7 NBE and 12 L to 15 NLE.
+   */
+  public static boolean comparison(int cc, long p, long q) {
+    boolean value = switch (cc >> 1) {
+      case 1 -> Long.compareUnsigned(p, q) < 0;
+      case 2 -> p == q;
+      case 3 -> Long.compareUnsigned(p, q) <= 0;
+      case 6 -> p < q;
+      default -> p <= q;
+    };
+    return value != ((cc & 1) != 0);
+  }
 }

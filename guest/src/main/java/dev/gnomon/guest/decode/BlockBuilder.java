@@ -11,20 +11,27 @@ import dev.gnomon.guest.cpu.Cpu;
  * limit. An instruction that crosses into the next page, or that must run alone, is a block of its own.
  */
 final class BlockBuilder {
-  /** Most ints that a block may take: header, micro-ops of the longest lowering for each instruction. */
-  static final int MAX_INTS = HEADER + SIZE * 16 * 64;
+  /** Most longs that a block may take: header, micro-ops of the longest lowering for each instruction. */
+  static final int MAX_LONGS = HEADER + SIZE * 16 * 64;
 
   /** Sideways exits after which a block ends: what lies behind is ever less likely to run. */
   private static final int MOST_EXITS = 8;
+
+  // Kinds of conditions: their codes without the bit that inverts them.
+  private static final int OVERFLOW = 0;
+  private static final int SIGN = 4;
+  private static final int PARITY = 5;
+  private static final int LESS = 6;
 
   private final CodeCache cache;
   private final InstructionDecoder decoder = new InstructionDecoder();
   private final Instruction insn = new Instruction();
   private final Lowering lowering;
-  private final int[] code;
+  private final long[] code;
   private int at;
   private int start;
-  private int meta;
+  /** Bits 63..32 of the second word of micro-ops. */
+  private long meta;
   private int most;
   private int window;
   private int count;
@@ -67,7 +74,7 @@ final class BlockBuilder {
         }
         break;
       }
-      meta = count << 16 | offset;
+      meta = (long) (count << 16 | offset) << 32;
       int before = this.at;
       resume = offset + insn.length;
       int outcome = result == InstructionDecoder.OK ? lowering.lower(insn, mode, offset)
@@ -79,7 +86,7 @@ final class BlockBuilder {
           break;
         }
         this.at = before;
-        emit(MicroOp.COMPLEX, 0, 0, 0, 0, cache.keep(insn), 0);
+        emit(MicroOp.COMPLEX, Cpu.SINK, Cpu.ZERO, Cpu.ZERO, 0, 0, cache.keep(insn), 0);
         ended = true;
       } else {
         ended = outcome == Lowering.END;
@@ -88,12 +95,13 @@ final class BlockBuilder {
       count++;
     }
     if (!ended) {
-      emit(MicroOp.GOTO, 0, 0, 0, 0, 0, 0);
+      // Its instruction is the last one that was kept.
+      meta = (long) (count - 1 << 16) << 32;
+      leave(resume);
     }
     code[start + MicroOp.H_COUNT] = count;
-    code[start + MicroOp.H_NEXT] = resume;
     code[start + MicroOp.H_LENGTH] = covered;
-    code[start + MicroOp.H_LINK] = 0;
+    code[start + MicroOp.H_END] = this.at;
     removeDeadFlags();
     return this.at;
   }
@@ -108,8 +116,7 @@ final class BlockBuilder {
     if (again) {
       round = count + 1;
     } else if (target < resume || target >= window) {
-      resume = target;
-      emit(MicroOp.GOTO, 0, 0, 0, 0, 0, 0);
+      leave(target);
       return Lowering.END;
     }
     resume = target;
@@ -123,31 +130,44 @@ final class BlockBuilder {
    * @param condition word 2 for a taken jump; its lowest bit inverts it
    */
   int branch(int op, int a, int condition, int target) {
-    int next = resume;
     boolean loop = target == 0;
     int leaveIf = loop ? condition ^ 1 : condition;
-    int last = at > start + HEADER ? code[at - SIZE] & 0xFF : -1;
-    int fused = op != MicroOp.JCX ? -1
-        : last == MicroOp.SUB ? MicroOp.SUBX : last == MicroOp.AND ? MicroOp.ANDX : last == MicroOp.DEC ? MicroOp.DECX : -1;
+    int displacement = loop ? resume : target;
+    long last = at > start + HEADER ? code[at - SIZE] : -1;
+    int fused = op == MicroOp.JCX ? fused(last, leaveIf) : -1;
     if (fused >= 0) {
-      code[at - SIZE] = code[at - SIZE] & ~0xFF | fused;
-      code[at - SIZE + 2] = leaveIf;
+      // Behind AND there is no overflow, so that S is L; DEC can overflow.
+      int tested = leaveIf >> 1 == SIGN && fused != MicroOp.DECX ? leaveIf & 1 | LESS << 1 : leaveIf;
+      code[at - SIZE] = MicroOp.word(fused, MicroOp.d(last), MicroOp.a(last), MicroOp.b(last), MicroOp.x(last), tested,
+          MicroOp.immediate(last));
+      code[at - SIZE + 1] = meta | displacement & 0xFFFF_FFFFL;
     } else {
-      emit(op, Cpu.SINK, a, Cpu.ZERO, 0, 0, leaveIf);
+      emit(op, Cpu.SINK, a, Cpu.ZERO, 0, leaveIf, 0, displacement);
     }
-    emit(MicroOp.DATA, 0, 0, 0, 0, loop ? next : target, 0);
     if (loop) {
       resume = 0;
       if (!roomForRound()) {
-        emit(MicroOp.GOTO, 0, 0, 0, 0, 0, 0);
+        leave(0);
         return Lowering.END;
       }
       round = count + 1;
     } else if (++exits == MOST_EXITS) {
-      emit(MicroOp.GOTO, 0, 0, 0, 0, 0, 0);
+      leave(resume);
       return Lowering.END;
     }
     return Lowering.NEXT;
+  }
+
+  /** The operation that does arithmetic and the exit behind it, or −1. */
+  private static int fused(long arithmetic, int condition) {
+    int kind = condition >> 1;
+    int form = MicroOp.x(arithmetic) == 0 ? 0 : MicroOp.x(arithmetic) == 32 ? 2 : 4;
+    return switch (MicroOp.operation(arithmetic)) {
+      case MicroOp.SUB64, MicroOp.SUB32 -> kind != OVERFLOW && kind != SIGN && kind != PARITY ? MicroOp.SUBX64 + form : -1;
+      case MicroOp.AND64, MicroOp.AND32 -> kind != OVERFLOW && kind != PARITY ? MicroOp.ANDX64 + form : -1;
+      case MicroOp.DEC -> MicroOp.DECX;
+      default -> -1;
+    };
   }
 
   /** Whether another round of the loop at the block's start still fits. */
@@ -155,24 +175,27 @@ final class BlockBuilder {
     return 2 * (count + 1) - round <= most;
   }
 
-  void emit(int op, int d, int a, int b, int x, int word1, int word2) {
-    code[at] = MicroOp.word0(op, d, a, b, x);
-    code[at + 1] = word1;
-    code[at + 2] = word2;
-    code[at + 3] = meta;
+  /** Ends the block. */
+  private void leave(int displacement) {
+    emit(MicroOp.GOTO, Cpu.SINK, Cpu.ZERO, Cpu.ZERO, 0, 0, 0, displacement);
+  }
+
+  /** Emits a micro-op. @param low bits 31..0 of its second word */
+  void emit(int op, int d, int a, int b, int x, int condition, int immediate, int low) {
+    code[at] = MicroOp.word(op, d, a, b, x, condition, immediate);
+    code[at + 1] = meta | low & 0xFFFF_FFFFL;
     at += SIZE;
   }
 
-  /** Replaces arithmetic whose flags are overwritten before anyone can see them; anything that can fault sees them. */
+  /** Takes the forms without flags where the flags are overwritten before anyone can see them; what can fault sees them. */
   private void removeDeadFlags() {
     boolean live = true;
     for (int i = at - SIZE; i >= start + HEADER; i -= SIZE) {
-      int word = code[i];
-      int op = word & 0xFF;
-      if (!live && withoutFlags(i, word, op)) {
-        continue;
+      if (!live) {
+        code[i] = withoutFlags(code[i]);
       }
-      if (MicroOp.faulting(op) || MicroOp.readsFlags(op)) {
+      int op = MicroOp.operation(code[i]);
+      if (MicroOp.readsFlags(op)) {
         live = true;
       } else if (MicroOp.setsFlags(op)) {
         live = false;
@@ -180,32 +203,18 @@ final class BlockBuilder {
     }
   }
 
-  /** Turns full-width addition and its kin into an address computation; false if there is no such form. */
-  private boolean withoutFlags(int i, int word, int op) {
-    int x = word >>> 23;
-    if (x != 0 && x != 32) {
-      return false;
+  private static long withoutFlags(long w) {
+    int op = MicroOp.operation(w);
+    int d = MicroOp.d(w);
+    int a = MicroOp.a(w);
+    if (op <= MicroOp.SAR32) {
+      boolean zero = op >> 2 == MicroOp.XOR64 >> 2 && a == MicroOp.b(w) && MicroOp.immediate(w) == 0;
+      return zero ? MicroOp.word(MicroOp.ADD_NF64, d, Cpu.ZERO, Cpu.ZERO, 0, 0, 0) : w & ~1L;
     }
-    switch (op) {
-      case MicroOp.ADD:
-        break;
-      case MicroOp.INC:
-        code[i + 1] = 1;
-        break;
-      case MicroOp.DEC:
-        code[i + 1] = -1;
-        break;
-      case MicroOp.SUB:
-        if ((word >>> 18 & 31) != Cpu.ZERO || code[i + 1] == Integer.MIN_VALUE) {
-          return false;
-        }
-        code[i + 1] = -code[i + 1];
-        break;
-      default:
-        return false;
+    if (op == MicroOp.INC || op == MicroOp.DEC) {
+      return MicroOp.word(MicroOp.x(w) == 32 ? MicroOp.ADD_NF32 : MicroOp.ADD_NF64, d, a, Cpu.ZERO, 0, 0,
+          op == MicroOp.INC ? 1 : -1);
     }
-    // The scale of an address stands where arithmetic has its width.
-    code[i] = word & 0x7F_FF00 | (x == 0 ? MicroOp.LEA64 : MicroOp.LEA32);
-    return true;
+    return w;
   }
 }

@@ -14,13 +14,13 @@ public final class CodeCache implements HostMemory.WriteListener {
   /** Largest number of instructions in a block. */
   public static final int MAX_BLOCK = 64;
 
-  private static final int ARENA = 1 << 22;
+  private static final int ARENA = 1 << 21;
   private static final int TABLE = 1 << 16;
   /** Index of the block that is rebuilt at each use: instructions that cross a page or do not come from memory. */
   private static final int SCRATCH = 8;
   private static final int CHUNK_SHIFT = 6;
 
-  public final int[] code = new int[ARENA];
+  public final long[] code = new long[ARENA];
   private final int[] table = new int[TABLE];
   private final int[] frameBlocks;
   private final long[] frameChunks;
@@ -80,18 +80,18 @@ public final class CodeCache implements HostMemory.WriteListener {
     }
     Arrays.fill(instructions, 0, instructionCount, null);
     instructionCount = 1;
-    top = SCRATCH + BlockBuilder.MAX_INTS;
+    top = SCRATCH + BlockBuilder.MAX_LONGS;
     mmu.fetchGeneration++;
   }
 
   /** Whether the arena must be flushed before a block is looked up. */
   public boolean full() {
-    return top + BlockBuilder.MAX_INTS > ARENA;
+    return top + BlockBuilder.MAX_LONGS > ARENA;
   }
 
   /** Remembers which frame runs, so that writes to it are noticed. */
   public void enter(int block) {
-    currentFrame = code[block + MicroOp.H_OFFSET] >> HostMemory.FRAME_SHIFT;
+    currentFrame = (int) code[block + MicroOp.H_OFFSET] >> HostMemory.FRAME_SHIFT;
     currentChanged = false;
   }
 
@@ -114,7 +114,7 @@ public final class CodeCache implements HostMemory.WriteListener {
       return block;
     }
     int frame = offset >>> HostMemory.FRAME_SHIFT;
-    for (block = frameBlocks[frame]; block != 0; block = code[block + MicroOp.H_CHAIN]) {
+    for (block = frameBlocks[frame]; block != 0; block = (int) code[block + MicroOp.H_CHAIN]) {
       if (code[block + MicroOp.H_OFFSET] == offset && code[block + MicroOp.H_MODE] == mode) {
         table[slot] = block;
         return block;
@@ -143,7 +143,7 @@ public final class CodeCache implements HostMemory.WriteListener {
       mmu.denyStores(frame << HostMemory.FRAME_SHIFT);
     }
     frameBlocks[frame] = block;
-    frameChunks[frame] |= chunks(inPage, code[block + MicroOp.H_LENGTH]);
+    frameChunks[frame] |= chunks(inPage, (int) code[block + MicroOp.H_LENGTH]);
     table[slot] = block;
     return block;
   }
@@ -162,9 +162,24 @@ public final class CodeCache implements HostMemory.WriteListener {
     return SCRATCH;
   }
 
-  /** The block is not kept: it must not be linked to. */
-  public boolean isScratch(int block) {
-    return block == SCRATCH;
+  /** Displacement from a block's start of where an exit with this second word leads. */
+  public int displacement(int block, long exit) {
+    return exit < 0 ? (int) (code[(int) exit + MicroOp.H_OFFSET] - code[block + MicroOp.H_OFFSET]) : (int) exit;
+  }
+
+  /**
+   * Links an exit to the block that it leads to, if the two lie in one page and last.
+   *
+   * @param at index of the exit
+   */
+  public void link(int from, int at, int displacement, int to) {
+    long offset = code[from + MicroOp.H_OFFSET];
+    boolean lasting = from != SCRATCH && to != SCRATCH && code[from + MicroOp.H_MODE] == code[to + MicroOp.H_MODE]
+        && (code[from + MicroOp.H_MODE] & SINGLE) == 0;
+    if (lasting && offset + displacement == code[to + MicroOp.H_OFFSET]
+        && (offset ^ offset + displacement) >>> HostMemory.FRAME_SHIFT == 0) {
+      code[at + 1] = MicroOp.LINKED | code[at + 1] >>> 32 << 32 | to;
+    }
   }
 
   @Override
@@ -181,8 +196,8 @@ public final class CodeCache implements HostMemory.WriteListener {
   }
 
   private void invalidate(int frame) {
-    for (int block = frameBlocks[frame]; block != 0; block = code[block + MicroOp.H_CHAIN]) {
-      int slot = hash(code[block + MicroOp.H_OFFSET], code[block + MicroOp.H_MODE]);
+    for (int block = frameBlocks[frame]; block != 0; block = (int) code[block + MicroOp.H_CHAIN]) {
+      int slot = hash((int) code[block + MicroOp.H_OFFSET], (int) code[block + MicroOp.H_MODE]);
       if (table[slot] == block) {
         table[slot] = 0;
       }

@@ -13,6 +13,7 @@ import static dev.gnomon.guest.cpu.Cpu.ZERO;
 
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Segments;
+import dev.gnomon.guest.mmu.SoftTlb;
 
 /**
  * Lowers one instruction to micro-ops. Order within an instruction follows the restart rule: loads and everything that can fault come first, a store that can
@@ -25,7 +26,8 @@ final class Lowering {
   /** The instruction runs from its decoded form, alone in its block. */
   static final int ALONE = 2;
 
-  private static final int[] ALU = {MicroOp.ADD, MicroOp.OR, -WarmOp.ADC - 1, -WarmOp.SBB - 1, MicroOp.AND, MicroOp.SUB, MicroOp.XOR, MicroOp.SUB};
+  private static final int[] ALU =
+      {MicroOp.ADD64, MicroOp.OR64, -WarmOp.ADC - 1, -WarmOp.SBB - 1, MicroOp.AND64, MicroOp.SUB64, MicroOp.XOR64, MicroOp.SUB64};
   private static final int CMP = 7;
   /** Condition code of ZF = 1. */
   private static final int EQUAL = 4;
@@ -94,7 +96,7 @@ final class Lowering {
         return arithmeticRm(insn.group(), op == 0x82 ? 1 : size, ZERO, (int) insn.immediate);
       case 0x84, 0x85:
         int tested = loadRm(size);
-        emit(MicroOp.AND, SINK, tested, register(insn.reg, size, T1), 64 - 8 * size, 0, 0);
+        flagged(MicroOp.AND64, SINK, tested, register(insn.reg, size, T1), 64 - 8 * size, 0);
         return NEXT;
       case 0x86, 0x87:
         return exchange(size);
@@ -112,17 +114,17 @@ final class Lowering {
           // PAUSE, even with REX.B.
           warm(WarmOp.PAUSE, SINK, ZERO, ZERO, 0, insn.length);
         } else if (insn.rm != 0) {
-          emit(MicroOp.MOV64, T0, RAX, 0, 0, 0, 0);
+          move(T0, RAX);
           writeFull(RAX, insn.rm, insn.operandSize);
           writeFull(insn.rm, T0, insn.operandSize);
         }
         return NEXT;
       case 0x98:
         if (insn.operandSize == 2) {
-          emit(MicroOp.SX, T0, RAX, 0, 56, 0, 0);
-          emit(MicroOp.MOVN, RAX, T0, 0, 48, 0, 0);
+          emit(MicroOp.SX, T0, RAX, 0, 56, 0);
+          emit(MicroOp.MOVN, RAX, T0, 0, 48, 0);
         } else {
-          emit(MicroOp.SX, RAX, RAX, 0, 64 - 4 * insn.operandSize, insn.operandSize == 8 ? 0 : 32, 0);
+          emit(MicroOp.SX, RAX, RAX, 0, 64 - 4 * insn.operandSize, insn.operandSize == 8 ? 0 : 32);
         }
         return NEXT;
       case 0x99:
@@ -141,10 +143,10 @@ final class Lowering {
         store(RAX, size);
         return NEXT;
       case 0xA8, 0xA9:
-        emit(MicroOp.AND, SINK, RAX, ZERO, 64 - 8 * size, (int) insn.immediate, 0);
+        flagged(MicroOp.AND64, SINK, RAX, ZERO, 64 - 8 * size, (int) insn.immediate);
         return NEXT;
       case 0xB0, 0xB1, 0xB2, 0xB3, 0xB4, 0xB5, 0xB6, 0xB7:
-        emit(MicroOp.MOVI, T0, 0, 0, 0, (int) insn.immediate, 0);
+        constant(T0, (int) insn.immediate);
         writeRegister(insn.rm, T0, 1);
         return NEXT;
       case 0xB8, 0xB9, 0xBA, 0xBB, 0xBC, 0xBD, 0xBE, 0xBF:
@@ -158,11 +160,11 @@ final class Lowering {
           return undefined(false);
         }
         if (!insn.isMemory() && size == 8) {
-          emit(MicroOp.MOVI, insn.rm, 0, 0, 0, (int) insn.immediate, 0);
+          constant(insn.rm, (int) insn.immediate);
         } else if (!insn.isMemory() && size == 4) {
-          emit(MicroOp.MOVI64, insn.rm, 0, 0, 0, (int) insn.immediate, 0);
+          emit(MicroOp.ADD_NF32, insn.rm, ZERO, ZERO, 0, (int) insn.immediate);
         } else {
-          emit(MicroOp.MOVI, T0, 0, 0, 0, (int) insn.immediate, 0);
+          constant(T0, (int) insn.immediate);
           storeRm(T0, size);
         }
         return NEXT;
@@ -209,7 +211,7 @@ final class Lowering {
       case 8:
         return jumpIf(op & 15);
       case 9:
-        emit(MicroOp.SET, T0, 0, 0, 0, 0, op & 15);
+        conditional(MicroOp.SET, T0, ZERO, 0, op & 15);
         storeRm(T0, 1);
         return NEXT;
       default:
@@ -248,7 +250,7 @@ final class Lowering {
       case 0xC8, 0xC9, 0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF:
         warm(WarmOp.BSWAP, insn.operandSize == 2 ? T0 : insn.rm, insn.rm, ZERO, 64 - 8 * insn.operandSize, 0);
         if (insn.operandSize == 2) {
-          emit(MicroOp.MOVN, insn.rm, T0, 0, 48, 0, 0);
+          emit(MicroOp.MOVN, insn.rm, T0, 0, 48, 0);
         }
         return NEXT;
       default:
@@ -315,15 +317,15 @@ final class Lowering {
     if (op < 0) {
       warm(-op - 1, d, a, b, 64 - 8 * size, immediate);
     } else {
-      emit(op, d, a, b, 64 - 8 * size, immediate, 0);
+      flagged(op, d, a, b, 64 - 8 * size, immediate);
     }
   }
 
   private int unary(int op, int register, int size) {
     if (size >= 4) {
-      emit(op, register, register, ZERO, 64 - 8 * size, 0, 0);
+      emit(op, register, register, ZERO, 64 - 8 * size, 0);
     } else {
-      emit(op, T0, register(register, size, T0), ZERO, 64 - 8 * size, 0, 0);
+      emit(op, T0, register(register, size, T0), ZERO, 64 - 8 * size, 0);
       writeRegister(register, T0, size);
     }
     return NEXT;
@@ -335,7 +337,7 @@ final class Lowering {
     }
     address(size, true);
     loadForWrite(size);
-    emit(op, T0, T0, ZERO, 64 - 8 * size, 0, 0);
+    emit(op, T0, T0, ZERO, 64 - 8 * size, 0);
     storeBack(T0, size);
     return NEXT;
   }
@@ -344,7 +346,7 @@ final class Lowering {
     int x = 64 - 8 * size;
     switch (insn.group()) {
       case 0, 1:
-        emit(MicroOp.AND, SINK, loadRm(size), ZERO, x, (int) insn.immediate, 0);
+        flagged(MicroOp.AND64, SINK, loadRm(size), ZERO, x, (int) insn.immediate);
         return NEXT;
       case 2, 3:
         boolean negate = insn.group() == 3;
@@ -358,7 +360,7 @@ final class Lowering {
         }
         int d = memory || size < 4 ? T0 : insn.rm;
         if (negate) {
-          emit(MicroOp.SUB, d, ZERO, a, x, 0, 0);
+          flagged(MicroOp.SUB64, d, ZERO, a, x, 0);
         } else {
           warm(WarmOp.NOT, d, a, ZERO, x, 0);
         }
@@ -377,10 +379,10 @@ final class Lowering {
   private int multiply(int a, int b, int immediate) {
     int x = 64 - 8 * insn.operandSize;
     if (insn.operandSize >= 4) {
-      emit(MicroOp.IMUL, insn.reg, a, b, x, immediate, 0);
+      flagged(MicroOp.IMUL64, insn.reg, a, b, x, immediate);
     } else {
-      emit(MicroOp.IMUL, T0, a, b, x, immediate, 0);
-      emit(MicroOp.MOVN, insn.reg, T0, 0, x, 0, 0);
+      flagged(MicroOp.IMUL64, T0, a, b, x, immediate);
+      emit(MicroOp.MOVN, insn.reg, T0, 0, x, 0);
     }
     return NEXT;
   }
@@ -398,13 +400,13 @@ final class Lowering {
     }
     int d = memory || size < 4 ? T0 : insn.rm;
     int hot = switch (insn.group()) {
-      case 4, 6 -> MicroOp.SHL;
-      case 5 -> MicroOp.SHR;
-      case 7 -> MicroOp.SAR;
+      case 4, 6 -> MicroOp.SHL64;
+      case 5 -> MicroOp.SHR64;
+      case 7 -> MicroOp.SAR64;
       default -> -1;
     };
     if (countRegister == ZERO && hot >= 0 && count > 0 && count < 8 * size) {
-      emit(hot, d, a, ZERO, x, count, 0);
+      flagged(hot, d, a, ZERO, x, count);
     } else {
       warm(WarmOp.SHIFT + insn.group(), d, a, countRegister, x, count);
     }
@@ -420,9 +422,9 @@ final class Lowering {
     int size = insn.operandSize;
     int x = 64 - 8 * size;
     if (byCl) {
-      emit(MicroOp.MOV64, T1, RCX, 0, 0, 0, 0);
+      move(T1, RCX);
     } else {
-      emit(MicroOp.MOVI, T1, 0, 0, 0, (int) insn.immediate, 0);
+      constant(T1, (int) insn.immediate);
     }
     if (insn.isMemory()) {
       address(size, true);
@@ -433,7 +435,7 @@ final class Lowering {
       warm(operation, insn.rm, insn.rm, insn.reg, x, 0);
     } else {
       warm(operation, T0, insn.rm, insn.reg, x, 0);
-      emit(MicroOp.MOVN, insn.rm, T0, 0, x, 0, 0);
+      emit(MicroOp.MOVN, insn.rm, T0, 0, x, 0);
     }
     return NEXT;
   }
@@ -450,7 +452,7 @@ final class Lowering {
         warm(WarmOp.BT + operation, insn.rm, insn.rm, bit, x, immediate);
       } else {
         warm(WarmOp.BT + operation, T0, insn.rm, bit, x, immediate);
-        emit(MicroOp.MOVN, insn.rm, T0, 0, x, 0, 0);
+        emit(MicroOp.MOVN, insn.rm, T0, 0, x, 0);
       }
       return NEXT;
     }
@@ -458,7 +460,7 @@ final class Lowering {
       offsetToT2();
       warm(WarmOp.BITADDR, T2, T2, bit, x, 0);
       if (insn.addressSize < 8) {
-        emit(MicroOp.ZX, T2, T2, 0, 0, insn.addressSize == 4 ? -1 : 0xFFFF, 0);
+        zeroExtend(T2, T2, insn.addressSize == 4 ? -1 : 0xFFFF);
       }
       segmentT2(size, operation != 0);
     } else {
@@ -481,9 +483,9 @@ final class Lowering {
     if (insn.operandSize >= 4) {
       warm(operation, register, source, ZERO, x, 0);
     } else {
-      emit(MicroOp.MOV64, T1, register, 0, 0, 0, 0);
+      move(T1, register);
       warm(operation, T1, source, ZERO, x, 0);
-      emit(MicroOp.MOVN, register, T1, 0, x, 0, 0);
+      emit(MicroOp.MOVN, register, T1, 0, x, 0);
     }
     return NEXT;
   }
@@ -508,11 +510,11 @@ final class Lowering {
   private int moveImmediate() {
     switch (insn.operandSize) {
       case 2 -> {
-        emit(MicroOp.MOVI, T0, 0, 0, 0, (int) insn.immediate, 0);
-        emit(MicroOp.MOVN, insn.rm, T0, 0, 48, 0, 0);
+        constant(T0, (int) insn.immediate);
+        emit(MicroOp.MOVN, insn.rm, T0, 0, 48, 0);
       }
-      case 4 -> emit(MicroOp.MOVI64, insn.rm, 0, 0, 0, (int) insn.immediate, 0);
-      default -> emit(MicroOp.MOVI64, insn.rm, 0, 0, 0, (int) insn.immediate, (int) (insn.immediate >>> 32));
+      case 4 -> emit(MicroOp.ADD_NF32, insn.rm, ZERO, ZERO, 0, (int) insn.immediate);
+      default -> constant64(insn.rm, insn.immediate);
     }
     return NEXT;
   }
@@ -523,8 +525,8 @@ final class Lowering {
     }
     long displacement = insn.displacement + (insn.ripRelative ? next : 0);
     if (insn.addressSize >= insn.operandSize && insn.operandSize >= 4 && displacement == (int) displacement) {
-      emit(insn.operandSize == 8 ? MicroOp.LEA64 : MicroOp.LEA32, insn.reg, insn.ripRelative ? RIP_BASE : insn.base < 0 ? ZERO : insn.base,
-          insn.index < 0 ? ZERO : insn.index, insn.scale, (int) displacement, 0);
+      add(insn.operandSize == 8 ? MicroOp.LEA64 : MicroOp.LEA32, insn.reg, insn.ripRelative ? RIP_BASE : insn.base < 0 ? ZERO : insn.base,
+          insn.index < 0 ? ZERO : insn.index, insn.scale, (int) displacement);
       return NEXT;
     }
     offsetToT2();
@@ -536,12 +538,12 @@ final class Lowering {
     int to = insn.operandSize;
     int d = to == 2 ? T0 : insn.reg;
     if (!signed) {
-      emit(MicroOp.ZX, d, source, 0, 0, (int) ((1L << 8 * from) - 1), 0);
+      zeroExtend(d, source, (int) ((1L << 8 * from) - 1));
     } else {
-      emit(MicroOp.SX, d, source, 0, 64 - 8 * from, to == 4 ? 32 : 0, 0);
+      emit(MicroOp.SX, d, source, 0, 64 - 8 * from, to == 4 ? 32 : 0);
     }
     if (to == 2) {
-      emit(MicroOp.MOVN, insn.reg, T0, 0, 48, 0, 0);
+      emit(MicroOp.MOVN, insn.reg, T0, 0, 48, 0);
     }
   }
 
@@ -550,11 +552,11 @@ final class Lowering {
     int source = loadRm(size);
     int x = 64 - 8 * size;
     if (size >= 4) {
-      emit(MicroOp.CMOV, insn.reg, source, 0, x, 0, condition);
+      conditional(MicroOp.CMOV, insn.reg, source, x, condition);
     } else {
-      emit(MicroOp.MOV64, T1, insn.reg, 0, 0, 0, 0);
-      emit(MicroOp.CMOV, T1, source, 0, 0, 0, condition);
-      emit(MicroOp.MOVN, insn.reg, T1, 0, x, 0, 0);
+      move(T1, insn.reg);
+      conditional(MicroOp.CMOV, T1, source, 0, condition);
+      emit(MicroOp.MOVN, insn.reg, T1, 0, x, 0);
     }
     return NEXT;
   }
@@ -567,8 +569,8 @@ final class Lowering {
       warmStore(source, size);
     } else {
       // Keep both values before either is written; the source may be the high byte of the destination's register.
-      emit(MicroOp.MOV64, T0, register(insn.rm, size, T0), 0, 0, 0, 0);
-      emit(MicroOp.MOV64, T1, source, 0, 0, 0, 0);
+      move(T0, register(insn.rm, size, T0));
+      move(T1, source);
       writeRegister(insn.rm, T1, size);
     }
     writeRegister(insn.reg, T0, size);
@@ -581,12 +583,12 @@ final class Lowering {
     if (insn.isMemory()) {
       address(size, true);
       loadForWrite(size);
-      emit(MicroOp.ADD, T1, T0, source, x, 0, 0);
+      flagged(MicroOp.ADD64, T1, T0, source, x, 0);
       storeBack(T1, size);
       writeRegister(insn.reg, T0, size);
     } else {
-      emit(MicroOp.MOV64, T0, register(insn.rm, size, T0), 0, 0, 0, 0);
-      emit(MicroOp.ADD, T1, T0, source, x, 0, 0);
+      move(T0, register(insn.rm, size, T0));
+      flagged(MicroOp.ADD64, T1, T0, source, x, 0);
       writeRegister(insn.reg, T0, size);
       writeRegister(insn.rm, T1, size);
     }
@@ -602,11 +604,11 @@ final class Lowering {
       warm(WarmOp.CMPXCHG, T1, T0, source, x, 0);
       storeBack(T1, size);
     } else {
-      emit(MicroOp.MOV64, T0, register(insn.rm, size, T0), 0, 0, 0, 0);
+      move(T0, register(insn.rm, size, T0));
       warm(WarmOp.CMPXCHG, T1, T0, source, x, 0);
       if (size == 4) {
         // A register that is not equal is not written: it keeps its upper half.
-        emit(MicroOp.CMOV, insn.rm, T1, 0, 0, 0, EQUAL);
+        conditional(MicroOp.CMOV, insn.rm, T1, 0, EQUAL);
       } else {
         writeRegister(insn.rm, T1, size);
       }
@@ -627,7 +629,7 @@ final class Lowering {
 
   private void push(int register, int immediate, int size) {
     if (flatStack(size)) {
-      emit(size == 8 ? MicroOp.PUSH64 : MicroOp.PUSH32, SINK, register, ZERO, 0, immediate, 0);
+      emit(size == 8 ? MicroOp.PUSH64 : MicroOp.PUSH32, SINK, register, ZERO, 0, immediate);
     } else {
       warm(WarmOp.PUSH, SINK, register, ZERO, sizeCode(size), immediate);
     }
@@ -635,7 +637,7 @@ final class Lowering {
 
   private void pop(int register, int size) {
     if (flatStack(size)) {
-      emit(size == 8 ? MicroOp.POP64 : MicroOp.POP32, register, ZERO, ZERO, 0, 0, 0);
+      emit(size == 8 ? MicroOp.POP64 : MicroOp.POP32, register, ZERO, ZERO, 0, 0);
     } else {
       warm(WarmOp.PEEK, T0, RSP, ZERO, sizeCode(size), 0);
       warm(WarmOp.ADDSP, SINK, RSP, ZERO, 0, size);
@@ -686,7 +688,7 @@ final class Lowering {
     if (plainBranch()) {
       return out.jump(next + (int) insn.immediate);
     }
-    emit(MicroOp.LEA64, T0, RIP_BASE, ZERO, 0, next + (int) insn.immediate, 0);
+    emit(MicroOp.ADD_NF64, T0, RIP_BASE, ZERO, 0, next + (int) insn.immediate);
     jumpTo(T0);
     return END;
   }
@@ -694,17 +696,17 @@ final class Lowering {
   private void jumpTo(int register) {
     int size = branchSize();
     if (size < 8) {
-      emit(MicroOp.ZX, T0, register, 0, 0, size == 4 ? -1 : 0xFFFF, 0);
+      zeroExtend(T0, register, size == 4 ? -1 : 0xFFFF);
       register = T0;
     }
-    emit(MicroOp.JMPR, SINK, register, ZERO, 0, 0, 0);
+    emit(MicroOp.JMPR, SINK, register, ZERO, 0, 0);
   }
 
   private int jumpIf(int condition) {
     if (plainBranch()) {
       return out.branch(MicroOp.JCX, ZERO, condition, next + (int) insn.immediate);
     }
-    emit(MicroOp.SET, T0, 0, 0, 0, 0, condition);
+    conditional(MicroOp.SET, T0, ZERO, 0, condition);
     return jumpIfT0();
   }
 
@@ -713,8 +715,8 @@ final class Lowering {
     if (plainBranch()) {
       return out.branch(MicroOp.JNZX, T0, 0, next + (int) insn.immediate);
     }
-    emit(MicroOp.LEA64, T1, RIP_BASE, ZERO, 0, next + (int) insn.immediate, 0);
-    emit(MicroOp.LEA64, T2, RIP_BASE, ZERO, 0, next, 0);
+    emit(MicroOp.ADD_NF64, T1, RIP_BASE, ZERO, 0, next + (int) insn.immediate);
+    emit(MicroOp.ADD_NF64, T2, RIP_BASE, ZERO, 0, next);
     warm(WarmOp.SELECT, T0, T0, ZERO, 0, 0);
     jumpTo(T0);
     return END;
@@ -723,13 +725,13 @@ final class Lowering {
   private int nearReturn(int extra) {
     int size = branchSize();
     if (flatStack(size)) {
-      emit(size == 8 ? MicroOp.RET64 : MicroOp.RET32, SINK, ZERO, ZERO, 0, size + extra, 0);
+      emit(size == 8 ? MicroOp.RET64 : MicroOp.RET32, SINK, ZERO, ZERO, 0, size + extra);
       return END;
     }
     warm(WarmOp.PEEK, T0, RSP, ZERO, sizeCode(size), 0);
     warm(WarmOp.CHECKRIP, SINK, T0, ZERO, 0, 0);
     warm(WarmOp.ADDSP, SINK, RSP, ZERO, 0, size + extra);
-    emit(MicroOp.JMPR, SINK, T0, ZERO, 0, 0, 0);
+    emit(MicroOp.JMPR, SINK, T0, ZERO, 0, 0);
     return END;
   }
 
@@ -741,17 +743,17 @@ final class Lowering {
         int size = branchSize();
         int target = loadRm(size);
         if (size < 8) {
-          emit(MicroOp.ZX, T0, target, 0, 0, size == 4 ? -1 : 0xFFFF, 0);
+          zeroExtend(T0, target, size == 4 ? -1 : 0xFFFF);
           target = T0;
         }
         if (insn.group() == 2) {
           // The target must be known good, and kept if it is in RSP, before the push moves the stack pointer.
-          emit(MicroOp.MOV64, T0, target, 0, 0, 0, 0);
+          move(T0, target);
           warm(WarmOp.CHECKRIP, SINK, T0, ZERO, 0, 0);
           push(RIP_BASE, next, size);
           target = T0;
         }
-        emit(MicroOp.JMPR, SINK, target, ZERO, 0, 0, 0);
+        emit(MicroOp.JMPR, SINK, target, ZERO, 0, 0);
         return END;
       case 6:
         int pushed = loadRm(stackSize());
@@ -789,9 +791,9 @@ final class Lowering {
 
   private void writeFull(int register, int from, int size) {
     switch (size) {
-      case 8 -> emit(MicroOp.MOV64, register, from, 0, 0, 0, 0);
-      case 4 -> emit(MicroOp.ZX, register, from, 0, 0, -1, 0);
-      default -> emit(MicroOp.MOVN, register, from, 0, 64 - 8 * size, 0, 0);
+      case 8 -> move(register, from);
+      case 4 -> zeroExtend(register, from, -1);
+      default -> emit(MicroOp.MOVN, register, from, 0, 64 - 8 * size, 0);
     }
   }
 
@@ -815,16 +817,25 @@ final class Lowering {
   }
 
   private void loadTo(int register, int size) {
-    emit(MicroOp.LD8 + sizeCode(size), register, addressA, addressB, addressX, addressImmediate, 0);
+    access(MicroOp.LD8, SoftTlb.DENY_LOAD, register, size);
   }
 
   private void store(int from, int size) {
-    emit(MicroOp.ST8 + sizeCode(size), from, addressA, addressB, addressX, addressImmediate, 0);
+    access(MicroOp.ST8, SoftTlb.DENY_STORE, from, size);
   }
 
   /** Load of a read-modify-write into T0; atomic together with {@link #storeBack} under LOCK. */
   private void loadForWrite(int size) {
-    warm(insn.lock ? WarmOp.LDX : WarmOp.LDW, T0, addressA, addressB, addressX | sizeCode(size) << 3, addressImmediate);
+    if (insn.lock) {
+      warm(WarmOp.LDX, T0, addressA, addressB, addressX | sizeCode(size) << 3, addressImmediate);
+    } else {
+      access(MicroOp.LDW8, SoftTlb.DENY_LOAD | SoftTlb.DENY_STORE, T0, size);
+    }
+  }
+
+  /** @param firstOp the operation for bytes. @param denied rights that the access needs, as soft-TLB bits */
+  private void access(int firstOp, int denied, int register, int size) {
+    out.emit(firstOp + sizeCode(size), register, addressA, addressB, addressX | size - 1 << 3, denied >> 3, addressImmediate, 0);
   }
 
   private void storeBack(int from, int size) {
@@ -868,13 +879,13 @@ final class Lowering {
     if (insn.addressSize == 2) {
       warm(WarmOp.LEA16, T2, a, b, 0, (int) displacement);
     } else if (insn.addressSize == 4) {
-      emit(MicroOp.LEA32, T2, a, b, insn.scale, (int) displacement, 0);
+      add(MicroOp.LEA32, T2, a, b, insn.scale, (int) displacement);
     } else if (displacement == (int) displacement) {
-      emit(MicroOp.LEA64, T2, a, b, insn.scale, (int) displacement, 0);
+      add(MicroOp.LEA64, T2, a, b, insn.scale, (int) displacement);
     } else {
-      emit(MicroOp.MOVI64, T2, 0, 0, 0, (int) displacement, (int) (displacement >>> 32));
-      emit(MicroOp.LEA64, T2, T2, b, insn.scale, 0, 0);
-      emit(MicroOp.LEA64, T2, T2, a, 0, 0, 0);
+      constant64(T2, displacement);
+      add(MicroOp.LEA64, T2, T2, b, insn.scale, 0);
+      emit(MicroOp.ADD_NF64, T2, T2, a, 0, 0);
     }
   }
 
@@ -882,7 +893,7 @@ final class Lowering {
     if (!insn.mode64) {
       warm(WarmOp.LINEAR, T2, T2, ZERO, insn.segment | (write ? 8 : 0), size);
     } else if (insn.segment == Segments.FS || insn.segment == Segments.GS) {
-      emit(MicroOp.ADDSEG, T2, T2, 0, 0, insn.segment, 0);
+      emit(MicroOp.ADDSEG, T2, T2, 0, 0, insn.segment);
     }
     addressA = T2;
     addressB = ZERO;
@@ -914,11 +925,47 @@ final class Lowering {
     return Integer.numberOfTrailingZeros(size);
   }
 
-  private void emit(int op, int d, int a, int b, int x, int word1, int word2) {
-    out.emit(op, d, a, b, x, word1, word2);
+  private void move(int d, int a) {
+    emit(MicroOp.ADD_NF64, d, a, ZERO, 0, 0);
   }
 
-  private void warm(int operation, int d, int a, int b, int x, int word1) {
-    out.emit(MicroOp.WARM, d, a, b, x, word1, operation);
+  private void constant(int d, int value) {
+    emit(MicroOp.ADD_NF64, d, ZERO, ZERO, 0, value);
+  }
+
+  private void constant64(int d, long value) {
+    out.emit(MicroOp.MOVI64, d, ZERO, ZERO, 0, 0, (int) value, (int) (value >>> 32));
+  }
+
+  /** d = a & mask, the mask zero-extended. */
+  private void zeroExtend(int d, int a, int mask) {
+    if (mask < 0) {
+      emit(MicroOp.ADD_NF32, d, a, ZERO, 0, 0);
+    } else {
+      emit(MicroOp.AND_NF64, d, a, ZERO, 0, mask);
+    }
+  }
+
+  private void conditional(int op, int d, int a, int x, int condition) {
+    out.emit(op, d, a, ZERO, x, condition, 0, 0);
+  }
+
+  /** d = a + b scaled + displacement. @param op LEA64 or LEA32 */
+  private void add(int op, int d, int a, int b, int scale, int displacement) {
+    int plain = op == MicroOp.LEA64 ? MicroOp.ADD_NF64 : MicroOp.ADD_NF32;
+    emit(scale == 0 ? plain : op, d, a, b, scale, displacement);
+  }
+
+  /** @param op the form for 64 bits that sets flags */
+  private void flagged(int op, int d, int a, int b, int x, int immediate) {
+    emit(x == 32 ? op + 2 : op, d, a, b, x, immediate);
+  }
+
+  private void emit(int op, int d, int a, int b, int x, int immediate) {
+    out.emit(op, d, a, b, x, 0, immediate, 0);
+  }
+
+  private void warm(int operation, int d, int a, int b, int x, int immediate) {
+    out.emit(MicroOp.WARM, d, a, b, x, 0, immediate, operation);
   }
 }

@@ -1,132 +1,217 @@
 package dev.gnomon.guest.decode;
 
 /**
- * Micro-operations: what the interpreter runs and what a code generator would compile. Four ints each, in the arena of {@link CodeCache}:
+ * Micro-operations: what the interpreter runs and what a code generator would compile. Two longs each, in the arena of
+ * {@link CodeCache}:
  * <pre>
- *  word 0   31..23   22..18   17..13   12..8   7..0
- *           x        b        a        d       operation
- *  word 1   immediate or displacement
- *  word 2   second immediate, condition code, or sub-operation
- *  word 3   31..16 ordinal of the instruction in its block | 15..0 its offset from the block's start
+ *  first    63..32      31..28      27..22   21..17   16..12   11..7   6..0
+ *           immediate   condition   x        b        a        d       operation
+ *  second   63          62..48      47..32   31..0
+ *           LINKED      ordinal     offset   link or displacement, second immediate, or sub-operation
  * </pre>
- * {@code d}, {@code a}, {@code b} are register slots of {@code Cpu.regs}. Arithmetic works on left-aligned operands, so that one form serves all
- * widths: {@code x} is 64 minus the width in bits. The second operand is {@code regs[b] + immediate}: a register form has immediate 0, an immediate form
- * b = ZERO. An address is {@code regs[a] + (regs[b] << x[1:0]) + displacement}; x[2] tells that it is stack-relative (#SS instead of #GP).
- * Only operations listed as faulting yield a status.
+ * {@code d}, {@code a}, {@code b} are register slots of {@code Cpu.regs}. {@code ordinal} is the instruction's number
+ * in its block, {@code offset} its distance in bytes from the block's start. The second operand is {@code q = regs[b] +
+ * immediate}: a register form has immediate 0, an immediate form b = ZERO. Operations with a width take x = 64 minus the
+ * width in bits; the lowering gives results of less than 32 bits to temporaries, whose upper bits may be anything. An address is {@code regs[a] + (regs[b] << x[1:0]) + immediate}; x[2] tells that it
+ * is stack-relative (#SS instead of #GP); with loads and stores x[5:3] is the size minus 1, and the condition the
+ * rights needed, so that bits 31..25 stand as in an entry of {@link dev.gnomon.guest.mmu.SoftTlb}.
+ *
+ * <p>An operation named NF leaves the status flags alone (the term is Intel APX's). Only operations listed as faulting yield a status.
  */
 public final class MicroOp {
-  // Block header, in ints from the block's index.
+  // Block header, in longs from the block's index.
   /** Instructions in the block. */
   public static final int H_COUNT = 0;
-  /** Displacement from the block's start of where {@link #GOTO} leads. */
-  public static final int H_NEXT = 1;
-  /** Bytes from the first to behind the last that was decoded. */
-  public static final int H_LENGTH = 2;
-  /** Index of the block that GOTO leads to, 0 if not linked. */
-  public static final int H_LINK = 3;
   /** Offset in host memory of the first byte. */
-  public static final int H_OFFSET = 5;
+  public static final int H_OFFSET = 1;
   /** Mode the block was decoded for, with {@link CodeCache}'s variant bits. */
-  public static final int H_MODE = 6;
+  public static final int H_MODE = 2;
   /** Next block of the same frame, 0 at the end. */
-  public static final int H_CHAIN = 7;
-  public static final int HEADER = 8;
-  public static final int SIZE = 4;
+  public static final int H_CHAIN = 3;
+  /** Bytes from the first to behind the last that was decoded. */
+  public static final int H_LENGTH = 4;
+  /** Index behind the last micro-op. */
+  public static final int H_END = 5;
+  public static final int HEADER = 6;
+  public static final int SIZE = 2;
 
-  // Moves.
-  public static final int MOV64 = 0;
-  /** d = sign-extended word 1. */
-  public static final int MOVI = 1;
-  /** d = word 2 : word 1. */
-  public static final int MOVI64 = 2;
-  /** Low 64 − x bits of d = those of a. */
-  public static final int MOVN = 3;
-  /** d = address. */
-  public static final int LEA64 = 4;
-  public static final int LEA32 = 5;
-  // Loads, zero-extended; faulting.
-  public static final int LD8 = 6;
-  public static final int LD16 = 7;
-  public static final int LD32 = 8;
-  public static final int LD64 = 9;
-  // Stores of d; faulting.
-  public static final int ST8 = 10;
-  public static final int ST16 = 11;
-  public static final int ST32 = 12;
-  public static final int ST64 = 13;
-  /** Push regs[a] + word 1 on a flat 64-bit or 32-bit stack; faulting. */
-  public static final int PUSH64 = 14;
-  public static final int PUSH32 = 15;
-  public static final int POP64 = 16;
-  public static final int POP32 = 17;
-  // Arithmetic that sets all status flags; d gets the result right-aligned and zero-extended.
-  public static final int ADD = 18;
-  public static final int SUB = 19;
-  public static final int AND = 20;
-  public static final int OR = 21;
-  public static final int XOR = 22;
-  /** Keep CF. */
-  public static final int INC = 23;
-  public static final int DEC = 24;
-  /** Shifts by word 1, 1 to width − 1. Rotates are warm. */
-  public static final int SHL = 25;
-  public static final int SHR = 26;
-  public static final int SAR = 27;
+  /** In the second word of an exit: bits 31..0 are the index of the block that it leads to, in the same page. */
+  public static final long LINKED = 1L << 63;
+
+  // d = a operation q. Bit 0 of the number tells that flags are set, for the width in x; bit 1 that d is cut to 32 bits.
+  public static final int ADD_NF64 = 0;
+  public static final int ADD64 = 1;
+  public static final int ADD_NF32 = 2;
+  public static final int ADD32 = 3;
+  public static final int SUB_NF64 = 4;
+  public static final int SUB64 = 5;
+  public static final int SUB_NF32 = 6;
+  public static final int SUB32 = 7;
+  public static final int AND_NF64 = 8;
+  public static final int AND64 = 9;
+  public static final int AND_NF32 = 10;
+  public static final int AND32 = 11;
+  public static final int OR_NF64 = 12;
+  public static final int OR64 = 13;
+  public static final int OR_NF32 = 14;
+  public static final int OR32 = 15;
+  public static final int XOR_NF64 = 16;
+  public static final int XOR64 = 17;
+  public static final int XOR_NF32 = 18;
+  public static final int XOR32 = 19;
+  /** Shift by q, 1 to width − 1, as all shifts here. Rotates are warm. */
+  public static final int SHL_NF64 = 20;
+  public static final int SHL64 = 21;
+  public static final int SHL_NF32 = 22;
+  public static final int SHL32 = 23;
   /** Signed multiply, truncated. */
-  public static final int IMUL = 28;
-  /** d = a & word 1, the mask zero-extended: 32-bit moves and MOVZX. */
-  public static final int ZX = 29;
-  /** d = low 64 − x bits of a sign-extended, then the low 64 − word 1 bits of that zero-extended. */
-  public static final int SX = 30;
-  /** d = a or d, zero-extended from 64 − x bits, by condition word 2. */
-  public static final int CMOV = 31;
-  /** d = condition word 2 ? 1 : 0. */
-  public static final int SET = 32;
-  // Exits from the middle of a block, for conditional jumps: leave if condition word 2 holds. A record follows, as if it were a micro-op:
-  // DATA | displacement of the target from the block's start | link to its block, 0 if none | ordinal and offset of the jump.
-  public static final int JCX = 33;
-  /** Leave if a is not zero (word 2 = 0) or zero (word 2 = 1). */
-  public static final int JNZX = 34;
-  /** Arithmetic, then the exit. */
-  public static final int SUBX = 35;
-  public static final int ANDX = 36;
-  public static final int DECX = 37;
-  // Block ends.
-  /** Go on at the displacement in the header. */
-  public static final int GOTO = 38;
-  /** Pop and jump, then add word 1 to the stack pointer; faulting. */
-  public static final int RET64 = 39;
-  public static final int RET32 = 40;
-  /** Jump to regs[a], already zero-extended; faulting. */
-  public static final int JMPR = 41;
-  /** d = a + base of segment word 1 (FS, GS in 64-bit mode). */
-  public static final int ADDSEG = 42;
-  /** Operation word 2 of {@link WarmOp}, apart from the hot loop; faulting. */
-  public static final int WARM = 43;
-  /** Instruction number word 1 of {@link CodeCache#instruction}, run from its decoded form, alone in its block; faulting. */
-  public static final int COMPLEX = 44;
+  public static final int IMUL_NF64 = 24;
+  public static final int IMUL64 = 25;
+  public static final int IMUL_NF32 = 26;
+  public static final int IMUL32 = 27;
+  // Right shifts take their width from x, in all forms.
+  public static final int SHR_NF64 = 28;
+  public static final int SHR64 = 29;
+  public static final int SHR_NF32 = 30;
+  public static final int SHR32 = 31;
+  public static final int SAR_NF64 = 32;
+  public static final int SAR64 = 33;
+  public static final int SAR_NF32 = 34;
+  public static final int SAR32 = 35;
 
-  /** Not an operation: the record behind an exit. */
-  public static final int DATA = 45;
+  // Exits: the block is left if the condition holds, otherwise goes on behind them.
+  // Arithmetic with flags, and the condition; those of SF alone, OF alone and PF do not occur.
+  public static final int SUBX64 = 36;
+  public static final int ANDX64 = 37;
+  public static final int SUBX32 = 38;
+  public static final int ANDX32 = 39;
+  /** The same for 8 and 16 bits. */
+  public static final int SUBX = 40;
+  public static final int ANDX = 41;
+  /** Always: the end of a block. */
+  public static final int GOTO = 42;
+  /** By a = 0, with bit 0 of the condition inverting. */
+  public static final int JNZX = 43;
+  // These read flags.
+  public static final int JCX = 44;
+  public static final int DECX = 45;
+
+  /** Keep CF. */
+  public static final int DEC = 46;
+  public static final int INC = 47;
+  /** d = condition ? 1 : 0. */
+  public static final int SET = 48;
+  /** d = a or d, zero-extended from 64 − x bits, by condition. */
+  public static final int CMOV = 49;
+
+  // Loads, zero-extended; faulting. The lowest two bits are log2 of the size, as with stores.
+  public static final int LD8 = 52;
+  public static final int LD16 = 53;
+  public static final int LD32 = 54;
+  public static final int LD64 = 55;
+  /** Loads of a read-modify-write, which check write rights first. */
+  public static final int LDW8 = 56;
+  public static final int LDW16 = 57;
+  public static final int LDW32 = 58;
+  public static final int LDW64 = 59;
+  // Stores of d; faulting.
+  public static final int ST8 = 60;
+  public static final int ST16 = 61;
+  public static final int ST32 = 62;
+  public static final int ST64 = 63;
+  /** Push a + immediate on a flat 32-bit or 64-bit stack; faulting. */
+  public static final int PUSH32 = 64;
+  public static final int PUSH64 = 65;
+  public static final int POP32 = 66;
+  public static final int POP64 = 67;
+  // Ways out of the block to where a register or the stack tells.
+  /** Pop and jump, the immediate added to the stack pointer in all; faulting. */
+  public static final int RET32 = 68;
+  public static final int RET64 = 69;
+  /** Jump to regs[a], already zero-extended; faulting. */
+  public static final int JMPR = 70;
+  /** Sub-operation of {@link WarmOp}, apart from the hot loop; faulting. */
+  public static final int WARM = 71;
+  /** Instruction number immediate of {@link CodeCache#instruction}, from its decoded form, alone in its block; faulting. */
+  public static final int COMPLEX = 72;
+
+  /** d = second word's bits 31..0 : immediate. */
+  public static final int MOVI64 = 73;
+  /** d = address. */
+  public static final int LEA64 = 74;
+  public static final int LEA32 = 75;
+  /** Low 64 − x bits of d = those of a. */
+  public static final int MOVN = 76;
+  /** d = low 64 − x bits of a sign-extended, then the low 64 − immediate bits of that zero-extended. */
+  public static final int SX = 77;
+  /** d = a + base of segment number immediate (FS, GS in 64-bit mode). */
+  public static final int ADDSEG = 78;
+
+  private static final int OPERATION = 0x7F;
+  private static final int SLOT = 31;
+  private static final int X = 63;
 
   private MicroOp() {}
 
-  public static int word0(int op, int d, int a, int b, int x) {
-    return op | d << 8 | a << 13 | b << 18 | x << 23;
+  /** The first word. */
+  public static long word(int op, int d, int a, int b, int x, int condition, int immediate) {
+    return (long) immediate << 32 | (op | d << 7 | a << 12 | b << 17 | x << 22 | condition << 28) & 0xFFFF_FFFFL;
+  }
+
+  public static int operation(long w) {
+    return (int) w & OPERATION;
+  }
+
+  public static int d(long w) {
+    return (int) w >>> 7 & SLOT;
+  }
+
+  public static int a(long w) {
+    return (int) w >>> 12 & SLOT;
+  }
+
+  public static int b(long w) {
+    return (int) w >>> 17 & SLOT;
+  }
+
+  public static int x(long w) {
+    return (int) w >>> 22 & X;
+  }
+
+  public static int condition(long w) {
+    return (int) w >>> 28;
+  }
+
+  public static int immediate(long w) {
+    return (int) (w >> 32);
+  }
+
+  /** Ordinal of the instruction, from the second word. */
+  public static int ordinal(long meta) {
+    return (int) (meta >>> 48) & 0x7FFF;
+  }
+
+  /** Offset of the instruction, from the second word. */
+  public static int offset(long meta) {
+    return (int) (meta >>> 32) & 0xFFFF;
+  }
+
+  public static boolean isExit(int op) {
+    return op >= SUBX64 && op <= DECX;
   }
 
   /** Whether the operation can yield a status, so that flags must be right before it. */
-  public static boolean faulting(int op) {
-    return op >= LD8 && op <= POP32 || op >= RET64 && op <= JMPR || op == WARM || op == COMPLEX;
+  public static boolean isFaulting(int op) {
+    return op >= LD8 && op <= COMPLEX;
   }
 
   /** Whether the operation sets all status flags and reads none. */
   public static boolean setsFlags(int op) {
-    return op >= ADD && op <= XOR || op >= SHL && op <= IMUL;
+    return op <= SAR32 && (op & 1) != 0 || op >= SUBX64 && op <= ANDX;
   }
 
   /** Whether the operation reads a status flag, or leaves the block for code that may. */
   public static boolean readsFlags(int op) {
-    return op == INC || op == DEC || op == CMOV || op == SET || op == WARM || op >= JCX && op <= COMPLEX && op != ADDSEG;
+    return op >= GOTO && op <= CMOV || isFaulting(op);
   }
 }

@@ -55,27 +55,16 @@ final class BlockFinder {
     return fetch(rip, gva, mode, slot);
   }
 
-  /**
-   * Finds the block that a direct jump or the end of a block leads to, and links the two if they lie in one page.
-   *
-   * @param displacement of the target from the block's start
-   * @param slot where the arena keeps the link
-   */
-  int chain(int block, int displacement, int slot, long rip) {
-    long target = cpu.code64() ? rip : rip & ((cpu.codeMode & Cpu.MODE_32) != 0 ? 0xFFFF_FFFFL : 0xFFFFL);
-    cpu.rip = target;
-    int flushes = cache.flushes;
-    int next = find(target, 0);
-    int[] code = cache.code;
-    if (next > 0 && flushes == cache.flushes && target == rip && !cache.isScratch(next)
-        && (code[block + MicroOp.H_MODE] & CodeCache.SINGLE) == 0) {
-      int from = code[block + MicroOp.H_OFFSET];
-      int inPage = (from & HostMemory.FRAME_SIZE - 1) + displacement;
-      if (inPage >= 0 && inPage < HostMemory.FRAME_SIZE && code[next + MicroOp.H_OFFSET] == (from & -HostMemory.FRAME_SIZE | inPage)) {
-        code[slot] = next;
-      }
-    }
-    return next;
+  /** The block at an instruction pointer if it is remembered, else 0. */
+  int cached(long rip) {
+    @Gva long gva = cpu.code64() ? rip : rip + cpu.base[Segments.CS] & 0xFFFF_FFFFL;
+    int slot = (int) (gva ^ gva >>> 12) & SIZE - 1;
+    return linears[slot] == gva && tags[slot] == ((long) mmu.fetchGeneration << 32 | cpu.codeMode) ? blocks[slot] : 0;
+  }
+
+  /** Where a near jump leads: an instruction pointer as wide as the code segment has it. */
+  long truncate(long rip) {
+    return cpu.code64() ? rip : rip & ((cpu.codeMode & Cpu.MODE_32) != 0 ? 0xFFFF_FFFFL : 0xFFFFL);
   }
 
   private int fetch(long rip, @Gva long gva, int mode, int slot) {

@@ -5,31 +5,58 @@ import static dev.gnomon.guest.decode.MicroOp.*;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Flags;
 import dev.gnomon.guest.decode.CodeCache;
-import dev.gnomon.guest.decode.MicroOp;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.SoftTlb;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * The hot loop: runs micro-ops of linked blocks until the budget is used up, an instruction faults or leaves the guest, or a complex instruction has run.
+ * The hot loop: runs micro-ops of linked blocks until the budget is used up, an instruction faults or leaves the guest,
+ * or a complex instruction has run.
  *
- * <p>The dispatch method stays small (a test holds its size), or HotSpot stops inlining into it and then stops compiling it. So each case does only what
- * succeeds; what a soft-TLB probe turns away breaks out of the switch and is done again, slowly, by {@link MemoryPath}. Instructions of a block are
- * subtracted from the budget at its start; an instruction that stops in the middle gives back those not retired, from its micro-op's ordinal.
+ * <p>The dispatch method stays small (a test holds its size), or HotSpot stops inlining into it and then stops
+ * compiling it. Each case does only what succeeds; everything else leaves the loop, is done by {@link #slow}, and the
+ * loop is entered anew. So no call lies inside it, and the compiler can keep its locals in registers. An expression
+ * that several cases contain the compiler computes before the dispatch, for every micro-op; hence each case serves all
+ * operations of one kind, conditions are evaluated in one place, and shifts by a variable width are kept apart.
+ *
+ * <p>Instructions are subtracted from the budget where a block is left; a block is entered only if the budget covers
+ * all of it.
  */
 public final class Interpreter {
+  private static final long LOW32 = 0xFFFF_FFFFL;
+  /** No micro-op has all bits set. */
+  private static final int NONE = -1;
+
   private final Cpu cpu;
+  private final long[] regs;
   private final HostMemory memory;
   private final CodeCache cache;
+  private final long[] arena;
   private final BlockFinder finder;
   private final MemoryPath memoryPath;
   private final WarmOps warm;
   private final ComplexPath complex;
+  // The run in hand, as it is outside of the loop.
+  /** Instructions that may still retire. */
+  private long budget;
+  /** {@code cpu.retired} when the budget is used up. */
+  private long end;
+  private int block;
+  private long[] tlb;
+  private long addressMask;
+  /** The last micro-op that set flags and its operands, or NONE if the flags are in the processor's state. */
+  private int flags = NONE;
+  private long first;
+  private long second;
+  /** RIP of the block's start less its offset in host memory: the same for all blocks of a page. */
+  private long bias;
 
   Interpreter(Cpu cpu, CodeCache cache, BlockFinder finder, MemoryPath memoryPath, WarmOps warm, ComplexPath complex) {
     this.cpu = cpu;
+    this.regs = cpu.regs;
     this.memory = cpu.memory;
     this.cache = cache;
+    this.arena = cache.code;
     this.finder = finder;
     this.memoryPath = memoryPath;
     this.warm = warm;
@@ -39,442 +66,448 @@ public final class Interpreter {
   /**
    * Runs from {@code cpu.rip}. On return {@code cpu.rip}, flags and {@code cpu.retired} are exact.
    *
-   * @param budget most instructions to retire, at least 1
-   * @return {@link Status#OK} (budget used up, or an instruction after which the run loop must look around), FAULT, EXIT or RESTART
+   * @param most instructions to retire, at least 1
+   * @return {@link Status#OK} (budget used up, or an instruction after which the run loop must look around), FAULT,
+   *     EXIT or RESTART
    */
-  int execute(long budget) {
-    final Cpu cpu = this.cpu;
-    final long[] r = cpu.regs;
-    // An index masked by length − 1 needs no bounds check.
-    final int registers = r.length - 1;
-    final int[] code = cache.code;
-    final HostMemory memory = this.memory;
-    final long[] tlb = cpu.mmu.data.entries;
-    final long addressMask = cpu.code64() ? -1L : 0xFFFF_FFFFL;
-    long end = cpu.retired + budget;
-    long result = cpu.flagResult;
-    long carries = cpu.flagCarries;
-    long rip = cpu.rip;
-    int status;
-    int block = finder.find(rip, 0);
-    blocks:
-    while (true) {
-      if (block <= 0) {
-        status = block;
-        break;
-      }
-      int n = code[block];
-      if (budget < n) {
-        if (budget <= 0) {
-          status = Status.OK;
-          break;
+  int execute(long most) {
+    budget = most;
+    end = cpu.retired + most;
+    tlb = cpu.mmu.data.entries;
+    addressMask = cpu.code64() ? -1L : LOW32;
+    int pc = enter(finder.find(cpu.rip, 0), cpu.rip);
+    while (pc > 0) {
+      final long[] r = regs;
+      // An index masked by length − 1 needs no bounds check.
+      final int registers = r.length - 1;
+      final long[] code = arena;
+      long w;
+      leave:
+      {
+        loop:
+        while (true) {
+          w = code[pc];
+          final int v = (int) w;
+          final int d = v >>> 7 & registers;
+          final long a = r[v >>> 12 & registers];
+          final long q = r[v >>> 17 & registers] + (w >> 32);
+          exit:
+          {
+            switch (v & 127) {
+              case ADD_NF64:
+                r[d] = a + q;
+                break;
+              case ADD_NF32:
+                r[d] = (int) a + (int) q & LOW32;
+                break;
+              case SUB_NF64:
+                r[d] = a - q;
+                break;
+              case SUB_NF32:
+                r[d] = (int) a - (int) q & LOW32;
+                break;
+              case AND_NF64:
+                r[d] = a & q;
+                break;
+              case AND_NF32:
+                r[d] = (int) a & (int) q & LOW32;
+                break;
+              case OR_NF64:
+                r[d] = a | q;
+                break;
+              case OR_NF32:
+                r[d] = ((int) a | (int) q) & LOW32;
+                break;
+              case XOR_NF64:
+                r[d] = a ^ q;
+                break;
+              case XOR_NF32:
+                r[d] = ((int) a ^ (int) q) & LOW32;
+                break;
+              case SUBX64:
+                r[d] = a - q;
+                flags = v;
+                first = a;
+                second = q;
+                if (Flags.comparison(v >>> 28, a, q)) {
+                  break exit;
+                }
+                break;
+              case SUBX32:
+                r[d] = (int) a - (int) q & LOW32;
+                flags = v;
+                first = a;
+                second = q;
+                if (Flags.comparison(v >>> 28, (int) a, (int) q)) {
+                  break exit;
+                }
+                break;
+              case GOTO:
+                break exit;
+              default:
+                break loop;
+            }
+            pc += SIZE;
+            continue;
+          }
+          final long exit = code[pc + 1];
+          final int next = (int) exit;
+          final long rest = budget - ordinal(exit) - 1;
+          if (exit >= 0 || rest < code[next]) {
+            break leave;
+          }
+          r[Cpu.RIP_BASE] = bias + code[next + H_OFFSET];
+          budget = rest;
+          block = next;
+          pc = next + HEADER;
         }
-        block = finder.find(rip, CodeCache.SINGLE);
-        if (block <= 0) {
-          status = block;
-          break;
-        }
-        n = 1;
-      }
-      budget -= n;
-      r[Cpu.RIP_BASE] = rip;
-      int pc = block + HEADER;
-      while (true) {
-        final int w = code[pc];
-        final int d = w >>> 8 & registers;
-        final long a = r[w >>> 13 & registers];
-        final long b = r[w >>> 18 & registers];
-        final int x = w >>> 23;
-        slow:
+        final int v = (int) w;
+        final int op = v & 127;
+        final int d = v >>> 7 & registers;
+        final long a = r[v >>> 12 & registers];
+        final long immediate = w >> 32;
+        final long q = r[v >>> 17 & registers] + immediate;
+        final HostMemory memory = this.memory;
+        fast:
         {
-        sideways:
-        {
-        switch (w & 0xFF) {
-          case MOV64:
-            r[d] = a;
-            pc += SIZE;
-            continue;
-          case MOVI:
-            r[d] = code[pc + 1];
-            pc += SIZE;
-            continue;
-          case MOVI64:
-            r[d] = (long) code[pc + 2] << 32 | code[pc + 1] & 0xFFFF_FFFFL;
-            pc += SIZE;
-            continue;
-          case MOVN:
-            r[d] ^= (r[d] ^ a) & -1L >>> x;
-            pc += SIZE;
-            continue;
-          case LEA64:
-            r[d] = a + (b << x) + code[pc + 1];
-            pc += SIZE;
-            continue;
-          case LEA32:
-            r[d] = a + (b << x) + code[pc + 1] & 0xFFFF_FFFFL;
-            pc += SIZE;
-            continue;
-          case LD8: {
-            int offset = SoftTlb.probe(tlb, address(a, b, x, code[pc + 1]) & addressMask, 0, SoftTlb.DENY_LOAD);
+          final long target;
+          final long pointer;
+          jump:
+          {
+            done:
+            {
+              arithmetic: {
+              final long z;
+              switch (op) {
+                case ADD64, ADD32:
+                  z = a + q;
+                  break;
+                case SUB64, SUB32:
+                  z = a - q;
+                  break;
+                case AND64, AND32:
+                  z = a & q;
+                  break;
+                case OR64, OR32:
+                  z = a | q;
+                  break;
+                case XOR64, XOR32:
+                  z = a ^ q;
+                  break;
+                case SHL_NF64, SHL64, SHL_NF32, SHL32:
+                  z = a << q;
+                  break;
+                case IMUL_NF64, IMUL64, IMUL_NF32, IMUL32:
+                  z = a * q;
+                  break;
+                case SHR_NF64, SHR64, SHR_NF32, SHR32:
+                  z = a << (v >>> 22) >>> (v >>> 22) >>> q;
+                  break;
+                case SAR_NF64, SAR64, SAR_NF32, SAR32:
+                  z = a << (v >>> 22) >> (v >>> 22) >> q;
+                  break;
+                case ANDX64, ANDX32, SUBX, ANDX: {
+                  long p = op == SUBX ? a : a & q;
+                  long s = op == SUBX ? q : 0;
+                  r[d] = op == ANDX32 ? p & LOW32 : p - s;
+                  flags = v;
+                  first = a;
+                  second = q;
+                  p = p << (v >>> 22) >> (v >>> 22);
+                  s = s << (v >>> 22) >> (v >>> 22);
+                  if (Flags.comparison(v >>> 28, p, s)) {
+                    break leave;
+                  }
+                  break arithmetic;
+                }
+          case LD8, LD16, LD32, LD64, LDW8, LDW16, LDW32, LDW64, ST8, ST16, ST32, ST64: {
+            final long gva = a + (q - immediate << (v >>> 22 & 3)) + immediate & addressMask;
+            final int offset = SoftTlb.probe(tlb, gva, v >>> 25);
             if (offset < 0) {
-              break slow;
+              break fast;
             }
-            r[d] = memory.get8(offset) & 0xFFL;
-            pc += SIZE;
-            continue;
+            switch (op) {
+              case LD32, LDW32:
+                r[d] = memory.get32(offset) & LOW32;
+                break;
+              case LD64, LDW64:
+                r[d] = memory.get64(offset);
+                break;
+              case LD8, LDW8:
+                r[d] = memory.get8(offset) & 0xFFL;
+                break;
+              case LD16, LDW16:
+                r[d] = memory.get16(offset) & 0xFFFFL;
+                break;
+              case ST32:
+                memory.set32(offset, (int) r[d]);
+                break;
+              case ST64:
+                memory.set64(offset, r[d]);
+                break;
+              case ST8:
+                memory.set8(offset, (byte) r[d]);
+                break;
+              default:
+                memory.set16(offset, (short) r[d]);
+                break;
+            }
+            break done;
           }
-          case LD32: {
-            int offset = SoftTlb.probe(tlb, address(a, b, x, code[pc + 1]) & addressMask, 3, SoftTlb.DENY_LOAD);
-            if (offset < 0) {
-              break slow;
+          case JCX, SET, CMOV, INC, DEC, DECX: {
+            settle();
+            final int x = v >>> 22;
+            if (op >= DECX && op <= INC) {
+              final long sum = a + (op == INC ? 1 : -1) << x;
+              r[d] = sum >>> x;
+              cpu.flagResult = sum >> x;
+              cpu.flagCarries = op == INC ? Flags.ofIncrement(cpu.flagCarries, sum, x) : Flags.ofDecrement(cpu.flagCarries, sum, x);
+              if (op != DECX) {
+                break done;
+              }
             }
-            r[d] = memory.get32(offset) & 0xFFFF_FFFFL;
-            pc += SIZE;
-            continue;
+            final boolean holds = Flags.condition(v >>> 28, cpu.flagResult, cpu.flagCarries);
+            if (op == SET) {
+              r[d] = holds ? 1 : 0;
+            } else if (op == CMOV) {
+              r[d] = (holds ? a : r[d]) << x >>> x;
+            } else if (holds) {
+              break leave;
+            }
+            break done;
           }
-          case LD64: {
-            int offset = SoftTlb.probe(tlb, address(a, b, x, code[pc + 1]) & addressMask, 7, SoftTlb.DENY_LOAD);
-            if (offset < 0) {
-              break slow;
+          case JNZX:
+            if (a != 0 == (v >>> 28 == 0)) {
+              break leave;
             }
-            r[d] = memory.get64(offset);
-            pc += SIZE;
-            continue;
-          }
-          case ST8: {
-            int offset = SoftTlb.probe(tlb, address(a, b, x, code[pc + 1]) & addressMask, 0, SoftTlb.DENY_STORE);
+            break done;
+          case PUSH32: {
+            final long top = r[Cpu.RSP] - 4 & LOW32;
+            final int offset = SoftTlb.probe(tlb, top, SoftTlb.DENY_STORE | 3);
             if (offset < 0) {
-              break slow;
+              break fast;
             }
-            memory.set8(offset, (byte) r[d]);
-            pc += SIZE;
-            continue;
-          }
-          case ST32: {
-            int offset = SoftTlb.probe(tlb, address(a, b, x, code[pc + 1]) & addressMask, 3, SoftTlb.DENY_STORE);
-            if (offset < 0) {
-              break slow;
-            }
-            memory.set32(offset, (int) r[d]);
-            pc += SIZE;
-            continue;
-          }
-          case ST64: {
-            int offset = SoftTlb.probe(tlb, address(a, b, x, code[pc + 1]) & addressMask, 7, SoftTlb.DENY_STORE);
-            if (offset < 0) {
-              break slow;
-            }
-            memory.set64(offset, r[d]);
-            pc += SIZE;
-            continue;
+            memory.set32(offset, (int) (a + immediate));
+            r[Cpu.RSP] = top;
+            break done;
           }
           case PUSH64: {
-            long sp = r[Cpu.RSP] - 8;
-            int offset = SoftTlb.probe(tlb, sp, 7, SoftTlb.DENY_STORE);
+            final long top = r[Cpu.RSP] - 8;
+            final int offset = SoftTlb.probe(tlb, top, SoftTlb.DENY_STORE | 7);
             if (offset < 0) {
-              break slow;
+              break fast;
             }
-            memory.set64(offset, a + code[pc + 1]);
-            r[Cpu.RSP] = sp;
-            pc += SIZE;
-            continue;
+            memory.set64(offset, a + immediate);
+            r[Cpu.RSP] = top;
+            break done;
           }
-          case PUSH32: {
-            long sp = r[Cpu.RSP] - 4 & 0xFFFF_FFFFL;
-            int offset = SoftTlb.probe(tlb, sp, 3, SoftTlb.DENY_STORE);
+          case POP32, RET32: {
+            final long top = r[Cpu.RSP];
+            final int offset = SoftTlb.probe(tlb, top, SoftTlb.DENY_LOAD | 3);
             if (offset < 0) {
-              break slow;
+              break fast;
             }
-            memory.set32(offset, (int) a + code[pc + 1]);
-            r[Cpu.RSP] = sp;
-            pc += SIZE;
-            continue;
+            if (op == RET32) {
+              target = memory.get32(offset) & LOW32;
+              pointer = top + immediate & LOW32;
+              break jump;
+            }
+            r[Cpu.RSP] = top + 4 & LOW32;
+            r[d] = memory.get32(offset) & LOW32;
+            break done;
           }
-          case POP64: {
-            int offset = SoftTlb.probe(tlb, r[Cpu.RSP], 7, SoftTlb.DENY_LOAD);
+          case POP64, RET64: {
+            final long top = r[Cpu.RSP];
+            final int offset = SoftTlb.probe(tlb, top, SoftTlb.DENY_LOAD | 7);
             if (offset < 0) {
-              break slow;
+              break fast;
             }
-            r[Cpu.RSP] += 8;
+            if (op == RET64) {
+              target = memory.get64(offset);
+              pointer = top + immediate;
+              break jump;
+            }
+            r[Cpu.RSP] = top + 8;
             r[d] = memory.get64(offset);
-            pc += SIZE;
-            continue;
-          }
-          case POP32: {
-            int offset = SoftTlb.probe(tlb, r[Cpu.RSP], 3, SoftTlb.DENY_LOAD);
-            if (offset < 0) {
-              break slow;
-            }
-            r[Cpu.RSP] = r[Cpu.RSP] + 4 & 0xFFFF_FFFFL;
-            r[d] = memory.get32(offset) & 0xFFFF_FFFFL;
-            pc += SIZE;
-            continue;
-          }
-          case ADD: {
-            long p = a << x;
-            long q = b + code[pc + 1] << x;
-            long sum = p + q;
-            r[d] = sum >>> x;
-            result = sum >> x;
-            carries = Flags.ofSum(p, q, sum, x);
-            pc += SIZE;
-            continue;
-          }
-          case SUB: {
-            long p = a << x;
-            long q = b + code[pc + 1] << x;
-            long difference = p - q;
-            r[d] = difference >>> x;
-            result = difference >> x;
-            carries = Flags.ofDifference(p, q, difference, x);
-            pc += SIZE;
-            continue;
-          }
-          case AND:
-            result = signed(a & b + code[pc + 1], x);
-            carries = 0;
-            r[d] = unsigned(result, x);
-            pc += SIZE;
-            continue;
-          case OR:
-            result = signed(a | b + code[pc + 1], x);
-            carries = 0;
-            r[d] = unsigned(result, x);
-            pc += SIZE;
-            continue;
-          case XOR:
-            result = signed(a ^ b + code[pc + 1], x);
-            carries = 0;
-            r[d] = unsigned(result, x);
-            pc += SIZE;
-            continue;
-          case INC: {
-            long sum = (a << x) + (1L << x);
-            result = sum >> x;
-            carries = Flags.ofIncrement(carries, sum, x);
-            r[d] = sum >>> x;
-            pc += SIZE;
-            continue;
-          }
-          case DEC: {
-            long difference = (a << x) - (1L << x);
-            result = difference >> x;
-            carries = Flags.ofDecrement(carries, difference, x);
-            r[d] = difference >>> x;
-            pc += SIZE;
-            continue;
-          }
-          case SHL: {
-            long p = a << x << code[pc + 1] - 1;
-            carries = p & Flags.CF_PO;
-            result = p << 1 >> x;
-            r[d] = p << 1 >>> x;
-            pc += SIZE;
-            continue;
-          }
-          case SHR: {
-            long p = a << x;
-            long last = p >>> x >>> code[pc + 1] - 1;
-            carries = Flags.ofRightShift(last, p);
-            result = last >>> 1;
-            r[d] = result;
-            pc += SIZE;
-            continue;
-          }
-          case SAR: {
-            long last = a << x >> x >> code[pc + 1] - 1;
-            carries = Flags.ofRightShift(last, 0);
-            result = last >> 1;
-            r[d] = unsigned(result, x);
-            pc += SIZE;
-            continue;
-          }
-          case IMUL: {
-            long p = signed(a, x);
-            long q = signed(b + code[pc + 1], x);
-            result = signed(p * q, x);
-            carries = Flags.ofProduct(p, q, result);
-            r[d] = unsigned(result, x);
-            pc += SIZE;
-            continue;
-          }
-          case ZX:
-            r[d] = a & code[pc + 1] & 0xFFFF_FFFFL;
-            pc += SIZE;
-            continue;
-          case SX:
-            r[d] = unsigned(signed(a, x), code[pc + 1]);
-            pc += SIZE;
-            continue;
-          case CMOV:
-            r[d] = (Flags.condition(code[pc + 2], result, carries) ? a : r[d]) << x >>> x;
-            pc += SIZE;
-            continue;
-          case SET:
-            r[d] = Flags.condition(code[pc + 2], result, carries) ? 1 : 0;
-            pc += SIZE;
-            continue;
-          case ADDSEG:
-            r[d] = a + cpu.base[code[pc + 1]];
-            pc += SIZE;
-            continue;
-          case SUBX: {
-            long p = a << x;
-            long q = b + code[pc + 1] << x;
-            long difference = p - q;
-            r[d] = difference >>> x;
-            result = difference >> x;
-            carries = Flags.ofDifference(p, q, difference, x);
-            if (Flags.condition(code[pc + 2], result, carries)) {
-              break sideways;
-            }
-            pc += 2 * SIZE;
-            continue;
-          }
-          case ANDX:
-            result = signed(a & b + code[pc + 1], x);
-            carries = 0;
-            r[d] = unsigned(result, x);
-            if (Flags.condition(code[pc + 2], result, carries)) {
-              break sideways;
-            }
-            pc += 2 * SIZE;
-            continue;
-          case DECX: {
-            long difference = (a << x) - (1L << x);
-            result = difference >> x;
-            carries = Flags.ofDecrement(carries, difference, x);
-            r[d] = difference >>> x;
-            if (Flags.condition(code[pc + 2], result, carries)) {
-              break sideways;
-            }
-            pc += 2 * SIZE;
-            continue;
-          }
-          case JCX:
-            if (Flags.condition(code[pc + 2], result, carries)) {
-              break sideways;
-            }
-            pc += 2 * SIZE;
-            continue;
-          case JNZX:
-            if (a != 0 == (code[pc + 2] == 0)) {
-              break sideways;
-            }
-            pc += 2 * SIZE;
-            continue;
-          case GOTO: {
-            rip += code[block + H_NEXT];
-            int link = code[block + H_LINK];
-            if (link != 0) {
-              block = link;
-              continue blocks;
-            }
-            block = finder.chain(block, code[block + H_NEXT], block + H_LINK, rip);
-            rip = cpu.rip;
-            continue blocks;
-          }
-          case RET64: {
-            int offset = SoftTlb.probe(tlb, r[Cpu.RSP], 7, SoftTlb.DENY_LOAD);
-            long target = offset < 0 ? 1L << 62 : memory.get64(offset);
-            if (target << 16 >> 16 != target) {
-              break slow;
-            }
-            r[Cpu.RSP] += code[pc + 1];
-            rip = target;
-            block = finder.find(rip, 0);
-            continue blocks;
-          }
-          case RET32: {
-            int offset = SoftTlb.probe(tlb, r[Cpu.RSP], 3, SoftTlb.DENY_LOAD);
-            if (offset < 0) {
-              break slow;
-            }
-            r[Cpu.RSP] = r[Cpu.RSP] + code[pc + 1] & 0xFFFF_FFFFL;
-            rip = memory.get32(offset) & 0xFFFF_FFFFL;
-            block = finder.find(rip, 0);
-            continue blocks;
+            break done;
           }
           case JMPR:
-            if (a << 16 >> 16 != a) {
-              break slow;
+            target = a;
+            pointer = r[Cpu.RSP];
+            break jump;
+          case LEA64:
+            r[d] = a + (q - immediate << (v >>> 22)) + immediate;
+            break done;
+          case LEA32:
+            r[d] = a + (q - immediate << (v >>> 22)) + immediate & LOW32;
+            break done;
+          case MOVI64:
+            r[d] = code[pc + 1] << 32 | immediate & LOW32;
+            break done;
+          case MOVN:
+            r[d] ^= (r[d] ^ a) & -1L >>> (v >>> 22);
+            break done;
+          case SX:
+            r[d] = a << (v >>> 22) >> (v >>> 22) << immediate >>> immediate;
+            break done;
+          case ADDSEG:
+            r[d] = a + cpu.base[(int) immediate];
+            break done;
+                default:
+                  break fast;
+              }
+              r[d] = (op & 2) == 0 ? z : z & LOW32;
+              if ((op & 1) != 0) {
+                flags = v;
+                first = a;
+                second = q;
+              }
+              }
             }
-            rip = a;
-            block = finder.find(rip, 0);
-            continue blocks;
-          default:
-            break slow;
-        }
-        }
-        // A conditional jump leaves the block: what lies behind it was not retired.
-        budget += n - (code[pc + SIZE + 3] >>> 16) - 1;
-        rip += code[pc + SIZE + 1];
-        int link = code[pc + SIZE + 2];
-        if (link != 0) {
-          block = link;
-          continue blocks;
-        }
-        block = finder.chain(block, code[pc + SIZE + 1], pc + SIZE + 2, rip);
-        rip = cpu.rip;
-        continue blocks;
-        }
-        final int op = w & 0xFF;
-        // Exact where it is looked at: a device is touched only by an instruction that is alone in its block.
-        cpu.retired = end - budget - 1;
-        if (op == WARM) {
-          cpu.flagResult = result;
-          cpu.flagCarries = carries;
-          status = warm.run(code[pc + 2], pc, n == 1);
-          result = cpu.flagResult;
-          carries = cpu.flagCarries;
-        } else if (op == COMPLEX) {
-          cpu.flagResult = result;
-          cpu.flagCarries = carries;
-          cpu.rip = rip;
-          return complex.run(code[pc + 1], budget);
-        } else {
-          status = memoryPath.run(pc, n == 1);
-        }
-        if (status >= 0) {
-          if (memoryPath.lookAround) {
-            // A device was touched, so that the run loop must see to interrupts before the next instruction, or code
-            // changed, so that links may be stale: this block is the last.
-            memoryPath.lookAround = false;
-            end -= budget;
-            budget = 0;
+            pc += SIZE;
+            continue;
           }
-          if (op >= RET64 && op <= JMPR) {
-            rip = r[Cpu.T0];
-            block = finder.find(rip, 0);
-            continue blocks;
+          final int next = finder.cached(target);
+          final long rest = budget - ordinal(code[pc + 1]) - 1;
+          if (next == 0 || rest < code[next]) {
+            break fast;
           }
-          pc += SIZE;
+          cache.enter(next);
+          r[Cpu.RSP] = pointer;
+          r[Cpu.RIP_BASE] = target;
+          bias = target - code[next + H_OFFSET];
+          budget = rest;
+          block = next;
+          pc = next + HEADER;
           continue;
         }
-        int meta = code[pc + 3];
-        rip += meta & 0xFFFF;
-        budget += n - (meta >>> 16);
-        break blocks;
+        pc = slow(pc);
+        continue;
+      }
+      pc = leave(pc);
+    }
+    return pc;
+  }
+
+  /** Brings the flags into the processor's state. */
+  private void settle() {
+    int v = flags;
+    if (v == NONE) {
+      return;
+    }
+    flags = NONE;
+    int op = v & 127;
+    int x = x(v);
+    int kind = op >= SUBX64 ? (op & 1) == 0 ? SUB_NF64 : AND_NF64 : op & ~3;
+    long p = first << x;
+    long q = second << x;
+    long result;
+    long carries = 0;
+    switch (kind) {
+      case ADD_NF64 -> {
+        result = p + q >> x;
+        carries = Flags.ofSum(p, q, p + q, x);
+      }
+      case SUB_NF64 -> {
+        result = p - q >> x;
+        carries = Flags.ofDifference(p, q, p - q, x);
+      }
+      case AND_NF64 -> result = (p & q) >> x;
+      case OR_NF64 -> result = (p | q) >> x;
+      case XOR_NF64 -> result = (p ^ q) >> x;
+      case SHL_NF64 -> {
+        long last = p << second - 1;
+        result = last << 1 >> x;
+        carries = last & Flags.CF_PO;
+      }
+      case IMUL_NF64 -> {
+        result = first * second << x >> x;
+        carries = Flags.ofProduct(p >> x, q >> x, result);
+      }
+      case SHR_NF64 -> {
+        long last = p >>> x >>> second - 1;
+        result = last >>> 1;
+        carries = Flags.ofRightShift(last, p);
+      }
+      default -> {
+        long last = p >> x >> second - 1;
+        result = last >> 1;
+        carries = Flags.ofRightShift(last, 0);
       }
     }
-    cpu.rip = rip;
     cpu.flagResult = result;
     cpu.flagCarries = carries;
+  }
+
+  /** Enters a block that was just found. @return index of its first micro-op, or a status that ends the run */
+  private int enter(int found, long rip) {
+    int next = found;
+    if (next > 0 && budget < arena[next + H_COUNT]) {
+      next = finder.find(rip, CodeCache.SINGLE);
+    }
+    if (next <= 0) {
+      return stop(next, rip);
+    }
+    block = next;
+    bias = rip - arena[next + H_OFFSET];
+    regs[Cpu.RIP_BASE] = rip;
+    return next + HEADER;
+  }
+
+  private int stop(int status, long rip) {
+    settle();
+    cpu.rip = rip;
     cpu.retired = end - budget;
     return status;
   }
 
-  private static long address(long a, long b, int x, int displacement) {
-    return a + (b << (x & 3)) + displacement;
+  /** Does what the loop turned away: the micro-op at {@code pc}. @return where to go on, or a status that ends the run */
+  private int slow(int pc) {
+    long w = arena[pc];
+    long meta = arena[pc + 1];
+    int op = operation(w);
+    settle();
+    cpu.retired = end - budget + ordinal(meta);
+    if (op == COMPLEX) {
+      cpu.rip = regs[Cpu.RIP_BASE];
+      return complex.run(immediate(w), budget - 1);
+    }
+    boolean alone = arena[block + H_COUNT] == 1;
+    int status = op == WARM ? warm.run((int) meta, pc, alone) : memoryPath.run(pc, alone);
+    if (status < 0) {
+      budget -= ordinal(meta);
+      return stop(status, regs[Cpu.RIP_BASE] + offset(meta));
+    }
+    if (memoryPath.lookAround) {
+      // A device was touched, so the run loop must see to interrupts before the next instruction: this one is the last.
+      memoryPath.lookAround = false;
+      end -= budget - 1;
+      budget = 1;
+    }
+    if (op >= RET32 && op <= JMPR) {
+      budget -= ordinal(meta) + 1;
+      return to(regs[Cpu.T0]);
+    }
+    return pc + SIZE;
   }
 
-  /** The low 64 − x bits, sign-extended. */
-  private static long signed(long value, int x) {
-    return value << x >> x;
+  /** Leaves the block by the exit at {@code pc}. */
+  private int leave(int pc) {
+    long meta = arena[pc + 1];
+    budget -= ordinal(meta) + 1;
+    int displacement = cache.displacement(block, meta);
+    long rip = regs[Cpu.RIP_BASE] + displacement;
+    int from = block;
+    int flushes = cache.flushes;
+    int next = to(finder.truncate(rip));
+    if (next > 0 && meta >= 0 && flushes == cache.flushes && rip == regs[Cpu.RIP_BASE]) {
+      cache.link(from, pc, displacement, block);
+    }
+    return next;
   }
 
-  /** The low 64 − x bits, zero-extended. */
-  private static long unsigned(long value, int x) {
-    return value << x >>> x;
+  /** Goes on at an instruction pointer, if the budget lasts. */
+  private int to(long rip) {
+    return budget <= 0 ? stop(Status.OK, rip) : enter(finder.find(rip, 0), rip);
   }
 }

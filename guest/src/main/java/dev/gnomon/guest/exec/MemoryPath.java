@@ -32,15 +32,21 @@ final class MemoryPath {
    */
   int run(int pc, boolean alone) {
     linear.alone = alone;
-    int[] code = cache.code;
     long[] r = cpu.regs;
-    int w = code[pc];
-    int op = w & 0xFF;
-    int d = w >>> 8 & 31;
-    int immediate = code[pc + 1];
+    long w = cache.code[pc];
+    int op = MicroOp.operation(w);
+    int d = MicroOp.d(w);
+    int immediate = MicroOp.immediate(w);
     switch (op) {
       case MicroOp.LD8, MicroOp.LD16, MicroOp.LD32, MicroOp.LD64: {
         int status = load(address(w, immediate), 1 << op - MicroOp.LD8, stack(w));
+        if (status == Status.OK) {
+          r[d] = cpu.value;
+        }
+        return status;
+      }
+      case MicroOp.LDW8, MicroOp.LDW16, MicroOp.LDW32, MicroOp.LDW64: {
+        int status = loadForWrite(address(w, immediate), 1 << op - MicroOp.LDW8, stack(w));
         if (status == Status.OK) {
           r[d] = cpu.value;
         }
@@ -51,7 +57,7 @@ final class MemoryPath {
       case MicroOp.PUSH64, MicroOp.PUSH32: {
         int size = op == MicroOp.PUSH64 ? 8 : 4;
         long sp = truncate(r[Cpu.RSP] - size);
-        int status = store(sp, size, r[w >>> 13 & 31] + immediate, true);
+        int status = store(sp, size, r[MicroOp.a(w)] + immediate, true);
         if (status == Status.OK) {
           r[Cpu.RSP] = sp;
         }
@@ -79,18 +85,21 @@ final class MemoryPath {
         return Status.OK;
       }
       default:
-        // JMPR to an address that is not canonical.
-        return cpu.fault(Vector.GP);
+        if (!Operands.canonical(r[MicroOp.a(w)])) {
+          return cpu.fault(Vector.GP);
+        }
+        r[Cpu.T0] = r[MicroOp.a(w)];
+        return Status.OK;
     }
   }
 
   /** Linear address of a micro-op's memory operand. */
-  @Gva long address(int w, int displacement) {
-    return truncate(cpu.regs[w >>> 13 & 31] + (cpu.regs[w >>> 18 & 31] << (w >>> 23 & 3)) + displacement);
+  @Gva long address(long w, int displacement) {
+    return truncate(cpu.regs[MicroOp.a(w)] + (cpu.regs[MicroOp.b(w)] << (MicroOp.x(w) & 3)) + displacement);
   }
 
-  static boolean stack(int w) {
-    return (w >>> 23 & STACK) != 0;
+  static boolean stack(long w) {
+    return (MicroOp.x(w) & STACK) != 0;
   }
 
   private long truncate(long address) {
@@ -110,6 +119,15 @@ final class MemoryPath {
     int status = check(gva, size, stack);
     if (status == Status.OK) {
       status = linear.store(gva, size, value);
+      lookAround |= linear.mustLookAround();
+    }
+    return status;
+  }
+
+  private int loadForWrite(@Gva long gva, int size, boolean stack) {
+    int status = check(gva, size, stack);
+    if (status == Status.OK) {
+      status = linear.loadForWrite(gva, size);
       lookAround |= linear.mustLookAround();
     }
     return status;

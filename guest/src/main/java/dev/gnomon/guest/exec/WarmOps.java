@@ -9,6 +9,7 @@ import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.CodeCache;
+import dev.gnomon.guest.decode.MicroOp;
 import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Status;
@@ -43,12 +44,12 @@ final class WarmOps {
    * @param alone the instruction is the only one of its block
    */
   int run(int operation, int pc, boolean alone) {
-    int w = cache.code[pc];
-    int immediate = cache.code[pc + 1];
-    int d = w >>> 8 & 31;
-    long a = r[w >>> 13 & 31];
-    long b = r[w >>> 18 & 31];
-    int x = w >>> 23;
+    long w = cache.code[pc];
+    int immediate = MicroOp.immediate(w);
+    int d = MicroOp.d(w);
+    long a = r[MicroOp.a(w)];
+    long b = r[MicroOp.b(w)];
+    int x = MicroOp.x(w);
     switch (operation) {
       case ADC, SBB:
         addWithCarry(operation == SBB, d, a, b + immediate, x);

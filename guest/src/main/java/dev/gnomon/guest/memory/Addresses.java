@@ -1,7 +1,7 @@
 package dev.gnomon.guest.memory;
 
 /**
- * The places where an address becomes another kind of address or a plain value. Each is an identity or a mask to the processor;
+ * The places where an address becomes another kind of address or a plain value. Each is an identity, a shift or a mask;
  * they exist so that the check of the kinds ({@link AnyAddress}) holds everywhere else.
  */
 @SuppressWarnings("subtyping") // Converting between the kinds is this class' purpose.
@@ -33,7 +33,10 @@ public final class Addresses {
     return gpa;
   }
 
-  /** Host-physical address where there is one stage of translation: no hypervisor maps the guest-physical address further. */
+  /**
+   * Host-physical address where there is one stage of translation: no hypervisor maps the guest-physical address
+   * further.
+   */
   public static @Hpa long oneStage(@Gpa long gpa) {
     return gpa;
   }

@@ -8,8 +8,8 @@ import java.lang.annotation.Target;
 import org.checkerframework.framework.qual.SubtypeOf;
 
 /**
- * Marks a {@code long} that may be an address of any kind, where the kind does not matter: canonical form, overlap, hexadecimal text.
- * It is the top of the hierarchy that the build checks in the profile {@code addresses}:
+ * Marks a {@code long} that may be an address of any kind, where the kind does not matter: canonical form, overlap,
+ * hexadecimal text. It is the top of the hierarchy that the build checks in the profile {@code addresses}:
  * <pre>
  *              AnyAddress
  *             ╱    │     ╲

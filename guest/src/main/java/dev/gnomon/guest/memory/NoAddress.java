@@ -13,14 +13,15 @@ import org.checkerframework.framework.qual.TypeUseLocation;
 import org.checkerframework.framework.qual.UpperBoundFor;
 
 /**
- * What a value without annotation is for the check of {@link AnyAddress}; it is never written out. Addresses are {@code long}, so
- * whatever is computed from one as a narrower type (an index, an offset in a page, a comparison) or as text is none.
+ * What a value without annotation is for the check of {@link AnyAddress}; it is never written out. Addresses are
+ * {@code long}, so whatever is cast from one to a narrower type (an index, an offset in a page) is none.
  */
 @SubtypeOf({Gva.class, Gpa.class, Hpa.class})
 @DefaultQualifierInHierarchy
-@DefaultFor(TypeUseLocation.LOWER_BOUND)
+@DefaultFor({TypeUseLocation.LOWER_BOUND, TypeUseLocation.EXCEPTION_PARAMETER})
 @UpperBoundFor(
-    typeKinds = {TypeKind.BOOLEAN, TypeKind.BYTE, TypeKind.SHORT, TypeKind.CHAR, TypeKind.INT, TypeKind.FLOAT, TypeKind.DOUBLE},
+    typeKinds = {TypeKind.BOOLEAN, TypeKind.BYTE, TypeKind.SHORT, TypeKind.CHAR, TypeKind.INT, TypeKind.FLOAT,
+        TypeKind.DOUBLE},
     types = {String.class, Integer.class, Boolean.class})
 @Documented
 @Retention(RetentionPolicy.CLASS)

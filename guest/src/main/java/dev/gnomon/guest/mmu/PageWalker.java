@@ -71,10 +71,10 @@ public final class PageWalker implements Translator {
     out.references = 0;
     out.guestReferences = 0;
     PagingStructureCache cache = structures;
-    if (cache == null && stage == null && paging.mode == PagingContext.LONG4) {
-      long hpa = walkPlain(gva, access, out);
-      if (hpa >= 0) {
-        return hpa;
+    if (cache == null && stage == null) {
+      @Hpa long result = walkPlain(gva, access, out);
+      if (result != RETRY) {
+        return result;
       }
     }
     while (true) {
@@ -105,13 +105,53 @@ public final class PageWalker implements Translator {
   }
 
   /**
-   * The walk that nearly all others are: 4-level paging in one dimension to a 4-KiB page, all entries plain and A set
-   * in those above the leaf. Tests all of that at once at the end; whatever else turns up is left to the general walk,
-   * which has seen nothing yet.
+   * The walk that nearly all others are: in one dimension to a 4-KiB page, all entries plain and A set in those above
+   * the leaf. Tests all of that at once at the end; whatever else turns up is left to the general walk, which has seen
+   * nothing yet.
    *
-   * @return host-physical address, or −1 for anything else
+   * @return host-physical address, {@link Status#FAULT} if but for the leaf's P all was plain, or RETRY for anything else
    */
   private @Hpa long walkPlain(@Gva long gva, int access, Translation out) {
+    return switch (paging.mode) {
+      case PagingContext.LONG4 -> walkPlainLong(gva, access, out);
+      case PagingContext.PAE -> walkPlainPae(gva, access, out);
+      case PagingContext.LEGACY -> walkPlainLegacy(gva, access, out);
+      default -> RETRY;
+    };
+  }
+
+  private @Hpa long walkPlainLegacy(@Gva long gva, int access, Translation out) {
+    long pde = memory.read32(Addresses.oneStage(paging.root) + (Addresses.bits(gva) >>> LEGACY_LARGE_SHIFT - 2 & LEGACY_INDEX));
+    @Hpa long at = pde & PageTableEntry.ADDRESS_LEGACY | Addresses.bits(gva) >>> HostMemory.FRAME_SHIFT - 2 & LEGACY_INDEX;
+    long pte = memory.read32(at);
+    boolean plain = (pde & pte & PageTableEntry.P) != 0 && (pde & PageTableEntry.A) != 0
+        && ((pde & PageTableEntry.PS) == 0 || !paging.pse);
+    int rights = (int) (pde & pte) >>> 1 & (Translation.WRITABLE | Translation.USER) | Translation.EXECUTABLE;
+    return plain ? finishPlain(gva, access, at, 4, pte, rights, 2, out) : RETRY;
+  }
+
+  private @Hpa long walkPlainPae(@Gva long gva, int access, Translation out) {
+    long pdpte = paging.pdpte[(int) (gva >>> IDENTITY_SHIFT) & 3];
+    long pde = memory.read64(pdpte & PageTableEntry.ADDRESS | PageTableEntry.entryOffset(gva, 2));
+    @Hpa long at = pde & PageTableEntry.ADDRESS | PageTableEntry.entryOffset(gva, 1);
+    long pte = memory.read64(at);
+    boolean plain = (pdpte & pde & PageTableEntry.P) != 0 && (pde & PageTableEntry.A) != 0
+        && (pde & PageTableEntry.PS) == 0;
+    long reserved = reservedInAll() | PageTableEntry.RESERVED_PAE;
+    if (!plain || (pde & reserved) != 0) {
+      return RETRY;
+    }
+    if ((pte & PageTableEntry.P) == 0) {
+      out.references = 2;
+      out.guestReferences = 2;
+      return fault(gva, access, 0, out);
+    }
+    int rights = (int) (pde & pte) >>> 1 & (Translation.WRITABLE | Translation.USER)
+        | ((pde | pte) < 0 ? 0 : Translation.EXECUTABLE);
+    return (pte & reserved) == 0 ? finishPlain(gva, access, at, 8, pte, rights, 2, out) : RETRY;
+  }
+
+  private @Hpa long walkPlainLong(@Gva long gva, int access, Translation out) {
     long pml4e = memory.read64(Addresses.oneStage(paging.root) | PageTableEntry.entryOffset(gva, 4));
     long pdpte = memory.read64(pml4e & PageTableEntry.ADDRESS | PageTableEntry.entryOffset(gva, 3));
     long pde = memory.read64(pdpte & PageTableEntry.ADDRESS | PageTableEntry.entryOffset(gva, 2));
@@ -122,16 +162,21 @@ public final class PageWalker implements Translator {
         && ((pml4e | pdpte | pde) & PageTableEntry.PS) == 0 && ((pml4e | pdpte | pde | pte) & reservedInAll()) == 0;
     int rights = (int) (tables & pte) >>> 1 & (Translation.WRITABLE | Translation.USER)
         | ((pml4e | pdpte | pde | pte) < 0 ? 0 : Translation.EXECUTABLE);
-    if (!plain || !Permissions.allowed(access, rights, paging)) {
-      return -1;
+    return plain ? finishPlain(gva, access, at, 8, pte, rights, TOP_LEVEL, out) : RETRY;
+  }
+
+  private @Hpa long finishPlain(@Gva long gva, int access, @Hpa long at, int size, long pte, int rights, int references,
+      Translation out) {
+    if (!Permissions.allowed(access, rights, paging)) {
+      return RETRY;
     }
     long flagged = pte | ((access & Access.WRITE) != 0 ? PageTableEntry.A | PageTableEntry.D : PageTableEntry.A);
-    if (flagged != pte && !memory.compareAndSet(at, 8, pte, flagged)) {
-      return -1;
+    if (flagged != pte && !memory.compareAndSet(at, size, pte, flagged)) {
+      return RETRY;
     }
     @Gpa long gpa = flagged & PageTableEntry.ADDRESS | Addresses.offset(gva, HostMemory.FRAME_SIZE);
-    out.references = TOP_LEVEL;
-    out.guestReferences = TOP_LEVEL;
+    out.references = references;
+    out.guestReferences = references;
     out.gva = gva;
     out.gpa = gpa;
     out.hpa = Addresses.oneStage(gpa);

@@ -49,8 +49,13 @@ public final class SoftTlb {
    * it in a local.
    */
   public static int probe(long[] entries, @Gva long gva, int sizeMask, int deny) {
+    return probe(entries, gva, sizeMask | deny);
+  }
+
+  /** The same, with bits 2:0 of {@code needs} the size minus 1 and bits 4:3 the DENY_* bits that must be clear. */
+  public static int probe(long[] entries, @Gva long gva, int needs) {
     long entry = entries[(int) (gva >>> 12 ^ gva >>> 28) & entries.length - 1];
-    boolean hit = ((entry ^ gva) & (TAG | sizeMask) | entry & deny) == 0;
+    boolean hit = ((entry ^ gva & ~(long) (DENY_LOAD | DENY_STORE)) & (TAG | needs)) == 0;
     return hit ? (int) ((entry & FRAME) << 3) | (int) gva & 0xFFF : -1;
   }
 

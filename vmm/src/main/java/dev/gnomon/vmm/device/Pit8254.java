@@ -39,6 +39,8 @@ public final class Pit8254 implements PortDevice {
   private int portB;
   private boolean irq0Level;
   private long clk;
+  /** Virtual time of counter 0's next rising edge. */
+  private long deadline;
 
   /** @param irq0 the wire from counter 0's OUT, high at first */
   public Pit8254(InterruptLine irq0) {
@@ -86,7 +88,7 @@ public final class Pit8254 implements PortDevice {
 
   @Override
   public long nextDeadline() {
-    return timeOf(counters[0].nextRise());
+    return deadline;
   }
 
   @Override
@@ -97,6 +99,7 @@ public final class Pit8254 implements PortDevice {
   }
 
   private void driveIrq0() {
+    deadline = timeOf(counters[0].nextRise());
     boolean level = counters[0].out();
     if (counters[0].takeRise()) {
       if (irq0Level) {
@@ -207,5 +210,6 @@ public final class Pit8254 implements PortDevice {
     }
     portB = in.readUnsignedByte() & PORT_B_WRITABLE;
     irq0Level = in.readBoolean();
+    deadline = timeOf(counters[0].nextRise());
   }
 }

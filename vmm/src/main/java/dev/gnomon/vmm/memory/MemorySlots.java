@@ -43,6 +43,8 @@ public final class MemorySlots implements SlotMap {
   /** Offset in host memory of a slot with backing of its own, {@link #UNBACKED} for RAM and devices. */
   private int[] runs;
   private int last;
+  /** Host frames in the store by guest frame, plus 1, of RAM that is backed: what most lookups want. 0 if not looked up yet or something else. */
+  private int[] ramFrames;
 
   private MemorySlots(HostMemory memory, MemoryLayout layout, BackingSize backingSize, boolean identity) {
     this.memory = memory;
@@ -115,6 +117,7 @@ public final class MemorySlots implements SlotMap {
     }
     runs = newRuns;
     last = 0;
+    ramFrames = new int[identity ? 0 : (int) Addresses.frame(newLayout.ramEnd())];
   }
 
   private void backRuns() {
@@ -174,6 +177,9 @@ public final class MemorySlots implements SlotMap {
 
   @Override
   public int kind(@Gpa long gpa) {
+    if (ramFrame(gpa) != 0) {
+      return RAM;
+    }
     int i = find(gpa);
     return i < 0 ? NONE : mappings[i];
   }
@@ -190,6 +196,10 @@ public final class MemorySlots implements SlotMap {
 
   @SuppressWarnings("subtyping") // The slots are where a guest-physical address becomes a host-physical one.
   private @Hpa long resolve(@Gpa long gpa, boolean allocate) {
+    int frame = ramFrame(gpa);
+    if (frame != 0) {
+      return memory.dramBase() + ((long) frame - 1 << FRAME_SHIFT) + Addresses.offset(gpa, HostMemory.FRAME_SIZE);
+    }
     int i = find(gpa);
     if (i < 0 || mappings[i] == NONE) {
       return -1;
@@ -207,7 +217,16 @@ public final class MemorySlots implements SlotMap {
       }
       allocate(piece);
     }
-    return memory.dramBase() + pieceOffsets[piece] + (gpa & backingSize.bytes() - 1);
+    long offset = pieceOffsets[piece] + (gpa & backingSize.bytes() - 1);
+    if (mappings[i] == RAM) {
+      ramFrames[(int) Addresses.frame(gpa)] = (int) (offset >> FRAME_SHIFT) + 1;
+    }
+    return memory.dramBase() + offset;
+  }
+
+  private int ramFrame(@Gpa long gpa) {
+    long gfn = Addresses.frame(gpa);
+    return gfn < ramFrames.length ? ramFrames[(int) gfn] : 0;
   }
 
   private void allocate(int piece) {

@@ -115,7 +115,7 @@ final class InterruptProgram implements GuestProgram {
     return a.assemble(CODE);
   }
 
-  /** The interrupt controllers with IRQ 0 and 4 open, the timer, and the serial port with its interrupts in loopback. */
+  /** The interrupt controllers with IRQ 0 and 4 open, the timer, and the serial port with its interrupts. */
   private void openDevices() {
     int[][] writes = {{0x20, 0x11}, {0x21, TIMER_VECTOR}, {0x21, 4}, {0x21, 1}, {0x21, 0xEE}, {0xA0, 0x11}, {0xA1, 0x28}, {0xA1, 2},
         {0xA1, 1}, {0xA1, 0xFF}};
@@ -123,7 +123,7 @@ final class InterruptProgram implements GuestProgram {
       outByte(write[0], write[1]);
     }
     outByte(SERIAL + 1, 3);
-    outByte(SERIAL + 4, 0x18);
+    outByte(SERIAL + 4, 8);
     setTimer(2, 50);
   }
 

@@ -11,18 +11,19 @@ class LockstepTest {
   @Property(tries = 60)
   void shouldRunTheSameInAllModesWhenTheGuestSynchronisesItsEdits(
       @ForAll @Size(min = 100, max = 300) List<@IntRange(max = 1 << 24) Integer> steps,
-      @ForAll @IntRange(max = Lockstep.MAX_CONFIGURATION) int configuration) {
+      @ForAll @IntRange(max = Lockstep.MAX_CONFIGURATION) int configuration, @ForAll @IntRange(min = 1, max = 2) int crowd) {
     for (List<Integer> seeds : Lockstep.repeated(steps)) {
-      Lockstep.check(new PagingProgram(PagingProgram.Kind.SYNCHRONISED, seeds), configuration);
+      Lockstep.check(new PagingProgram(PagingProgram.Kind.SYNCHRONISED, crowd, seeds), configuration);
     }
   }
 
   @Property(tries = 40)
   void shouldRunTheSameInAllModesWhenTheGuestUsesSeveralPcids(
       @ForAll @Size(min = 100, max = 300) List<@IntRange(max = 1 << 24) Integer> steps,
-      @ForAll @IntRange(max = Lockstep.MAX_CONFIGURATION) int configuration, @ForAll boolean globals) {
+      @ForAll @IntRange(max = Lockstep.MAX_CONFIGURATION) int configuration, @ForAll @IntRange(min = 1, max = 2) int crowd,
+      @ForAll boolean globals) {
     for (List<Integer> seeds : Lockstep.repeated(steps)) {
-      Lockstep.check(new PagingProgram(globals ? PagingProgram.Kind.GLOBAL_PCIDS : PagingProgram.Kind.PCIDS, seeds), configuration);
+      Lockstep.check(new PagingProgram(globals ? PagingProgram.Kind.GLOBAL_PCIDS : PagingProgram.Kind.PCIDS, crowd, seeds), configuration);
     }
   }
 

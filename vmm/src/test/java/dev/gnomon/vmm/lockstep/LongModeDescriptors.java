@@ -21,6 +21,8 @@ final class LongModeDescriptors {
   static final int USER_DATA = 0x1B;
   static final int USER_CODE = 0x23;
   static final int TSS_SELECTOR = 0x28;
+  /** 32-bit code of ring 3: compatibility mode. */
+  static final int COMPATIBILITY_CODE = 0x3B;
   private static final @Gpa long TSS = 0x382000;
   private static final int RPL = 3;
 
@@ -31,6 +33,7 @@ final class LongModeDescriptors {
     memory.write64(GDT + KERNEL_DATA, 0x00CF93000000FFFFL);
     memory.write64(GDT + (USER_DATA & ~RPL), 0x00CFF3000000FFFFL);
     memory.write64(GDT + (USER_CODE & ~RPL), 0x00AFFB000000FFFFL);
+    memory.write64(GDT + (COMPATIBILITY_CODE & ~RPL), 0x00CFFB000000FFFFL);
     memory.write64(GDT + TSS_SELECTOR, 0x0000890000000067L | (TSS & 0xFFFFFF) << 16 | (TSS >>> 24) << 56);
     memory.write64(GDT + TSS_SELECTOR + 8, 0);
     // RSP0 lies at offset 4, across two aligned words.

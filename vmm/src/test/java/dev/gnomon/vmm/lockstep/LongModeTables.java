@@ -13,6 +13,7 @@ import java.util.SplittableRandom;
  *      383000  identity PDPT, 384000 alias PD, 385000 identity PD
  *  GVA 0       the first 8 MiB, identity, supervisor only
  *      40000000    the first 2 MiB again, for ring 3
+ *      80000000    what the first page directories of the random tables map, for compatibility mode
  *      8000000000  what the random tables map
  * </pre>
  */
@@ -29,6 +30,7 @@ final class LongModeTables {
   private static final @Gpa long ALIAS_PD = 0x384000;
   private static final @Gpa long IDENTITY_PD = 0x385000;
   private static final @Gva long RANDOM_BASE = 1L << 39;
+  private static final @Gva long LOW_BASE = 2L << 30;
   private static final int PDPTS = 2;
   private static final int PDS = 3;
   private static final int PTS = 4;
@@ -58,11 +60,23 @@ final class LongModeTables {
         random.nextInt(PT_INDICES / crowd));
   }
 
+  /** A random address below 4 GiB. */
+  static @Gva long randomLowAddress(int crowd, SplittableRandom random) {
+    return low(random.nextInt(PDPT_INDICES), random.nextInt(PD_INDICES / crowd), random.nextInt(PT_INDICES / crowd));
+  }
+
+  private static @Gva long low(int pdpt, int pd, int pt) {
+    return LOW_BASE + ((long) pdpt << 30) + ((long) pd << 21) + ((long) pt << 12);
+  }
+
   /** Addresses, one a page table, that an entry at an index of some page table may translate. */
   static @Gva long[] addressesOf(int pt) {
-    @Gva long[] addresses = new long[PML4_INDICES * PDPT_INDICES * PD_INDICES];
+    int low = PDPT_INDICES * PD_INDICES;
+    @Gva long[] addresses = new long[(PML4_INDICES + 1) * low];
     for (int i = 0; i < addresses.length; i++) {
-      addresses[i] = address(i / (PDPT_INDICES * PD_INDICES), i / PD_INDICES % PDPT_INDICES, i % PD_INDICES, pt);
+      int pdpt = i / PD_INDICES % PDPT_INDICES;
+      int pd = i % PD_INDICES;
+      addresses[i] = i < low ? low(pdpt, pd, pt) : address(i / low - 1, pdpt, pd, pt);
     }
     return addresses;
   }
@@ -84,19 +98,21 @@ final class LongModeTables {
 
   /** Mostly good entries, and all the ways in which one can be bad. */
   static long randomEntry(int level, SplittableRandom random) {
-    if (random.nextInt(6) == 0) {
+    // What is wrong near the root hides what lies below, so most of it is in the leaves.
+    boolean leaf = level == 1;
+    if (random.nextInt(leaf ? 6 : 16) == 0) {
       return random.nextInt(4) == 0 ? random.nextLong() & ~1L : 0;
     }
     long flags = PageTableEntry.P;
-    flags |= random.nextInt(4) != 0 ? PageTableEntry.RW : 0;
-    flags |= random.nextInt(3) != 0 ? PageTableEntry.US : 0;
+    flags |= random.nextInt(leaf ? 4 : 10) != 0 ? PageTableEntry.RW : 0;
+    flags |= random.nextInt(leaf ? 3 : 10) != 0 ? PageTableEntry.US : 0;
     flags |= random.nextInt(2) != 0 ? PageTableEntry.A : 0;
     flags |= random.nextInt(2) != 0 ? PageTableEntry.D : 0;
     flags |= random.nextInt(6) == 0 ? PageTableEntry.PWT | PageTableEntry.PCD : 0;
-    flags |= random.nextInt(5) == 0 ? PageTableEntry.NX : 0;
+    flags |= random.nextInt(leaf ? 5 : 16) == 0 ? PageTableEntry.NX : 0;
     flags |= random.nextInt(4) == 0 ? 0x200 : 0;
     flags |= random.nextInt(24) == 0 ? 1L << 46 + random.nextInt(6) : 0;
-    if (level == 1) {
+    if (leaf) {
       flags |= random.nextInt(4) == 0 ? PageTableEntry.G : 0;
       return flags | (random.nextInt(20) == 0 ? HOLE : GuestProgram.DATA + PAGE * random.nextInt(24));
     }
@@ -121,6 +137,9 @@ final class LongModeTables {
     }
     memory.write64(IDENTITY_PDPT, IDENTITY_PD | PageTableEntry.P | PageTableEntry.RW);
     memory.write64(IDENTITY_PDPT + 8, ALIAS_PD | TABLE);
+    for (int i = 0; i < PDPT_INDICES; i++) {
+      memory.write64(IDENTITY_PDPT + 8 * (2 + i), pool(PDPTS, i) | TABLE);
+    }
     for (int i = 0; i < 4; i++) {
       memory.write64(IDENTITY_PD + 8 * i, LARGE_PAGE * i | PageTableEntry.PS | PageTableEntry.P | PageTableEntry.RW);
     }

@@ -10,7 +10,10 @@ import static dev.gnomon.guest.asm.Reg.CR3;
 import static dev.gnomon.guest.asm.Reg.CR4;
 import static dev.gnomon.guest.asm.Reg.DS;
 import static dev.gnomon.guest.asm.Reg.EAX;
+import static dev.gnomon.guest.asm.Reg.EBP;
+import static dev.gnomon.guest.asm.Reg.EBX;
 import static dev.gnomon.guest.asm.Reg.ECX;
+import static dev.gnomon.guest.asm.Reg.EDX;
 import static dev.gnomon.guest.asm.Reg.R10;
 import static dev.gnomon.guest.asm.Reg.R11;
 import static dev.gnomon.guest.asm.Reg.R12;
@@ -39,7 +42,8 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * A 64-bit guest program made of random steps: edits of its own {@link LongModeTables}, accesses through them from rings 0 and 3, and changes of the
+ * A 64-bit guest program made of random steps: edits of its own {@link LongModeTables}, accesses through them from rings 0 and 3 and from
+ * compatibility mode, and changes of the
  * control registers that decide about rights. Every exception is logged with its error code and CR2, and the program goes on with the next step.
  *
  * <pre>
@@ -80,10 +84,13 @@ final class PagingProgram implements GuestProgram {
   private final List<PagingStep> steps = new ArrayList<>();
   private final byte[] code;
 
-  /** @param seeds one a step, so that a shorter list is a shorter program */
-  PagingProgram(Kind kind, List<Integer> seeds) {
+  /**
+   * @param crowd 1, or 2 for fewer addresses and entries, so that steps meet more often
+   * @param seeds one a step, so that a shorter list is a shorter program
+   */
+  PagingProgram(Kind kind, int crowd, List<Integer> seeds) {
     this.kind = kind;
-    crowd = kind == Kind.UNSYNCHRONISED ? 2 : 1;
+    this.crowd = crowd;
     code = assemble(seeds);
   }
 
@@ -143,7 +150,8 @@ final class PagingProgram implements GuestProgram {
     a.lidt(abs(idtr));
     a.mov(AX, LongModeDescriptors.TSS_SELECTOR);
     a.ltr(AX);
-    a.mov(AX, LongModeDescriptors.KERNEL_DATA);
+    // Compatibility mode in ring 3 uses it too.
+    a.mov(AX, LongModeDescriptors.USER_DATA);
     a.mov(DS, AX);
     a.mov(ECX, Msr.EFER);
     a.rdmsr();
@@ -156,6 +164,7 @@ final class PagingProgram implements GuestProgram {
     a.mov(CR4, RAX);
     a.mov(R14, LOG);
     a.mov(R13, 0);
+    a.mov(EBP, 0);
   }
 
   /** Logs vector, error code and CR2, and goes on with the next step. */
@@ -182,7 +191,8 @@ final class PagingProgram implements GuestProgram {
     return switch (random.nextInt(12)) {
       case 0, 1, 2, 3 -> edit(random);
       case 4, 5, 6 -> access(random, false);
-      case 7, 8, 9 -> access(random, true);
+      case 7, 8 -> access(random, true);
+      case 9 -> kind == Kind.UNSYNCHRONISED ? access(random, true) : compatibilityAccess(random);
       case 10 -> kind == Kind.UNSYNCHRONISED ? flushSomething(random) : switchRoot(random);
       default -> toggle(random);
     };
@@ -309,7 +319,7 @@ final class PagingProgram implements GuestProgram {
   private PagingStep access(SplittableRandom random, boolean user) {
     boolean override = !user && random.nextInt(3) == 0;
     if (user) {
-      enterUser();
+      enterUser(LongModeDescriptors.USER_CODE);
     } else if (override) {
       a.stac();
     }
@@ -355,7 +365,31 @@ final class PagingProgram implements GuestProgram {
     return new PagingStep.Access(access, gva, value, user, override);
   }
 
-  private void enterUser() {
+  /** One access by 32-bit code in ring 3; the value read goes into the checksum in EBP. */
+  private PagingStep compatibilityAccess(SplittableRandom random) {
+    enterUser(LongModeDescriptors.COMPATIBILITY_CODE);
+    a.bits(32);
+    @Gva long page = LongModeTables.randomLowAddress(crowd, random);
+    a.mov(EDX, page + 8 + 8 * random.nextInt(64));
+    switch (random.nextInt(4)) {
+      case 0 -> {
+        a.mov(EBX, ptr(EDX));
+        a.rol(EBP, 7);
+        a.xor(EBP, EBX);
+      }
+      case 1 -> a.mov(ptr(EDX).d(), random.nextInt());
+      case 2 -> a.add(ptr(EDX).d(), random.nextInt(100));
+      default -> {
+        a.mov(EDX, page);
+        a.call(EDX);
+      }
+    }
+    a.interrupt(RETURN_VECTOR);
+    a.bits(64);
+    return new PagingStep.CompatibilityAccess();
+  }
+
+  private void enterUser(int codeSelector) {
     Label user = new Label();
     a.mov(RAX, user);
     a.mov(RBX, LongModeTables.USER_ALIAS);
@@ -365,7 +399,7 @@ final class PagingProgram implements GuestProgram {
     a.mov(RBX, LongModeTables.USER_ALIAS + 0x1FF000);
     a.push(RBX);
     a.push(2);
-    a.push(LongModeDescriptors.USER_CODE);
+    a.push(codeSelector);
     a.push(RAX);
     a.iretq();
     a.bind(user);

@@ -43,4 +43,7 @@ sealed interface PagingStep {
 
   /** A change of CR4.PGE and back, and MOV to CR3. */
   record FlushAll() implements PagingStep {}
+
+  /** An access in compatibility mode; not in unsynchronised programs. */
+  record CompatibilityAccess() implements PagingStep {}
 }

@@ -96,7 +96,7 @@ final class ProtectedModeTables {
 
   /** The level of a random edit: mostly 1, at most 3 under PAE and 2 otherwise. */
   int randomLevel(SplittableRandom random) {
-    int level = 1 + random.nextInt(6);
+    int level = 1 + random.nextInt(5);
     return level > (pae() ? 3 : 2) ? 1 : level;
   }
 
@@ -119,7 +119,9 @@ final class ProtectedModeTables {
 
   /** Mostly good entries, and the ways in which one can be bad; but PDPTEs that a MOV to CR3 accepts. */
   long randomEntry(int level, SplittableRandom random) {
-    if (random.nextInt(6) == 0) {
+    // What is wrong near the root hides what lies below, so most of it is in the leaves.
+    boolean leaf = level == 1;
+    if (random.nextInt(leaf ? 6 : 16) == 0) {
       long entry = random.nextInt(4) == 0 ? random.nextLong() & ~1L : 0;
       return pae() ? entry : entry & 0xFFFF_FFFFL;
     }
@@ -127,21 +129,21 @@ final class ProtectedModeTables {
       return PageTableEntry.P | (random.nextBoolean() ? PageTableEntry.PWT : 0) | directory(random.nextInt(PDS));
     }
     long flags = PageTableEntry.P;
-    flags |= random.nextInt(4) != 0 ? PageTableEntry.RW : 0;
-    flags |= random.nextInt(3) != 0 ? PageTableEntry.US : 0;
+    flags |= random.nextInt(leaf ? 4 : 10) != 0 ? PageTableEntry.RW : 0;
+    flags |= random.nextInt(leaf ? 3 : 10) != 0 ? PageTableEntry.US : 0;
     flags |= random.nextInt(2) != 0 ? PageTableEntry.A : 0;
     flags |= random.nextInt(2) != 0 ? PageTableEntry.D : 0;
     flags |= random.nextInt(6) == 0 ? PageTableEntry.PCD : 0;
     flags |= random.nextInt(4) == 0 ? 0x200 : 0;
     if (pae()) {
-      flags |= random.nextInt(5) == 0 ? PageTableEntry.NX : 0;
+      flags |= random.nextInt(leaf ? 5 : 16) == 0 ? PageTableEntry.NX : 0;
       flags |= random.nextInt(24) == 0 ? 1L << 46 + random.nextInt(17) : 0;
     }
-    if (level == 1) {
+    if (leaf) {
       flags |= random.nextInt(4) == 0 ? PageTableEntry.G : 0;
       return flags | (random.nextInt(20) == 0 ? HOLE : GuestProgram.DATA + PAGE * random.nextInt(24));
     }
-    boolean large = random.nextInt(4) == 0;
+    boolean large = random.nextInt(3) == 0;
     if (paging == Paging.LEGACY) {
       return flags | (large ? PageTableEntry.PS : 0) | pageTable(random.nextInt(PTS));
     }

@@ -25,7 +25,7 @@ class UnsynchronisedEditTest {
     machines.add(VmOptions.of(Mode.NATIVE));
     machines.add(VmOptions.of(Mode.NATIVE).withTlb(TlbPolicy.STALE));
     for (List<Integer> seeds : Lockstep.repeated(steps)) {
-      PagingProgram program = new PagingProgram(PagingProgram.Kind.UNSYNCHRONISED, seeds);
+      PagingProgram program = new PagingProgram(PagingProgram.Kind.UNSYNCHRONISED, 2, seeds);
       for (VmOptions options : machines) {
         judge(options, program, seeds);
       }
