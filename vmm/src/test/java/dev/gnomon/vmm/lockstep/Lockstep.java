@@ -18,6 +18,7 @@ import dev.gnomon.vmm.memory.BackingSize;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import net.jqwik.api.Assume;
 
 /** Runs one guest on machines that differ in what it must not be able to see, and compares all that it could see. */
 final class Lockstep {
@@ -38,6 +39,8 @@ final class Lockstep {
   /** Runs the guest natively with nothing cached but soft TLBs, then in every variant, and expects the same. */
   static void check(GuestProgram program, int configuration) {
     Outcome reference = run(VmOptions.of(Mode.NATIVE), program);
+    // A program that jumps into bytes it wrote may run wild until its budget ends; jqwik fails if it meets many of them.
+    Assume.that(reference.end() != RunResult.End.BUDGET);
     assertThat(reference.end()).as("%s %s", reference.registers(), reference.log()).isEqualTo(RunResult.End.GUEST_EXIT);
     for (VmOptions options : variants(configuration)) {
       assertThat(run(options, program)).as("%s", options).isEqualTo(reference);
