@@ -165,7 +165,7 @@ public final class VmBuilder {
   }
 
   private void buildPlatform(Parts parts) {
-    parts.platform = new PcPlatform(console, debugConsole,
+    parts.platform = new PcPlatform(options.platform(), console, debugConsole,
         status -> parts.vcpu.end(new RunResult(End.GUEST_EXIT, status, "guest exit with status " + status, "")),
         source -> parts.vcpu.end(RunResult.of(End.RESET, "reset by " + source)));
     if (pollPeriodNs != 0) {

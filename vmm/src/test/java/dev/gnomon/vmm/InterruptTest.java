@@ -25,13 +25,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 class InterruptTest {
   private static final long BUDGET = 3_000_000;
   private static final long IDT = 0x210000;
-  private static final long LOG = 0x220000;
+  static final long LOG = 0x220000;
   private static final int TICKS = 8;
   private static final int TIMER_VECTOR = 0x20;
   private static final int CODE_SELECTOR = 0x10;
 
   /** Points an IDT entry at a label; clobbers RAX, RDI. */
-  private static void gate(Assembler a, int vector, Label handler) {
+  static void gate(Assembler a, int vector, Label handler) {
     a.mov(RDI, IDT + 16 * vector);
     a.lea(RAX, rip(handler));
     a.mov(ptr(RDI).w(), AX);
@@ -42,7 +42,7 @@ class InterruptTest {
     a.mov(ptr(RDI, 8).q(), 0);
   }
 
-  private static void loadIdt(Assembler a) {
+  static void loadIdt(Assembler a) {
     Label pointer = new Label("idtr");
     Label over = new Label("over");
     a.jmp(over);
@@ -108,18 +108,22 @@ class InterruptTest {
     };
   }
 
-  private static String run(VmOptions options, Consumer<Assembler> guest) {
+  static String run(VmOptions options, Consumer<Assembler> guest) {
     Vm vm = Machines.boot(options, guest);
     RunResult result = vm.run(BUDGET);
     assertThat(result.end()).as(result.toString()).isEqualTo(End.GUEST_EXIT);
     return Machines.state(vm.cpu()) + "\n" + Machines.memory(vm);
   }
 
-  private static void shouldAgree(Consumer<Assembler> guest) {
+  static void shouldAgree(Consumer<Assembler> guest) {
+    shouldAgree(PlatformOptions.DEFAULT, guest);
+  }
+
+  static void shouldAgree(PlatformOptions platform, Consumer<Assembler> guest) {
     List<String> states = new ArrayList<>();
     for (Mode mode : Mode.values()) {
       for (int block : new int[] {1, 8, 64}) {
-        states.add(run(Machines.options(mode).withBlockLimit(block), guest));
+        states.add(run(Machines.options(mode).withBlockLimit(block).withPlatform(platform), guest));
       }
     }
     assertThat(states.stream().distinct().toList()).hasSize(1);

@@ -3,9 +3,13 @@ package dev.gnomon.bench.cli;
 import dev.gnomon.guest.mmu.TlbGeometry;
 import dev.gnomon.guest.mmu.TlbPolicy;
 import dev.gnomon.shadow.ShadowOptions;
+import dev.gnomon.vmm.MachineType;
 import dev.gnomon.vmm.Mode;
+import dev.gnomon.vmm.PlatformOptions;
 import dev.gnomon.vmm.VmOptions;
 import dev.gnomon.vmm.memory.BackingSize;
+import java.time.LocalDateTime;
+import java.time.format.DateTimeParseException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +24,15 @@ final class MachineOptions {
   @Option(names = {"-m", "--memory"}, paramLabel = "SIZE", converter = Quantity.Memory.class,
       description = "Guest memory, such as 8M or 1G; a bare number is MiB. Default: 64M, or what the workload needs.")
   Long memory;
+
+  @Option(names = "--machine", paramLabel = "TYPE", converter = MachineConverter.class, defaultValue = "minimal",
+      description = "Devices: minimal (8259, 8254, RTC, COM1, VGA text) or pc (also local and I/O APIC, ACPI, PCI, "
+          + "keyboard controller). Default: ${DEFAULT-VALUE}.")
+  MachineType machine;
+
+  @Option(names = "--rtc", paramLabel = "DATE", converter = DateConverter.class,
+      description = "What the real-time clock shows at the start, as 2024-01-01T00:00:00 (the default).")
+  LocalDateTime rtc;
 
   @Option(names = "--seed", paramLabel = "N", converter = Quantity.Whole.class,
       description = "Seed of everything random, workloads included.")
@@ -70,11 +83,17 @@ final class MachineOptions {
         .withEptMaxPageShift(eptPageShift)
         .withEptAccessedDirty(!noEptAccessedDirty)
         .withShadow(shadowOptions())
+        .withPlatform(platform())
         .withBlockLimit((int) Math.max(-1, Math.min(Integer.MAX_VALUE, blocks)));
     if (memory != null) {
       options = options.withMemoryBytes(memory);
     }
     return seed == null ? options : options.withSeed(seed);
+  }
+
+  private PlatformOptions platform() {
+    PlatformOptions options = PlatformOptions.DEFAULT.withMachine(machine);
+    return rtc == null ? options : options.withRtcStart(rtc);
   }
 
   private TlbPolicy policy(boolean countByDefault) {
@@ -116,6 +135,8 @@ final class MachineOptions {
     if (memoryGiven) {
       map.put("memory", Long.toString(options.memoryBytes()));
     }
+    map.put("machine", options.platform().machine().toString());
+    map.put("rtc", options.platform().rtcStart().toString());
     map.put("seed", Long.toString(options.seed()));
     map.put("ns-per-instruction", Long.toString(options.nsPerInstruction()));
     map.put("tlb", describe(options.tlb()));
@@ -136,6 +157,30 @@ final class MachineOptions {
     }
     return policy instanceof TlbPolicy.Stale ? "stale" : policy instanceof TlbPolicy.Forgetful ? "forgetful"
         : "uncounted";
+  }
+
+  /** Reads {@code --machine}. */
+  static final class MachineConverter implements ITypeConverter<MachineType> {
+    @Override
+    public MachineType convert(String text) {
+      try {
+        return MachineType.parse(text);
+      } catch (IllegalArgumentException e) {
+        throw new TypeConversionException("'" + text + "': expected minimal or pc");
+      }
+    }
+  }
+
+  /** Reads {@code --rtc}. */
+  static final class DateConverter implements ITypeConverter<LocalDateTime> {
+    @Override
+    public LocalDateTime convert(String text) {
+      try {
+        return LocalDateTime.parse(text);
+      } catch (DateTimeParseException e) {
+        throw new TypeConversionException("'" + text + "': expected a date as 2024-01-01T00:00:00");
+      }
+    }
   }
 
   /** Reads {@code --tlb}. */

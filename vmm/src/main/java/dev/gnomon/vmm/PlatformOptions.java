@@ -1,0 +1,34 @@
+package dev.gnomon.vmm;
+
+import java.time.LocalDateTime;
+import java.util.Objects;
+
+/**
+ * What a machine has around processor and memory.
+ *
+ * @param machine which devices there are
+ * @param rtcStart what the real-time clock shows at virtual time 0, years 0 to 9999; a guest may take it for UTC or for local time
+ */
+public record PlatformOptions(MachineType machine, LocalDateTime rtcStart) {
+  /** Any fixed date would do; this one is behind all dates that programs of 2023 have in them. */
+  public static final LocalDateTime DEFAULT_RTC_START = LocalDateTime.of(2024, 1, 1, 0, 0);
+  public static final PlatformOptions DEFAULT = new PlatformOptions(MachineType.MINIMAL, DEFAULT_RTC_START);
+
+  private static final int MAX_YEAR = 9999;
+
+  public PlatformOptions {
+    Objects.requireNonNull(machine);
+    Objects.requireNonNull(rtcStart);
+    if (rtcStart.getYear() < 0 || rtcStart.getYear() > MAX_YEAR) {
+      throw new IllegalArgumentException("real-time clock at " + rtcStart + ": expected a year from 0 to " + MAX_YEAR);
+    }
+  }
+
+  public PlatformOptions withMachine(MachineType value) {
+    return new PlatformOptions(value, rtcStart);
+  }
+
+  public PlatformOptions withRtcStart(LocalDateTime value) {
+    return new PlatformOptions(machine, value);
+  }
+}
