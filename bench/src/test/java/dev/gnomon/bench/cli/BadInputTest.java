@@ -22,7 +22,7 @@ class BadInputTest {
       "run gubs                                  | did you mean \"gups\"?",
       "run gups:updates=0                        | expected 1 to",
       "run gups:sise=3                           | did you mean \"size\"?",
-      "run gups --max-instruction 5              | did you mean --max-instructions?",
+      "run gups --max-instruction 5              | or --max-instructions?",
       "run gups --max-instructions many          | expected a count such as",
       "run gups --max-instructions -1            | expected a count such as",
       "run gups -m 0                             | expected at least 4096",
