@@ -54,7 +54,8 @@ final class MachineBus implements Bus {
     checkDeadline();
   }
 
-  private void checkDeadline() {
+  /** Stops the processor if something must happen before it would stop anyhow. */
+  void checkDeadline() {
     if (devices.nextDeadline() < runsUntil) {
       cpu.stopRequested = true;
     }

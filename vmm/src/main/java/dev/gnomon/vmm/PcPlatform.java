@@ -1,6 +1,8 @@
 package dev.gnomon.vmm;
 
+import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.InterruptSource;
+import dev.gnomon.vmm.device.ApicBus;
 import dev.gnomon.vmm.device.ByteSink;
 import dev.gnomon.vmm.device.DebugConsole;
 import dev.gnomon.vmm.device.DebugExit;
@@ -8,6 +10,9 @@ import dev.gnomon.vmm.device.DelayPort;
 import dev.gnomon.vmm.device.DeviceBus;
 import dev.gnomon.vmm.device.ExitRequest;
 import dev.gnomon.vmm.device.I8042Absent;
+import dev.gnomon.vmm.device.InterruptLine;
+import dev.gnomon.vmm.device.IoApic;
+import dev.gnomon.vmm.device.LocalApic;
 import dev.gnomon.vmm.device.Mc146818;
 import dev.gnomon.vmm.device.Pic8259;
 import dev.gnomon.vmm.device.Pit8254;
@@ -17,22 +22,41 @@ import dev.gnomon.vmm.device.Uart16550;
 import dev.gnomon.vmm.device.VgaText;
 
 /**
- * The devices of the modelled PC, wired and on their bus: two 8259, an 8254, a real-time clock, COM1, VGA text, no keyboard controller, reset, delay and
- * debug ports.
+ * The devices of the modelled PC, wired and on their bus. Each interrupt line of a machine with APICs goes to the 8259 pair and to the I/O APIC, to the
+ * input of its own number but for IRQ 0, which is global system interrupt 2 as on a PC.
  */
 public final class PcPlatform {
+  /** Global system interrupt of IRQ 0. */
+  static final int TIMER_GSI = 2;
+  /** The I/O APIC's ID, different from any local APIC's. */
+  static final int IO_APIC_ID = 1;
+
   private final DeviceBus bus = new DeviceBus();
-  private final Pic8259 pic = new Pic8259();
+  private final Pic8259 pic;
   private final Uart16550 serial;
   private final VgaText screen = new VgaText();
   private final Pit8254 pit;
-
   private final Mc146818 rtc;
+  /** Both null on a minimal machine. */
+  private final LocalApic localApic;
+  private final IoApic ioApic;
 
-  PcPlatform(PlatformOptions options, ByteSink console, ByteSink debugConsole, ExitRequest exit, ResetRequest reset) {
-    pit = new Pit8254(pic.line(0));
-    serial = new Uart16550("com1", Uart16550.COM1_PORT, pic.line(Uart16550.COM1_IRQ), console);
-    rtc = new Mc146818(pic.line(Mc146818.IRQ), options.rtcStart());
+  PcPlatform(PlatformOptions options, Cpu cpu, ByteSink console, ByteSink debugConsole, ExitRequest exit, ResetRequest reset) {
+    if (options.machine() == MachineType.PC) {
+      ApicBus apicBus = new ApicBus();
+      localApic = new LocalApic(0, apicBus, () -> cpu.tscOffset, () -> signalNmi(cpu), options.x2Apic());
+      localApic.setAsFirmware();
+      ioApic = new IoApic(apicBus);
+      ioApic.setId(IO_APIC_ID);
+      pic = new Pic8259(localApic::setLint0);
+    } else {
+      localApic = null;
+      ioApic = null;
+      pic = new Pic8259();
+    }
+    pit = new Pit8254(line(Pit8254.IRQ));
+    rtc = new Mc146818(line(Mc146818.IRQ), options.rtcStart());
+    serial = new Uart16550("com1", Uart16550.COM1_PORT, line(Uart16550.COM1_IRQ), console);
     bus.register(pic);
     bus.register(pit);
     bus.register(rtc);
@@ -43,6 +67,27 @@ public final class PcPlatform {
     bus.register(new DelayPort(ByteSink.DISCARD));
     bus.register(new DebugConsole(debugConsole));
     bus.register(new DebugExit(exit));
+    if (localApic != null) {
+      bus.register(localApic);
+      bus.register(ioApic);
+    }
+  }
+
+  private static void signalNmi(Cpu cpu) {
+    cpu.nmiPending = true;
+    cpu.stopRequested = true;
+  }
+
+  private InterruptLine line(int irq) {
+    InterruptLine toPic = pic.line(irq);
+    if (ioApic == null) {
+      return toPic;
+    }
+    InterruptLine toIoApic = ioApic.line(irq == Pit8254.IRQ ? TIMER_GSI : irq);
+    return level -> {
+      toPic.set(level);
+      toIoApic.set(level);
+    };
   }
 
   public DeviceBus bus() {
@@ -70,18 +115,18 @@ public final class PcPlatform {
     return screen;
   }
 
-  /** The interrupt controller as the processor's pins see it. */
-  InterruptSource interrupts() {
-    return new InterruptSource() {
-      @Override
-      public boolean pending() {
-        return pic.pending();
-      }
+  /** The processor's local APIC, null if it has none. */
+  public LocalApic localApic() {
+    return localApic;
+  }
 
-      @Override
-      public int acknowledge() {
-        return pic.acknowledge();
-      }
-    };
+  /** Null if there is none. */
+  public IoApic ioApic() {
+    return ioApic;
+  }
+
+  /** The interrupt controllers as the processor sees them. */
+  InterruptSource interrupts() {
+    return new InterruptController(pic, localApic);
   }
 }

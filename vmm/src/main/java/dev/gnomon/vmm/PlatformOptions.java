@@ -8,27 +8,35 @@ import java.util.Objects;
  *
  * @param machine which devices there are
  * @param rtcStart what the real-time clock shows at virtual time 0, years 0 to 9999; a guest may take it for UTC or for local time
+ * @param x2Apic whether a local APIC has x2APIC mode
  */
-public record PlatformOptions(MachineType machine, LocalDateTime rtcStart) {
+public record PlatformOptions(MachineType machine, LocalDateTime rtcStart, boolean x2Apic) {
   /** Any fixed date would do; this one is behind all dates that programs of 2023 have in them. */
   public static final LocalDateTime DEFAULT_RTC_START = LocalDateTime.of(2024, 1, 1, 0, 0);
-  public static final PlatformOptions DEFAULT = new PlatformOptions(MachineType.MINIMAL, DEFAULT_RTC_START);
+  public static final PlatformOptions DEFAULT = new PlatformOptions(MachineType.MINIMAL, DEFAULT_RTC_START, false);
 
   private static final int MAX_YEAR = 9999;
 
   public PlatformOptions {
     Objects.requireNonNull(machine);
     Objects.requireNonNull(rtcStart);
+    if (x2Apic && machine != MachineType.PC) {
+      throw new IllegalArgumentException("x2APIC mode on machine " + machine + ": expected machine pc with it");
+    }
     if (rtcStart.getYear() < 0 || rtcStart.getYear() > MAX_YEAR) {
       throw new IllegalArgumentException("real-time clock at " + rtcStart + ": expected a year from 0 to " + MAX_YEAR);
     }
   }
 
   public PlatformOptions withMachine(MachineType value) {
-    return new PlatformOptions(value, rtcStart);
+    return new PlatformOptions(value, rtcStart, x2Apic);
   }
 
   public PlatformOptions withRtcStart(LocalDateTime value) {
-    return new PlatformOptions(machine, value);
+    return new PlatformOptions(machine, value, x2Apic);
+  }
+
+  public PlatformOptions withX2Apic(boolean value) {
+    return new PlatformOptions(machine, rtcStart, value);
   }
 }

@@ -6,6 +6,7 @@ import dev.gnomon.ept.EptTables;
 import dev.gnomon.ept.EptWalker;
 import dev.gnomon.ept.NestedTlb;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.Mtrrs;
 import dev.gnomon.guest.exec.Processor;
 import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
@@ -165,7 +166,7 @@ public final class VmBuilder {
   }
 
   private void buildPlatform(Parts parts) {
-    parts.platform = new PcPlatform(options.platform(), console, debugConsole,
+    parts.platform = new PcPlatform(options.platform(), parts.cpu, console, debugConsole,
         status -> parts.vcpu.end(new RunResult(End.GUEST_EXIT, status, "guest exit with status " + status, "")),
         source -> parts.vcpu.end(RunResult.of(End.RESET, "reset by " + source)));
     if (pollPeriodNs != 0) {
@@ -185,6 +186,17 @@ public final class VmBuilder {
     }
     parts.bus = new MachineBus(parts.cpu, parts.platform.bus());
     parts.cpu.bus = parts.bus;
+    if (options.platform().machine() == MachineType.PC) {
+      equipProcessor(parts);
+    }
+  }
+
+  private void equipProcessor(Parts parts) {
+    parts.cpu.apic = new ProcessorApic(parts.cpu, parts.platform.localApic(), parts.bus);
+    parts.cpu.cpuid.offerLocalApic(options.platform().x2Apic());
+    parts.cpu.mtrrs = new Mtrrs(HostMemory.MAXPHYADDR);
+    parts.cpu.mtrrs.setAsFirmware(Addresses.bits(MemoryLayout.DEVICE_START));
+    parts.cpu.cpuid.offerMtrrs();
   }
 
   private RequestEngine engine(Parts parts) {
@@ -240,6 +252,7 @@ public final class VmBuilder {
 
   private ExitDispatcher dispatcher(Parts parts, GuestCore core, long[] pdptes) {
     parts.controls = new VmxControls(parts.cpu, options.mode());
+    parts.cpu.intercepts.cr8 = parts.cpu.apic != null;
     EmulationPort port = new EmulationPort(parts.cpu, new SlotStage(parts.slots), pdptes,
         (paging, stage) -> new PageWalker(parts.memory, paging, stage));
     parts.emulator = new Emulator(parts.cpu, core, port, parts.shadow == null ? null : parts.shadow.mmu);

@@ -17,7 +17,7 @@ import dev.gnomon.guest.cpu.Vector;
  *  INVLPG, INVPCID      none                                  exit
  *  both                 external interrupts, HLT, all ports, all MSRs but a few, RDPMC, WBINVD, MOV DR until the first one after an exit
  * </pre>
- * RDTSC and PAUSE never exit. WBINVD does although there is nothing to write back, because KVM sets that control wherever the processor has it.
+ * MOV to and from CR8 exits where there is a local APIC, as KVM sets it on processors without TPR shadow. RDTSC and PAUSE never exit. WBINVD does although there is nothing to write back, because KVM sets that control wherever the processor has it.
  * The guest's own values are in the processor's CR0 and CR4 in both modes (under shadow paging the walk has a context of its own), so the read
  * shadows are copies of them.
  */

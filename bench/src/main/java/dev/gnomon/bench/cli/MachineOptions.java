@@ -34,6 +34,9 @@ final class MachineOptions {
       description = "What the real-time clock shows at the start, as 2024-01-01T00:00:00 (the default).")
   LocalDateTime rtc;
 
+  @Option(names = "--x2apic", description = "The local APIC of machine pc has x2APIC mode.")
+  boolean x2Apic;
+
   @Option(names = "--seed", paramLabel = "N", converter = Quantity.Whole.class,
       description = "Seed of everything random, workloads included.")
   Long seed;
@@ -92,7 +95,7 @@ final class MachineOptions {
   }
 
   private PlatformOptions platform() {
-    PlatformOptions options = PlatformOptions.DEFAULT.withMachine(machine);
+    PlatformOptions options = PlatformOptions.DEFAULT.withMachine(machine).withX2Apic(x2Apic);
     return rtc == null ? options : options.withRtcStart(rtc);
   }
 

@@ -151,6 +151,10 @@ public final class Cpu {
   public final Mmu mmu;
   public Bus bus;
   public InterruptSource interrupts;
+  /** Null if the processor has no local APIC. */
+  public ApicPort apic;
+  /** Null if the processor has none. */
+  public Mtrrs mtrrs;
   public Cpuid cpuid = new Cpuid();
   /** Null if nobody looks. */
   public Observer observer;

@@ -6,7 +6,7 @@ import java.util.Arrays;
 
 /**
  * CPUID leaves of the processor (SDM vol. 2A, "CPUID"): a GenuineIntel, family 6, model 15, stepping 11, that offers exactly what works here. It has no
- * x87, SSE, local APIC, MTRRs or machine check, and no hypervisor bit. The same in every mode of the machine.
+ * x87, SSE or machine check, and no hypervisor bit; local APIC and MTRRs if the machine has them. The same in every mode of the machine.
  *
  * <p>A leaf is four registers, EAX, EBX, ECX, EDX. Leaves above the highest basic one give that one's data, as on Intel processors.
  */
@@ -31,18 +31,24 @@ public final class Cpuid {
   private static final int ONE_LOGICAL_PROCESSOR = 1 << 16;
   private static final int ECX_CX16 = 1 << 13;
   private static final int ECX_PCID = 1 << 17;
+  private static final int ECX_X2APIC = 1 << 21;
+  private static final int ECX_TSC_DEADLINE = 1 << 24;
   private static final int EDX_DE = 1 << 2;
   private static final int EDX_PSE = 1 << 3;
   private static final int EDX_TSC = 1 << 4;
   private static final int EDX_MSR = 1 << 5;
   private static final int EDX_PAE = 1 << 6;
   private static final int EDX_CX8 = 1 << 8;
+  private static final int EDX_APIC = 1 << 9;
   private static final int EDX_SEP = 1 << 11;
+  private static final int EDX_MTRR = 1 << 12;
   private static final int EDX_PGE = 1 << 13;
   private static final int EDX_CMOV = 1 << 15;
   private static final int EDX_PAT = 1 << 16;
   private static final int EDX_PSE36 = 1 << 17;
   private static final int EDX_CLFSH = 1 << 19;
+  // Leaf 6: the APIC timer runs in all sleep states.
+  private static final int EAX_ARAT = 1 << 2;
   // Leaf 7.
   private static final int EBX_SMEP = 1 << 7;
   private static final int EBX_INVPCID = 1 << 10;
@@ -130,6 +136,31 @@ public final class Cpuid {
     registers[EBX] = ebx;
     registers[ECX] = ecx;
     registers[EDX] = edx;
+  }
+
+  /** Says that there is a local APIC with TSC-deadline timer, and whether it has x2APIC mode. */
+  public void offerLocalApic(boolean x2Apic) {
+    offer(1, ECX, ECX_TSC_DEADLINE | (x2Apic ? ECX_X2APIC : 0));
+    offer(6, EAX, EAX_ARAT);
+    showLocalApic(true);
+  }
+
+  /** CPUID.1:EDX.APIC follows the global enable in IA32_APIC_BASE. */
+  public void showLocalApic(boolean enabled) {
+    for (int[] registers : basic[1]) {
+      registers[EDX] = enabled ? registers[EDX] | EDX_APIC : registers[EDX] & ~EDX_APIC;
+    }
+  }
+
+  /** Says that there are {@link Mtrrs}. */
+  public void offerMtrrs() {
+    offer(1, EDX, EDX_MTRR);
+  }
+
+  private void offer(int leaf, int register, int bits) {
+    for (int[] registers : basic[leaf]) {
+      registers[register] |= bits;
+    }
   }
 
   private void all(int leaf, int eax, int ebx, int ecx, int edx) {

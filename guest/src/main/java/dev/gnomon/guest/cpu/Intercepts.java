@@ -18,6 +18,8 @@ public final class Intercepts {
   public boolean rdpmc;
   public boolean cr3Load;
   public boolean cr3Store;
+  /** MOV to and from CR8. */
+  public boolean cr8;
   public boolean movDr;
   public boolean wbinvd;
   public boolean pause;

@@ -11,6 +11,10 @@ public final class Msr {
   public static final int SYSENTER_EIP = 0x176;
   public static final int MISC_ENABLE = 0x1A0;
   public static final int PAT = 0x277;
+  public static final int TSC_DEADLINE = 0x6E0;
+  /** First and last register of the x2APIC. */
+  public static final int X2APIC_FIRST = 0x800;
+  public static final int X2APIC_LAST = 0x8FF;
   public static final int EFER = 0xC000_0080;
   public static final int STAR = 0xC000_0081;
   public static final int LSTAR = 0xC000_0082;

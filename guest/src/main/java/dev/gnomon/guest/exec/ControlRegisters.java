@@ -61,15 +61,16 @@ final class ControlRegisters {
     if (cpu.cpl != 0) {
       return cpu.fault(Vector.GP);
     }
-    if (number == 3 && cpu.intercepts.enabled && cpu.intercepts.cr3Store) {
-      return cpu.vmExit(ExitReason.CR_ACCESS, ExitQualification.crAccess(3, ExitQualification.CR_MOV_FROM, insn.rm), insn.length);
+    boolean exits = number == 3 && cpu.intercepts.cr3Store || number == 8 && cpu.intercepts.cr8;
+    if (exits && cpu.intercepts.enabled) {
+      return cpu.vmExit(ExitReason.CR_ACCESS, ExitQualification.crAccess(number, ExitQualification.CR_MOV_FROM, insn.rm), insn.length);
     }
     long value = switch (number) {
       case 0 -> visibleCr0();
       case 2 -> Addresses.bits(cpu.cr2);
       case 3 -> cpu.cr3;
       case 4 -> visibleCr4();
-      default -> cpu.cr8;
+      default -> cpu.apic == null ? cpu.cr8 : cpu.apic.taskPriority();
     };
     operands.setRegister(insn.rm, insn.mode64 ? 8 : 4, value);
     return ComplexInstructions.complete(cpu, insn);
@@ -107,6 +108,7 @@ final class ControlRegisters {
     return switch (number) {
       case 0 -> ((value ^ cpu.intercepts.cr0ReadShadow) & cpu.intercepts.cr0GuestHostMask) != 0;
       case 3 -> cpu.intercepts.cr3Load;
+      case 8 -> cpu.intercepts.cr8;
       case 4 -> ((value ^ cpu.intercepts.cr4ReadShadow) & cpu.intercepts.cr4GuestHostMask) != 0;
       default -> false;
     };
@@ -127,6 +129,9 @@ final class ControlRegisters {
       return cpu.fault(Vector.GP);
     }
     cpu.cr8 = (int) value;
+    if (cpu.apic != null) {
+      cpu.apic.setTaskPriority((int) value);
+    }
     return Status.OK;
   }
 

@@ -1,8 +1,10 @@
 package dev.gnomon.guest.exec;
 
+import dev.gnomon.guest.cpu.ApicPort;
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Msr;
+import dev.gnomon.guest.cpu.Mtrrs;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.memory.HostMemory;
@@ -14,10 +16,8 @@ import dev.gnomon.guest.mmu.Status;
  */
 public final class ModelRegisters {
   private static final long EFER_WRITABLE = ControlRegister.EFER_SCE | ControlRegister.EFER_LME | ControlRegister.EFER_NXE;
-  private static final long APIC_BASE_BSP = 1L << 8;
-  private static final long APIC_BASE_ENABLE = 1L << 11;
   private static final long APIC_BASE_VALID =
-      APIC_BASE_BSP | APIC_BASE_ENABLE | (1L << HostMemory.MAXPHYADDR) - 1 & -HostMemory.FRAME_SIZE;
+      ApicPort.BASE_BSP | ApicPort.BASE_ENABLE | (1L << HostMemory.MAXPHYADDR) - 1 & -HostMemory.FRAME_SIZE;
   private static final long MICROCODE_REVISION = 1L << 32;
 
   private final Cpu cpu;
@@ -31,7 +31,7 @@ public final class ModelRegisters {
     switch (msr) {
       case Msr.TSC -> cpu.value = cpu.tsc();
       case Msr.PLATFORM_ID -> cpu.value = 0;
-      case Msr.APIC_BASE -> cpu.value = cpu.apicBase;
+      case Msr.APIC_BASE -> cpu.value = cpu.apic == null ? cpu.apicBase : cpu.apic.base();
       case Msr.BIOS_SIGN_ID -> cpu.value = MICROCODE_REVISION;
       case Msr.SYSENTER_CS -> cpu.value = cpu.sysenterCs;
       case Msr.SYSENTER_ESP -> cpu.value = cpu.sysenterEsp;
@@ -48,10 +48,25 @@ public final class ModelRegisters {
       case Msr.KERNEL_GS_BASE -> cpu.value = cpu.kernelGsBase;
       case Msr.TSC_AUX -> cpu.value = cpu.tscAux;
       default -> {
-        return cpu.fault(Vector.GP);
+        return readOther(msr);
       }
     }
     return Status.OK;
+  }
+
+  private int readOther(int msr) {
+    if (cpu.mtrrs != null && Mtrrs.is(msr)) {
+      cpu.value = cpu.mtrrs.read(msr);
+    } else if (isApic(msr) && cpu.apic.readable(msr)) {
+      cpu.value = cpu.apic.read(msr);
+    } else {
+      return cpu.fault(Vector.GP);
+    }
+    return Status.OK;
+  }
+
+  private boolean isApic(int msr) {
+    return cpu.apic != null && (msr == Msr.TSC_DEADLINE || msr >= Msr.X2APIC_FIRST && msr <= Msr.X2APIC_LAST);
   }
 
   /** Writes one. @return OK, or FAULT (#GP(0)) for an unknown register or a value that it does not take */
@@ -60,12 +75,13 @@ public final class ModelRegisters {
       return cpu.fault(Vector.GP);
     }
     switch (msr) {
-      case Msr.TSC -> cpu.tscOffset = value - cpu.now();
+      case Msr.TSC -> {
+        cpu.tscOffset = value - cpu.now();
+        // The deadline of a timer that counts in TSC ticks has moved.
+        cpu.stopRequested = true;
+      }
       case Msr.APIC_BASE -> {
-        if ((value & ~APIC_BASE_VALID) != 0) {
-          return cpu.fault(Vector.GP);
-        }
-        cpu.apicBase = value;
+        return writeApicBase(value);
       }
       // Writing 0 and then executing CPUID is how the revision is asked for.
       case Msr.BIOS_SIGN_ID -> { }
@@ -96,9 +112,26 @@ public final class ModelRegisters {
         cpu.tscAux = value;
       }
       default -> {
-        return cpu.fault(Vector.GP);
+        return writeOther(msr, value);
       }
     }
+    return Status.OK;
+  }
+
+  private int writeOther(int msr, long value) {
+    boolean taken = cpu.mtrrs != null && Mtrrs.is(msr) ? cpu.mtrrs.write(msr, value) : isApic(msr) && cpu.apic.write(msr, value);
+    return taken ? Status.OK : cpu.fault(Vector.GP);
+  }
+
+  private int writeApicBase(long value) {
+    if (cpu.apic != null) {
+      boolean defined = (value & ~(APIC_BASE_VALID | ApicPort.BASE_X2APIC)) == 0;
+      return defined && cpu.apic.writeBase(value) ? Status.OK : cpu.fault(Vector.GP);
+    }
+    if ((value & ~APIC_BASE_VALID) != 0) {
+      return cpu.fault(Vector.GP);
+    }
+    cpu.apicBase = value;
     return Status.OK;
   }
 

@@ -28,6 +28,9 @@ public record MemoryLayout(List<MemorySlot> slots) {
   /** Start of RAM above the hole: 1 MiB. */
   public static final @Gpa long HIGH_START = 0x100000;
 
+  /** Where a PC's devices begin, up to 4 GiB: 3 GiB. */
+  public static final @Gpa long DEVICE_START = 0xC000_0000L;
+
   public MemoryLayout {
     List<MemorySlot> sorted = new ArrayList<>(slots);
     sorted.sort(Comparator.comparingLong(slot -> Addresses.bits(slot.gpa())));

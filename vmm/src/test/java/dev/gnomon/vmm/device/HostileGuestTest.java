@@ -33,8 +33,14 @@ class HostileGuestTest {
     final Pic8259 pic = new Pic8259(level -> log.add("intr " + level));
     final Uart16550 uart = new Uart16550("com1", 0x3F8, pic.line(4), c -> log.add("tx " + c));
     final VgaText vga = new VgaText();
+    final ApicBus apicBus = new ApicBus();
+    final LocalApic local = new LocalApic(0, apicBus, () -> 12_345, () -> log.add("nmi"), true);
+    final IoApic io = new IoApic(apicBus);
 
     Board() {
+      bus.register(local);
+      bus.register(io);
+      local.setAsFirmware();
       bus.register(pic);
       bus.register(new Pit8254(pic.line(0)));
       bus.register(new Mc146818(pic.line(8), LocalDateTime.of(2024, 1, 1, 0, 0)));
@@ -50,16 +56,31 @@ class HostileGuestTest {
     void act(Random random, long now) {
       int port = random.nextInt(8) == 0 ? random.nextInt(0x10000) : PORTS[random.nextInt(PORTS.length)];
       int size = 1 << random.nextInt(3);
-      long gpa = 0xB8000 - 16 + random.nextInt(0x8020);
+      long gpa = switch (random.nextInt(3)) {
+        case 0 -> 0xB8000 - 16 + random.nextInt(0x8020);
+        case 1 -> LocalApic.BASE + (random.nextInt(0x42) << 4);
+        default -> IoApic.BASE + (random.nextInt(3) << 4);
+      };
       switch (random.nextInt(9)) {
         case 0, 1 -> log.add("in " + bus.in(port, size, now));
         case 2, 3, 4 -> bus.out(port, size, random.nextInt(), now);
-        case 5 -> log.add("read " + bus.mmioRead(gpa, 2 * size, now));
+        case 5 -> {
+          log.add("read " + bus.mmioRead(gpa, 2 * size, now));
+          int msr = random.nextInt(16) == 0 ? 0x6E0 : 0x800 + random.nextInt(0x40);
+          log.add("msr " + (local.readable(msr) ? local.readMsr(msr, now) : local.writeMsr(msr, random.nextInt(), now)));
+          if (random.nextInt(20) == 0) {
+            log.add("base " + local.writeBase(LocalApic.BASE | random.nextInt(16) << 8, now));
+          }
+        }
         case 6 -> bus.mmioWrite(gpa, 2 * size, random.nextLong(), now);
         case 7 -> {
           if (pic.pending()) {
             log.add("vector " + pic.acknowledge());
           }
+          if (local.pending()) {
+            log.add("vector " + local.acknowledge());
+          }
+          io.line(random.nextInt(24)).set(random.nextBoolean());
         }
         default -> uart.receive(random.nextInt(), now);
       }

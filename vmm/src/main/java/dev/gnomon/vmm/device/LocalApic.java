@@ -1,0 +1,639 @@
+package dev.gnomon.vmm.device;
+
+import static dev.gnomon.vmm.device.LocalApicBits.*;
+
+import dev.gnomon.guest.cpu.ApicPort;
+import dev.gnomon.guest.cpu.Msr;
+import dev.gnomon.guest.memory.Addresses;
+import dev.gnomon.guest.memory.Gpa;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+import java.util.function.LongSupplier;
+
+/**
+ * A processor's local APIC (SDM vol. 3A, "Advanced Programmable Interrupt Controller (APIC)"): xAPIC by its page at FEE00000h and, where offered, x2APIC by
+ * MSR.
+ *
+ * <p>Where the manual leaves a choice this does what Linux KVM does (arch/x86/kvm/lapic.c): the timer's clock is one tick a virtual nanosecond; only aligned
+ * 32-bit accesses reach a register, others read zero and write nothing; the ID cannot be written; SMI and redirected ExtINT messages vanish. Unlike there,
+ * the page does not move: with another base in IA32_APIC_BASE it is gone. An EOI of a level-triggered interrupt is always broadcast.
+ *
+ * <p>INIT and start-up messages are kept for whoever runs several processors ({@link #takeInit}, {@link #startupVector}).
+ */
+public final class LocalApic implements MmioDevice {
+  /** Guest-physical address of the page. */
+  public static final @Gpa long BASE = 0xFEE0_0000L;
+
+  private static final int FORMAT = 1;
+  private static final int PAGE = 4096;
+  private static final int WORDS = 8;
+  private static final int NONE = -1;
+  private static final long NEVER = Long.MAX_VALUE;
+  private static final int X2_ID_LOW = 0xF;
+
+  private final int id;
+  private final ApicBus bus;
+  private final LongSupplier tscOffset;
+  private final Runnable nmi;
+  private final boolean x2Offered;
+  private final LocalApicTimer timer = new LocalApicTimer();
+
+  private long base;
+  private final int[] isr = new int[WORDS];
+  private final int[] tmr = new int[WORDS];
+  private final int[] irr = new int[WORDS];
+  private final int[] lvt = new int[LVTS];
+  private int tpr;
+  private int ldr;
+  private int dfr;
+  private int svr;
+  /** What ESR shows, and what it will show after the next write to it. */
+  private int esr;
+  private int errors;
+  private int icrLow;
+  private int icrHigh;
+  private boolean lint0;
+  private boolean initReceived;
+  private int startup = NONE;
+  /** Vector to deliver now, or NONE; kept by {@link #update}. */
+  private int ready = NONE;
+
+  /**
+   * A local APIC in the state after a reset.
+   *
+   * @param id 0 to 254; 0 is the bootstrap processor's
+   * @param tscOffset TSC less virtual time
+   * @param nmi told of NMI messages
+   * @param x2Offered whether it has x2APIC mode
+   */
+  public LocalApic(int id, ApicBus bus, LongSupplier tscOffset, Runnable nmi, boolean x2Offered) {
+    this.id = id;
+    this.bus = bus;
+    this.tscOffset = tscOffset;
+    this.nmi = nmi;
+    this.x2Offered = x2Offered;
+    bus.add(this);
+    reset();
+  }
+
+  @Override
+  public String name() {
+    return "lapic" + id;
+  }
+
+  @Override
+  public MmioRange range() {
+    return new MmioRange(BASE, PAGE);
+  }
+
+  @Override
+  public int mmioWidth() {
+    return 4;
+  }
+
+  @Override
+  public void reset() {
+    base = Addresses.bits(BASE) | ApicPort.BASE_ENABLE | (id == 0 ? ApicPort.BASE_BSP : 0);
+    resetRegisters();
+  }
+
+  private void resetRegisters() {
+    for (int i = 0; i < WORDS; i++) {
+      isr[i] = 0;
+      tmr[i] = 0;
+      irr[i] = 0;
+    }
+    for (int i = 0; i < LVTS; i++) {
+      lvt[i] = LVT_MASKED;
+    }
+    tpr = 0;
+    ldr = 0;
+    dfr = DFR_FLAT;
+    svr = SVR_RESET;
+    esr = 0;
+    errors = 0;
+    icrLow = 0;
+    icrHigh = 0;
+    initReceived = false;
+    startup = NONE;
+    timer.reset();
+    update();
+  }
+
+  /** Virtual wire mode, as firmware leaves it (Intel MultiProcessor Specification, "Virtual Wire Mode"): enabled, LINT0 ExtINT, LINT1 NMI. */
+  public void setAsFirmware() {
+    svr |= SVR_ENABLE;
+    lvt[lvtIndex(LVT_LINT0)] = EXTINT << MODE_SHIFT;
+    lvt[lvtIndex(LVT_LINT1)] = NMI << MODE_SHIFT;
+  }
+
+  private boolean globallyEnabled() {
+    return (base & ApicPort.BASE_ENABLE) != 0;
+  }
+
+  private boolean x2() {
+    return (base & ApicPort.BASE_X2APIC) != 0;
+  }
+
+  /** Whether fixed interrupts are taken. */
+  boolean accepts() {
+    return globallyEnabled() && (svr & SVR_ENABLE) != 0;
+  }
+
+  // Interrupts to the processor.
+
+  /** Whether an interrupt of a priority above the processor's waits for {@link #acknowledge}. */
+  public boolean pending() {
+    return ready != NONE;
+  }
+
+  /** The processor's acknowledge: the vector in service from now on; with nothing pending the spurious one. */
+  public int acknowledge() {
+    int vector = ready;
+    if (vector == NONE) {
+      return svr & VECTOR;
+    }
+    clear(irr, vector);
+    set(isr, vector);
+    update();
+    return vector;
+  }
+
+  /** Whether the processor takes interrupts of an 8259 on LINT0. */
+  public boolean acceptsExtInt() {
+    int entry = lvt[lvtIndex(LVT_LINT0)];
+    return !globallyEnabled() || (entry & LVT_MASKED) == 0 && (entry >> MODE_SHIFT & MODE) == EXTINT;
+  }
+
+  /** The level of the LINT0 pin. It counts for delivery modes other than ExtINT, which asks the 8259 itself. */
+  public void setLint0(boolean level) {
+    boolean rises = level && !lint0;
+    lint0 = level;
+    if (rises && globallyEnabled()) {
+      deliverLocal(LVT_LINT0);
+    }
+  }
+
+  private void deliverLocal(int register) {
+    int entry = lvt[lvtIndex(register)];
+    if ((entry & LVT_MASKED) != 0) {
+      return;
+    }
+    int mode = register == LVT_TIMER || register == LVT_ERROR ? FIXED : entry >> MODE_SHIFT & MODE;
+    if (mode != EXTINT) {
+      receive(mode, entry & VECTOR, (entry & LVT_LEVEL) != 0 && register == LVT_LINT0);
+    }
+  }
+
+  /** Finds the vector to deliver. */
+  private void update() {
+    int vector = highest(irr);
+    ready = vector != NONE && (vector & PRIORITY_CLASS) > (processorPriority() & PRIORITY_CLASS) && accepts() ? vector : NONE;
+  }
+
+  private int processorPriority() {
+    int served = highest(isr) & PRIORITY_CLASS;
+    return highest(isr) == NONE || (tpr & PRIORITY_CLASS) >= served ? tpr : served;
+  }
+
+  private static int highest(int[] bits) {
+    for (int i = WORDS - 1; i >= 0; i--) {
+      if (bits[i] != 0) {
+        return 32 * i + 31 - Integer.numberOfLeadingZeros(bits[i]);
+      }
+    }
+    return NONE;
+  }
+
+  private static void set(int[] bits, int vector) {
+    bits[vector >> 5] |= 1 << vector;
+  }
+
+  private static void clear(int[] bits, int vector) {
+    bits[vector >> 5] &= ~(1 << vector);
+  }
+
+  private static boolean isSet(int[] bits, int vector) {
+    return (bits[vector >> 5] >>> vector & 1) != 0;
+  }
+
+  // Messages.
+
+  /** Priority in arbitration: the processor's. */
+  int priority() {
+    return processorPriority();
+  }
+
+  /** Whether a message's destination means this APIC. @param wide the destination is 32 bits, of which FFFFFFFFh is everybody */
+  boolean isDestination(int destination, boolean wide, boolean logical) {
+    if (!globallyEnabled()) {
+      return false;
+    }
+    if (destination == (wide ? X2_BROADCAST : BROADCAST)) {
+      return true;
+    }
+    if (!logical) {
+      return destination == id;
+    }
+    if (x2()) {
+      int own = x2LogicalId();
+      return own >>> 16 == destination >>> 16 && (own & destination & 0xFFFF) != 0;
+    }
+    int own = ldr >>> ID_SHIFT;
+    return dfr == DFR_FLAT ? (own & destination) != 0 : own >> 4 == destination >> 4 && (own & destination & 0xF) != 0;
+  }
+
+  private int x2LogicalId() {
+    return id >> 4 << 16 | 1 << (id & X2_ID_LOW);
+  }
+
+  /** Takes a message. @return whether it was accepted */
+  boolean receive(int mode, int vector, boolean level) {
+    switch (mode) {
+      case FIXED, LOWEST_PRIORITY:
+        return receiveFixed(vector, level);
+      case NMI:
+        nmi.run();
+        return true;
+      case INIT:
+        initReceived = true;
+        startup = NONE;
+        return true;
+      case STARTUP:
+        startup = vector;
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  private boolean receiveFixed(int vector, boolean level) {
+    if (!accepts()) {
+      return false;
+    }
+    if (vector < FIRST_VECTOR) {
+      error(ESR_RECEIVED_VECTOR);
+      return false;
+    }
+    set(irr, vector);
+    if (level) {
+      set(tmr, vector);
+    } else {
+      clear(tmr, vector);
+    }
+    update();
+    return true;
+  }
+
+  /** Whether an INIT arrived since the last call. */
+  public boolean takeInit() {
+    boolean received = initReceived;
+    initReceived = false;
+    return received;
+  }
+
+  /** Vector of the last start-up IPI since an INIT, 0 to 255: the processor starts at physical address vector × 4096. −1 if there was none. */
+  public int startupVector() {
+    return startup;
+  }
+
+  private void error(int bit) {
+    int entry = lvt[lvtIndex(LVT_ERROR)];
+    boolean fresh = (errors & bit) == 0;
+    errors |= bit;
+    // An error interrupt with an illegal vector would be an error again.
+    if (fresh && (entry & VECTOR) >= FIRST_VECTOR) {
+      deliverLocal(LVT_ERROR);
+    }
+  }
+
+  private void endOfInterrupt() {
+    int vector = highest(isr);
+    if (vector == NONE) {
+      return;
+    }
+    clear(isr, vector);
+    update();
+    if (isSet(tmr, vector)) {
+      bus.endOfInterrupt(vector);
+    }
+  }
+
+  private void sendIpi() {
+    int mode = icrLow >> MODE_SHIFT & MODE;
+    int vector = icrLow & VECTOR;
+    boolean level = (icrLow & ICR_LEVEL) != 0;
+    if ((mode == FIXED || mode == LOWEST_PRIORITY) && vector < FIRST_VECTOR) {
+      error(ESR_SENT_VECTOR);
+      return;
+    }
+    if (mode == INIT && level && (icrLow & ICR_ASSERT) == 0) {
+      // INIT level de-assert only set arbitration IDs, which there are none of.
+      return;
+    }
+    // IPIs are edge-triggered whatever the trigger mode says, but for INIT.
+    switch (icrLow >>> ICR_SHORTHAND_SHIFT & 3) {
+      case SHORTHAND_SELF -> {
+        if (mode == FIXED) {
+          receive(mode, vector, false);
+        }
+      }
+      case SHORTHAND_ALL -> bus.sendToAll(this, true, mode, vector, false);
+      case SHORTHAND_OTHERS -> bus.sendToAll(this, false, mode, vector, false);
+      default -> bus.send(mode, vector, false, x2() ? icrHigh : icrHigh >>> ID_SHIFT, x2(), (icrLow & ICR_LOGICAL) != 0);
+    }
+  }
+
+  // Time.
+
+  @Override
+  public boolean hasTimer() {
+    return true;
+  }
+
+  /** A masked timer runs on unseen. */
+  @Override
+  public long nextDeadline() {
+    return (lvt[0] & LVT_MASKED) != 0 ? NEVER : timer.expiry(tscOffset.getAsLong());
+  }
+
+  @Override
+  public void advanceTo(long nowNs) {
+    if (timer.advance(nowNs, tscOffset.getAsLong())) {
+      deliverLocal(LVT_TIMER);
+    }
+  }
+
+  // Registers by memory.
+
+  @Override
+  public long read(long offset, int size, long nowNs) {
+    advanceTo(nowNs);
+    if (globallyEnabled() && !x2() && inPage() && !exists((int) offset & -STEP)) {
+      error(ESR_REGISTER);
+    }
+    return peek(offset, size);
+  }
+
+  @Override
+  public long peek(long offset, int size) {
+    if (!inPage() || !globallyEnabled() || x2()) {
+      return -1L >>> 64 - 8 * size;
+    }
+    int within = (int) offset & STEP - 1;
+    return within + size > 4 ? 0 : (register((int) offset & -STEP) & 0xFFFF_FFFFL) >>> 8 * within;
+  }
+
+  private boolean inPage() {
+    return (base & -PAGE) == Addresses.bits(BASE);
+  }
+
+  @Override
+  public void write(long offset, int size, long value, long nowNs) {
+    advanceTo(nowNs);
+    if (size != 4 || (offset & STEP - 1) != 0 || !inPage() || !globallyEnabled() || x2()) {
+      return;
+    }
+    int register = (int) offset;
+    if (register == ICR_HIGH) {
+      icrHigh = (int) value;
+    } else if (register == LDR) {
+      ldr = (int) value & 0xFF << ID_SHIFT;
+    } else if (register == DFR) {
+      dfr = (int) value >>> DFR_SHIFT;
+    } else if (!setRegister(register, (int) value)) {
+      error(ESR_REGISTER);
+    }
+    update();
+  }
+
+  private static boolean exists(int register) {
+    return register == ID || register == VERSION || register >= TPR && register <= ESR || register >= ICR_LOW && register <= CURRENT_COUNT
+        || register == DIVIDE;
+  }
+
+  private static int lvtIndex(int register) {
+    return (register - LVT_TIMER) / STEP;
+  }
+
+  private int register(int register) {
+    if (register >= ISR && register < ESR) {
+      int word = (register - ISR) / STEP % WORDS;
+      return register < TMR ? isr[word] : register < IRR ? tmr[word] : irr[word];
+    }
+    if (register >= LVT_TIMER && register <= LVT_ERROR) {
+      return lvt[lvtIndex(register)];
+    }
+    return switch (register) {
+      case ID -> x2() ? id : id << ID_SHIFT;
+      case VERSION -> VERSION_VALUE;
+      case TPR -> tpr;
+      case PPR -> processorPriority();
+      case LDR -> x2() ? x2LogicalId() : ldr;
+      case DFR -> dfr << DFR_SHIFT | (1 << DFR_SHIFT) - 1;
+      case SVR -> svr;
+      case ESR -> esr;
+      case ICR_LOW -> icrLow;
+      case ICR_HIGH -> icrHigh;
+      case INITIAL_COUNT -> timer.initialCount();
+      case CURRENT_COUNT -> timer.currentCount();
+      case DIVIDE -> timer.divideRegister();
+      default -> 0;
+    };
+  }
+
+  /** A register that both modes have. @return whether it exists and can be written */
+  private boolean setRegister(int register, int value) {
+    switch (register) {
+      case TPR -> tpr = value & 0xFF;
+      case EOI -> endOfInterrupt();
+      case SVR -> setSpurious(value);
+      case ESR -> {
+        esr = errors;
+        errors = 0;
+      }
+      case ICR_LOW -> {
+        icrLow = value & ICR_WRITABLE;
+        sendIpi();
+      }
+      case LVT_TIMER -> setTimerEntry(value & TIMER_WRITABLE);
+      case LVT_THERMAL, LVT_PERFORMANCE -> setLvt(register, value & SOURCE_WRITABLE);
+      case LVT_LINT0, LVT_LINT1 -> setLvt(register, value & LINT_WRITABLE);
+      case LVT_ERROR -> setLvt(register, value & ERROR_WRITABLE);
+      case INITIAL_COUNT -> timer.setInitialCount(value);
+      case DIVIDE -> timer.setDivide(value);
+      // Read-only ones swallow writes.
+      default -> {
+        return exists(register);
+      }
+    }
+    return true;
+  }
+
+  private void setSpurious(int value) {
+    svr = value & SVR_WRITABLE;
+    if ((svr & SVR_ENABLE) == 0) {
+      for (int i = 0; i < LVTS; i++) {
+        lvt[i] |= LVT_MASKED;
+      }
+    }
+  }
+
+  private void setLvt(int register, int value) {
+    lvt[lvtIndex(register)] = (svr & SVR_ENABLE) == 0 ? value | LVT_MASKED : value;
+  }
+
+  private void setTimerEntry(int value) {
+    timer.setMode(value >> TIMER_MODE_SHIFT & TIMER_MODE);
+    setLvt(LVT_TIMER, value);
+  }
+
+  // Registers by MSR.
+
+  /** IA32_APIC_BASE. */
+  public long base() {
+    return base;
+  }
+
+  /** Writes IA32_APIC_BASE. @return whether the change of mode is legal (SDM, "x2APIC State Transitions") */
+  public boolean writeBase(long value, long nowNs) {
+    boolean enable = (value & ApicPort.BASE_ENABLE) != 0;
+    boolean extend = (value & ApicPort.BASE_X2APIC) != 0;
+    if (extend && (!x2Offered || !enable || !globallyEnabled()) || x2() && enable && !extend) {
+      return false;
+    }
+    advanceTo(nowNs);
+    boolean disabled = globallyEnabled() && !enable;
+    boolean entersX2 = extend && !x2();
+    base = value;
+    if (disabled) {
+      resetRegisters();
+    }
+    if (entersX2) {
+      icrHigh = 0;
+    }
+    update();
+    return true;
+  }
+
+  private static int offsetOf(int msr) {
+    return (msr - Msr.X2APIC_FIRST) * STEP;
+  }
+
+  /** Whether an MSR can be read in the present mode. */
+  public boolean readable(int msr) {
+    if (msr == Msr.TSC_DEADLINE) {
+      return true;
+    }
+    int register = offsetOf(msr);
+    return x2() && exists(register) && register != APR && register != EOI && register != RRD && register != DFR && register != ICR_HIGH;
+  }
+
+  /** Reads an MSR that is {@link #readable}. */
+  public long readMsr(int msr, long nowNs) {
+    advanceTo(nowNs);
+    if (msr == Msr.TSC_DEADLINE) {
+      return timer.tscDeadline();
+    }
+    int register = offsetOf(msr);
+    long value = register(register) & 0xFFFF_FFFFL;
+    return register == ICR_LOW ? value | (long) icrHigh << 32 : value;
+  }
+
+  /** Writes an MSR. @return whether it exists in the present mode, can be written and takes the value */
+  public boolean writeMsr(int msr, long value, long nowNs) {
+    advanceTo(nowNs);
+    if (msr == Msr.TSC_DEADLINE) {
+      timer.setTscDeadline(value);
+      advanceTo(nowNs);
+      return true;
+    }
+    int register = offsetOf(msr);
+    if (!x2() || !x2Writable(register, value)) {
+      return false;
+    }
+    if (register == SELF_IPI) {
+      icrLow = SHORTHAND_SELF << ICR_SHORTHAND_SHIFT | (int) value;
+      sendIpi();
+    } else {
+      if (register == ICR_LOW) {
+        icrHigh = (int) (value >>> 32);
+      }
+      setRegister(register, (int) value);
+    }
+    update();
+    return true;
+  }
+
+  /** Reserved bits must be zero; EOI and ESR take only zero. */
+  private static boolean x2Writable(int register, long value) {
+    long allowed = switch (register) {
+      case TPR, SELF_IPI -> VECTOR;
+      case SVR -> SVR_WRITABLE;
+      case ICR_LOW -> ICR_WRITABLE | -1L << 32;
+      case LVT_TIMER -> TIMER_WRITABLE;
+      case LVT_THERMAL, LVT_PERFORMANCE -> SOURCE_WRITABLE;
+      case LVT_LINT0, LVT_LINT1 -> LINT_WRITABLE;
+      case LVT_ERROR -> ERROR_WRITABLE;
+      case INITIAL_COUNT -> 0xFFFF_FFFFL;
+      case DIVIDE -> LocalApicTimer.DIVIDE_WRITABLE;
+      case EOI, ESR -> 0;
+      default -> 0;
+    };
+    boolean writable = allowed != 0 || register == EOI || register == ESR;
+    return writable && (value & ~allowed) == 0;
+  }
+
+  /** CR8. */
+  public int taskPriority() {
+    return tpr >> 4;
+  }
+
+  /** @param priorityClass 0 to 15 */
+  public void setTaskPriority(int priorityClass) {
+    tpr = priorityClass << 4;
+    update();
+  }
+
+  @Override
+  public void save(DataOutput out) throws IOException {
+    out.writeInt(FORMAT);
+    out.writeLong(base);
+    for (int[] words : new int[][] {isr, tmr, irr, lvt}) {
+      for (int word : words) {
+        out.writeInt(word);
+      }
+    }
+    for (int word : new int[] {tpr, ldr, dfr, svr, esr, errors, icrLow, icrHigh, startup}) {
+      out.writeInt(word);
+    }
+    out.writeBoolean(lint0);
+    out.writeBoolean(initReceived);
+    timer.save(out);
+  }
+
+  @Override
+  public void load(DataInput in) throws IOException {
+    StateSection.expectVersion(in, name(), FORMAT);
+    base = in.readLong();
+    for (int[] words : new int[][] {isr, tmr, irr, lvt}) {
+      for (int i = 0; i < words.length; i++) {
+        words[i] = in.readInt();
+      }
+    }
+    tpr = in.readInt() & 0xFF;
+    ldr = in.readInt();
+    dfr = in.readInt() & DFR_FLAT;
+    svr = in.readInt() & SVR_WRITABLE;
+    esr = in.readInt();
+    errors = in.readInt();
+    icrLow = in.readInt() & ICR_WRITABLE;
+    icrHigh = in.readInt();
+    startup = Math.max(NONE, Math.min(VECTOR, in.readInt()));
+    lint0 = in.readBoolean();
+    initReceived = in.readBoolean();
+    timer.load(in);
+    update();
+  }
+}
