@@ -2,6 +2,7 @@ package dev.gnomon.vmm;
 
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.InterruptSource;
+import dev.gnomon.vmm.device.AcpiPm;
 import dev.gnomon.vmm.device.ApicBus;
 import dev.gnomon.vmm.device.ByteSink;
 import dev.gnomon.vmm.device.DebugConsole;
@@ -9,13 +10,16 @@ import dev.gnomon.vmm.device.DebugExit;
 import dev.gnomon.vmm.device.DelayPort;
 import dev.gnomon.vmm.device.DeviceBus;
 import dev.gnomon.vmm.device.ExitRequest;
+import dev.gnomon.vmm.device.I8042;
 import dev.gnomon.vmm.device.I8042Absent;
 import dev.gnomon.vmm.device.InterruptLine;
 import dev.gnomon.vmm.device.IoApic;
 import dev.gnomon.vmm.device.LocalApic;
 import dev.gnomon.vmm.device.Mc146818;
+import dev.gnomon.vmm.device.PciHost;
 import dev.gnomon.vmm.device.Pic8259;
 import dev.gnomon.vmm.device.Pit8254;
+import dev.gnomon.vmm.device.PowerRequest;
 import dev.gnomon.vmm.device.ResetPort;
 import dev.gnomon.vmm.device.ResetRequest;
 import dev.gnomon.vmm.device.Uart16550;
@@ -31,17 +35,24 @@ public final class PcPlatform {
   /** The I/O APIC's ID, different from any local APIC's. */
   static final int IO_APIC_ID = 1;
 
+  /** IRQs 9 to 11: SCI and PCI interrupts. */
+  private static final int LEVEL_IRQS = 0xE00;
+
   private final DeviceBus bus = new DeviceBus();
   private final Pic8259 pic;
   private final Uart16550 serial;
   private final VgaText screen = new VgaText();
   private final Pit8254 pit;
   private final Mc146818 rtc;
-  /** Both null on a minimal machine. */
+  /** Null on a minimal machine, as are I/O APIC and power management. */
   private final LocalApic localApic;
   private final IoApic ioApic;
+  private final AcpiPm acpi;
+  /** Null if there is none. */
+  private final I8042 keyboard;
 
-  PcPlatform(PlatformOptions options, Cpu cpu, ByteSink console, ByteSink debugConsole, ExitRequest exit, ResetRequest reset) {
+  PcPlatform(PlatformOptions options, Cpu cpu, ByteSink console, ByteSink debugConsole, ExitRequest exit, ResetRequest reset,
+      PowerRequest power) {
     if (options.machine() == MachineType.PC) {
       ApicBus apicBus = new ApicBus();
       localApic = new LocalApic(0, apicBus, () -> cpu.tscOffset, () -> signalNmi(cpu), options.x2Apic());
@@ -62,8 +73,19 @@ public final class PcPlatform {
     bus.register(rtc);
     bus.register(serial);
     bus.register(screen);
-    bus.register(new I8042Absent(reset));
-    bus.register(new ResetPort(reset));
+    keyboard = options.keyboard() ? new I8042(line(I8042.IRQ), reset) : null;
+    bus.register(keyboard != null ? keyboard : new I8042Absent(reset));
+    if (options.machine() == MachineType.PC) {
+      PciHost pci = new PciHost();
+      acpi = new AcpiPm(line(AcpiPm.SCI), power);
+      bus.register(new ResetPort(reset, pci));
+      bus.register(pci);
+      bus.register(acpi);
+      pic.setLevelTriggered(LEVEL_IRQS);
+    } else {
+      acpi = null;
+      bus.register(new ResetPort(reset));
+    }
     bus.register(new DelayPort(ByteSink.DISCARD));
     bus.register(new DebugConsole(debugConsole));
     bus.register(new DebugExit(exit));
@@ -123,6 +145,16 @@ public final class PcPlatform {
   /** Null if there is none. */
   public IoApic ioApic() {
     return ioApic;
+  }
+
+  /** ACPI's registers, null if there are none. */
+  public AcpiPm acpi() {
+    return acpi;
+  }
+
+  /** Null if there is none. */
+  public I8042 keyboard() {
+    return keyboard;
   }
 
   /** The interrupt controllers as the processor sees them. */

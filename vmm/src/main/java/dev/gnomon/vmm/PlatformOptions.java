@@ -9,11 +9,12 @@ import java.util.Objects;
  * @param machine which devices there are
  * @param rtcStart what the real-time clock shows at virtual time 0, years 0 to 9999; a guest may take it for UTC or for local time
  * @param x2Apic whether a local APIC has x2APIC mode
+ * @param keyboard whether there is a keyboard controller with a keyboard
  */
-public record PlatformOptions(MachineType machine, LocalDateTime rtcStart, boolean x2Apic) {
+public record PlatformOptions(MachineType machine, LocalDateTime rtcStart, boolean x2Apic, boolean keyboard) {
   /** Any fixed date would do; this one is behind all dates that programs of 2023 have in them. */
   public static final LocalDateTime DEFAULT_RTC_START = LocalDateTime.of(2024, 1, 1, 0, 0);
-  public static final PlatformOptions DEFAULT = new PlatformOptions(MachineType.MINIMAL, DEFAULT_RTC_START, false);
+  public static final PlatformOptions DEFAULT = new PlatformOptions(MachineType.MINIMAL, DEFAULT_RTC_START, false, false);
 
   private static final int MAX_YEAR = 9999;
 
@@ -28,15 +29,20 @@ public record PlatformOptions(MachineType machine, LocalDateTime rtcStart, boole
     }
   }
 
+  /** Another machine, with a keyboard controller if it is a {@link MachineType#PC}. */
   public PlatformOptions withMachine(MachineType value) {
-    return new PlatformOptions(value, rtcStart, x2Apic);
+    return new PlatformOptions(value, rtcStart, x2Apic, value == MachineType.PC);
   }
 
   public PlatformOptions withRtcStart(LocalDateTime value) {
-    return new PlatformOptions(machine, value, x2Apic);
+    return new PlatformOptions(machine, value, x2Apic, keyboard);
   }
 
   public PlatformOptions withX2Apic(boolean value) {
-    return new PlatformOptions(machine, rtcStart, value);
+    return new PlatformOptions(machine, rtcStart, value, keyboard);
+  }
+
+  public PlatformOptions withKeyboard(boolean value) {
+    return new PlatformOptions(machine, rtcStart, x2Apic, value);
   }
 }

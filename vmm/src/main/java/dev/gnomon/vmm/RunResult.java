@@ -21,6 +21,8 @@ public record RunResult(End end, int status, String detail, String registers) {
     GUEST_EXIT,
     /** The guest asked for a reset. */
     RESET,
+    /** The guest switched the machine off. */
+    POWER_OFF,
     /** A fault while a double fault was delivered. */
     TRIPLE_FAULT,
     /** The hypervisor has no answer to an exit (KVM: {@code KVM_EXIT_INTERNAL_ERROR}). */

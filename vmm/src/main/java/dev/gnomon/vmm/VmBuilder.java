@@ -168,7 +168,8 @@ public final class VmBuilder {
   private void buildPlatform(Parts parts) {
     parts.platform = new PcPlatform(options.platform(), parts.cpu, console, debugConsole,
         status -> parts.vcpu.end(new RunResult(End.GUEST_EXIT, status, "guest exit with status " + status, "")),
-        source -> parts.vcpu.end(RunResult.of(End.RESET, "reset by " + source)));
+        source -> parts.vcpu.end(RunResult.of(End.RESET, "reset by " + source)),
+        () -> parts.vcpu.end(RunResult.of(End.POWER_OFF, "powered off by the guest")));
     if (pollPeriodNs != 0) {
       @Gpa long gpa = parts.slots.layout().slots().get(parts.slots.layout().slots().size() - 1).gpa();
       parts.requestDevices = new RequestDevices(

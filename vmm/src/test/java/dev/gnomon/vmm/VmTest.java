@@ -104,6 +104,19 @@ class VmTest {
 
   @ParameterizedTest
   @EnumSource(Mode.class)
+  void shouldEndWhenSwitchedOff(Mode mode) {
+    PlatformOptions pc = PlatformOptions.DEFAULT.withMachine(MachineType.PC);
+    Vm vm = Machines.boot(Machines.options(mode).withPlatform(pc), a -> {
+      a.mov(DX, 0x604);
+      a.mov(EAX, 0x3400);
+      a.out(DX, EAX);
+      a.hlt();
+    });
+    assertThat(vm.run(BUDGET).end()).isEqualTo(End.POWER_OFF);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Mode.class)
   void shouldWriteStringsToAPort(Mode mode) {
     StringBuilder console = new StringBuilder();
     Vm vm = Machines.boot(new VmBuilder(Machines.options(mode)).debugConsole(c -> console.append((char) c)).build(),

@@ -36,7 +36,7 @@ final class Conclusion {
         err.println("gnomon: instruction budget used up " + after);
         return ExitCode.BUDGET_USED_UP;
       }
-      case HALTED, RESET -> {
+      case HALTED, RESET, POWER_OFF -> {
         if (always) {
           err.println("gnomon: " + result.detail() + ", " + after);
         }

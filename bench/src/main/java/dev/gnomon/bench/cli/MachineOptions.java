@@ -37,6 +37,9 @@ final class MachineOptions {
   @Option(names = "--x2apic", description = "The local APIC of machine pc has x2APIC mode.")
   boolean x2Apic;
 
+  @Option(names = "--keyboard", negatable = true, description = "A keyboard controller with a keyboard, or none. Default: only machine pc has them.")
+  Boolean keyboard;
+
   @Option(names = "--seed", paramLabel = "N", converter = Quantity.Whole.class,
       description = "Seed of everything random, workloads included.")
   Long seed;
@@ -96,6 +99,9 @@ final class MachineOptions {
 
   private PlatformOptions platform() {
     PlatformOptions options = PlatformOptions.DEFAULT.withMachine(machine).withX2Apic(x2Apic);
+    if (keyboard != null) {
+      options = options.withKeyboard(keyboard);
+    }
     return rtc == null ? options : options.withRtcStart(rtc);
   }
 

@@ -17,7 +17,8 @@ import java.util.List;
  *
  * <p>CF9h lies inside the PCI configuration address register CF8h to CFBh, which is written as a double word. This
  * device claims all four ports, so that only a byte access reaches reset control and a configuration address never
- * resets the machine; every other access finds no PCI bus: reads give all ones. The A20 bit reads back what was
+ * resets the machine. A double word goes to the {@link PciHost} if there is one; every other access finds no PCI bus:
+ * reads give all ones. The A20 bit reads back what was
  * written, but memory does not follow it: A20 is always on.
  */
 public final class ResetPort implements PortDevice {
@@ -32,12 +33,25 @@ public final class ResetPort implements PortDevice {
   private static final int A20 = 1 << 1;
 
   private final ResetRequest request;
+  /** Null if there is no PCI bus. */
+  private final PciHost pci;
   private int resetControl;
   private int portA;
 
-  /** @param request told when a guest asks for a reset */
+  /** Without a PCI bus. @param request told when a guest asks for a reset */
   public ResetPort(ResetRequest request) {
+    this(request, null);
+  }
+
+  /**
+   * With a PCI bus.
+   *
+   * @param request told when a guest asks for a reset
+   * @param pci takes configuration addresses
+   */
+  public ResetPort(ResetRequest request, PciHost pci) {
     this.request = request;
+    this.pci = pci;
     reset();
   }
 
@@ -75,7 +89,8 @@ public final class ResetPort implements PortDevice {
     if (port == PORT_RESET_CONTROL && size == 1) {
       return resetControl;
     }
-    return -1 >>> 32 - 8 * size;
+    boolean address = port == PORT_CONFIG_ADDRESS && size == 4 && pci != null;
+    return address ? pci.address() : -1 >>> 32 - 8 * size;
   }
 
   @Override
@@ -93,6 +108,8 @@ public final class ResetPort implements PortDevice {
         boolean hard = (value & SYS_RST) != 0;
         request.reset(hard ? ResetRequest.Source.CF9_HARD : ResetRequest.Source.CF9_SOFT);
       }
+    } else if (port == PORT_CONFIG_ADDRESS && size == 4 && pci != null) {
+      pci.setAddress(value);
     }
   }
 

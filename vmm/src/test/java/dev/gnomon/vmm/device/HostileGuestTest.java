@@ -23,7 +23,8 @@ class HostileGuestTest {
   private static final int[] PORTS = {
     0x20, 0x21, 0xA0, 0xA1, 0x4D0, 0x4D1, 0x40, 0x41, 0x42, 0x43, 0x61, 0x60, 0x64, 0x70, 0x71, 0x80, 0x92, 0xE9, 0xED, 0xF4, 0xF6,
     0x3F8, 0x3F9, 0x3FA, 0x3FB, 0x3FC, 0x3FD, 0x3FE, 0x3FF, 0x3C0, 0x3C1, 0x3C2, 0x3C4, 0x3C5, 0x3C7, 0x3C8, 0x3C9,
-    0x3CC, 0x3CE, 0x3CF, 0x3D4, 0x3D5, 0x3DA, 0xCF8, 0xCF9, 0xCFC, 0xFFFF
+    0x3CC, 0x3CE, 0x3CF, 0x3D4, 0x3D5, 0x3DA, 0x600, 0x602, 0x604, 0x608,
+    0xCF8, 0xCF9, 0xCFC, 0xCFE, 0xFFFF
   };
 
   /** Every device of the package on one bus, and a log of all that leaves it. */
@@ -46,8 +47,11 @@ class HostileGuestTest {
       bus.register(new Mc146818(pic.line(8), LocalDateTime.of(2024, 1, 1, 0, 0)));
       bus.register(uart);
       bus.register(vga);
-      bus.register(new I8042Absent(s -> log.add("reset " + s)));
-      bus.register(new ResetPort(s -> log.add("reset " + s)));
+      bus.register(new I8042(pic.line(1), s -> log.add("reset " + s)));
+      bus.register(new AcpiPm(io.line(9), () -> log.add("off")));
+      PciHost pci = new PciHost();
+      bus.register(new ResetPort(s -> log.add("reset " + s), pci));
+      bus.register(pci);
       bus.register(new DelayPort(c -> log.add("post " + c)));
       bus.register(new DebugExit(s -> log.add("exit " + s)));
       bus.register(new DebugConsole(c -> log.add("debug " + c)));
