@@ -30,8 +30,14 @@ final class GuestOptions {
   List<String> modules = List.of();
 
   @Option(names = "--entry", paramLabel = "MODE", converter = EntryConverter.class, defaultValue = "default",
-      description = "Processor mode at the first instruction: default, real (flat only), protected or long.")
+      description = "Processor mode at the first instruction: default, real (flat only), protected, long, or pvh "
+          + "(ELF kernels, and what bzImages hold). Linux: pvh by default.")
   BootRequest.Entry entry;
+
+  @Option(names = "--unpack", paramLabel = "WHO", converter = UnpackConverter.class, defaultValue = "host",
+      description = "Who unpacks the kernel in a bzImage: host, or guest, that is the image's own decompressor. Default: "
+          + "${DEFAULT-VALUE}.")
+  BootRequest.Unpack unpack;
 
   @Option(names = "--flat", description = "The kernel file is a flat binary.")
   boolean flat;
@@ -50,8 +56,8 @@ final class GuestOptions {
       guests.add(kernel(kernel));
     }
     if (kernels.isEmpty() && (!append.isEmpty() || !modules.isEmpty() || flat || loadAddress != null
-        || entry != BootRequest.Entry.DEFAULT)) {
-      throw new IllegalArgumentException("--append, --initrd, --module, --entry, --flat and --load-address: expected "
+        || entry != BootRequest.Entry.DEFAULT || unpack != BootRequest.Unpack.HOST)) {
+      throw new IllegalArgumentException("--append, --initrd, --module, --entry, --unpack, --flat and --load-address: expected "
           + "--kernel FILE with them");
     }
     return guests;
@@ -75,7 +81,7 @@ final class GuestOptions {
       files.add(new BootRequest.File(file, read(Path.of(file)), blank < 0 ? "" : module.substring(blank + 1)));
     }
     BootRequest request = BootRequest.of(path.toString(), read(path)).withCommandLine(append).withModules(files)
-        .withEntry(entry);
+        .withEntry(entry).withUnpack(unpack);
     return new KernelGuest(loadAddress == null ? request : request.withLoadAddress(loadAddress), flat);
   }
 
@@ -98,7 +104,20 @@ final class GuestOptions {
         case "real", "16" -> BootRequest.Entry.REAL;
         case "protected", "32" -> BootRequest.Entry.PROTECTED;
         case "long", "64" -> BootRequest.Entry.LONG;
-        default -> throw new TypeConversionException("'" + text + "': expected default, real, protected or long");
+        case "pvh" -> BootRequest.Entry.PVH;
+        default -> throw new TypeConversionException("'" + text + "': expected default, real, protected, long or pvh");
+      };
+    }
+  }
+
+  /** Reads {@code --unpack}. */
+  static final class UnpackConverter implements ITypeConverter<BootRequest.Unpack> {
+    @Override
+    public BootRequest.Unpack convert(String text) {
+      return switch (text) {
+        case "host" -> BootRequest.Unpack.HOST;
+        case "guest" -> BootRequest.Unpack.GUEST;
+        default -> throw new TypeConversionException("'" + text + "': expected host or guest");
       };
     }
   }

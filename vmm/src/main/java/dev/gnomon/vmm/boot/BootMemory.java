@@ -1,8 +1,11 @@
 package dev.gnomon.vmm.boot;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.vmm.memory.E820;
 import dev.gnomon.vmm.memory.GuestPhysicalMemory;
+import dev.gnomon.vmm.memory.MemoryLayout;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -31,21 +34,38 @@ public final class BootMemory {
     return map;
   }
 
+  /** Where the ACPI root pointer lies; 0 if there is none, or only where kernels look for it themselves. */
+  @Gpa long rsdp() {
+    return 0;
+  }
+
   /** Takes a fixed range for an image. @throws ImageException if it is not all RAM or part of it is taken */
   void claim(String file, @Gpa long start, long length, String what) {
     if (length == 0) {
       return;
     }
-    if (!map.isRam(start, length)) {
-      throw new ImageException(file, what + " at 0x" + Long.toHexString(start) + " of " + length + " bytes: expected it within RAM ("
-          + ramRanges() + ")");
-    }
+    require(file, start, length, what);
     Range other = overlapping(start, start + length);
     if (other != null) {
       throw new ImageException(file, what + " at 0x" + Long.toHexString(start) + " of " + length + " bytes overlaps " + other.what
           + " at 0x" + Long.toHexString(other.start));
     }
     taken.add(new Range(start, start + length, what));
+  }
+
+  /** Checks that a fixed range is all RAM; the message says how much memory would do. */
+  void require(String file, @Gpa long start, long length, String what) {
+    if (map.isRam(start, length)) {
+      return;
+    }
+    @Gpa long end = start + length;
+    boolean moreHelps = start >= MemoryLayout.HIGH_START && end > start && end <= HostMemory.MAX_BYTES;
+    throw new ImageException(file, what + " at 0x" + Long.toHexString(start) + " of " + length + " bytes: expected it within RAM ("
+        + ramRanges() + ")" + (moreHelps ? "; " + mebibytes(Addresses.bits(end)) + " MiB of memory would do" : ""));
+  }
+
+  private static long mebibytes(long bytes) {
+    return bytes + (1 << 20) - 1 >> 20;
   }
 
   /** Takes the lowest free range at or above {@code from} and below {@code limit}. */
@@ -96,7 +116,32 @@ public final class BootMemory {
 
   private ImageException noRoom(String file, long length, @Gpa long limit, String what) {
     return new ImageException(file, what + " of " + length + " bytes: no room below 0x" + Long.toHexString(limit) + " in RAM ("
-        + ramRanges() + ")");
+        + ramRanges() + "); the largest free range has " + largestFree(limit) + " bytes");
+  }
+
+  private long largestFree(@Gpa long limit) {
+    long largest = 0;
+    for (E820.Entry entry : map.entries()) {
+      @Gpa long end = Math.min(entry.end(), limit);
+      @Gpa long at = Math.max(entry.base(), FIRST);
+      while (entry.type() == E820.TYPE_RAM && at < end) {
+        Range next = nextTaken(at);
+        largest = Math.max(largest, Addresses.bits((next == null ? end : Math.min(next.start, end)) - at));
+        at = next == null ? end : Math.max(next.end, at + 1);
+      }
+    }
+    return largest;
+  }
+
+  /** The first taken range that ends behind an address, null if there is none. */
+  private Range nextTaken(@Gpa long from) {
+    Range next = null;
+    for (Range range : taken) {
+      if (range.end > from && (next == null || range.start < next.start)) {
+        next = range;
+      }
+    }
+    return next;
   }
 
   private static @Gpa long alignUp(@Gpa long value, long alignment) {

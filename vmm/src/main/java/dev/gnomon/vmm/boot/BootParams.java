@@ -7,6 +7,8 @@ package dev.gnomon.vmm.boot;
 final class BootParams {
   static final int SIZE = 4096;
 
+  static final int ACPI_RSDP = 0x70;
+
   // screen_info
   static final int EXT_MEM_K = 0x02;
   static final int VIDEO_MODE = 0x06;
@@ -48,6 +50,8 @@ final class BootParams {
   /** The image has a 64-bit entry 200h behind its start. */
   static final int XLF_KERNEL_64 = 1;
   static final int CMDLINE_SIZE = 0x238;
+  static final int PAYLOAD_OFFSET = 0x248;
+  static final int PAYLOAD_LENGTH = 0x24C;
   static final int PREF_ADDRESS = 0x258;
   static final int INIT_SIZE = 0x260;
   /** The header can reach no further: the E820 table follows soon. */

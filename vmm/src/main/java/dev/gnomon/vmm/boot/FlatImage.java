@@ -39,6 +39,7 @@ final class FlatImage implements GuestImage {
     return switch (request.entry()) {
       case REAL -> BootState.realMode(address);
       case LONG -> BootState.longMode(name, memory, address, 0);
+      case PVH -> throw new ImageException(name, "PVH entry of a flat binary: expected real, protected or long");
       case DEFAULT, PROTECTED -> BootState.protectedMode(name, memory, address, 0, 0, 0);
     };
   }

@@ -5,21 +5,26 @@ public final class GuestImages {
   private GuestImages() {}
 
   /**
-   * The image of a request by its contents: Linux boot protocol, then multiboot1.
+   * The image of a request by its contents: Linux boot protocol, then multiboot1, then an ELF file with a PVH note.
    *
-   * @throws ImageException if it is neither
+   * @throws ImageException if it is none of them
    */
   public static GuestImage recognize(BootRequest request) {
     ImageBytes image = new ImageBytes(request.kernel().name(), request.kernel().bytes());
     if (LinuxImage.matches(image)) {
       return new LinuxImage(request);
     }
-    if (MultibootHeader.offset(image) >= 0) {
+    // A hypervisor may offer multiboot and PVH; PVH is what it wants as a guest of another.
+    boolean pvh = VmlinuxImage.matches(image);
+    if (MultibootHeader.offset(image) >= 0 && !(pvh && request.entry() == BootRequest.Entry.PVH)) {
       return new MultibootImage(request);
     }
+    if (pvh) {
+      return new VmlinuxImage(request, image, null);
+    }
     if (ElfFile.matches(image)) {
-      throw new ImageException(image.name(), "ELF file: no multiboot1 header found, expected one (magic 0x1badb002, flags, checksum) "
-          + "in the first " + MultibootHeader.SEARCH_BYTES + " bytes");
+      throw new ImageException(image.name(), "ELF file: found neither a multiboot1 header (magic 0x1badb002, flags, checksum) in the first "
+          + MultibootHeader.SEARCH_BYTES + " bytes nor a PVH note, expected one of them");
     }
     throw new ImageException(image.name(), "file of " + image.length() + " bytes: expected a Linux kernel (\"HdrS\" at 0x202) or a "
         + "multiboot1 header in the first " + MultibootHeader.SEARCH_BYTES + " bytes; a flat binary must be asked for as such");

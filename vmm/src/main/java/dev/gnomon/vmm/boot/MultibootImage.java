@@ -32,9 +32,13 @@ final class MultibootImage implements GuestImage {
 
   @Override
   public InitialState load(BootMemory memory) {
-    if (request.entry() == BootRequest.Entry.REAL || request.entry() == BootRequest.Entry.LONG) {
+    if (request.entry() != BootRequest.Entry.DEFAULT && request.entry() != BootRequest.Entry.PROTECTED) {
       throw new ImageException(image.name(), "multiboot1 images are entered in 32-bit protected mode, found a request for "
-          + (request.entry() == BootRequest.Entry.REAL ? "real mode" : "64-bit mode"));
+          + switch (request.entry()) {
+            case REAL -> "real mode";
+            case PVH -> "PVH";
+            default -> "64-bit mode";
+          });
     }
     MultibootHeader header = MultibootHeader.parse(image);
     @Gpa long entry = header.has(MultibootHeader.ADDRESSES) ? loadByAddresses(header, memory) : loadElf(memory);

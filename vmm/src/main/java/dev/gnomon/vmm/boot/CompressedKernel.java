@@ -1,0 +1,169 @@
+package dev.gnomon.vmm.boot;
+
+import io.airlift.compress.zstd.ZstdInputStream;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.zip.GZIPInputStream;
+import org.apache.commons.compress.compressors.lz4.BlockLZ4CompressorInputStream;
+import org.tukaani.xz.XZInputStream;
+
+/**
+ * The compressed kernel inside a bzImage, found by {@code payload_offset} and {@code payload_length} of the setup header and unpacked on the host
+ * (Linux, Documentation/arch/x86/boot.rst, "payload_offset"):
+ * <pre>
+ *  setup sectors | protected-mode part: decompressor … | payload: magic, compressed ELF file … , unpacked size (32 bits) | …
+ * </pre>
+ * gzip, XZ, LZ4 in its legacy frame, and Zstandard; the format is told by its magic. With gzip the last four bytes are the stream's own size field.
+ */
+final class CompressedKernel {
+  private static final int VERSION_PAYLOAD = 0x208;
+  private static final int SIZE_FIELD = 4;
+  /** More than any kernel unpacks to: its memory must be mapped by the 1 GiB that the kernel's part of the address space has. */
+  private static final long MAX_UNPACKED = 1L << 30;
+  private static final long LZ4_LEGACY_MAGIC = 0x184C2102L;
+
+  private enum Format {
+    GZIP("gzip"), XZ("XZ"), LZ4("LZ4"), ZSTD("Zstandard");
+
+    private final String text;
+
+    Format(String text) {
+      this.text = text;
+    }
+  }
+
+  private final ImageBytes image;
+  private final long start;
+  private final int length;
+  private final Format format;
+
+  private CompressedKernel(ImageBytes image, long start, int length, Format format) {
+    this.image = image;
+    this.start = start;
+    this.length = length;
+    this.format = format;
+  }
+
+  /**
+   * The payload of a bzImage.
+   *
+   * @param setupBytes where the protected-mode part begins in the file
+   * @return null if the image names none, as images that are not compressed do
+   * @throws ImageException if the payload lies outside the file or is packed in no known way
+   */
+  static CompressedKernel of(ImageBytes image, long setupBytes) {
+    if (image.u16(BootParams.VERSION, "boot protocol version") < VERSION_PAYLOAD) {
+      return null;
+    }
+    long offset = image.u32(BootParams.PAYLOAD_OFFSET, "payload_offset");
+    long bytes = image.u32(BootParams.PAYLOAD_LENGTH, "payload_length");
+    if (offset == 0 || bytes == 0) {
+      return null;
+    }
+    long start = setupBytes + offset;
+    if (start + bytes > image.length()) {
+      throw image.fault("payload_length", BootParams.PAYLOAD_LENGTH, bytes + " bytes from 0x" + Long.toHexString(start) + " on",
+          "at most the " + Math.max(0, image.length() - start) + " that the file still has there; is it truncated?");
+    }
+    if (bytes <= 2 * SIZE_FIELD) {
+      throw image.fault("payload_length", BootParams.PAYLOAD_LENGTH, bytes + " bytes", "a compressed kernel and its size");
+    }
+    return new CompressedKernel(image, start, (int) bytes, format(image, start));
+  }
+
+  private static Format format(ImageBytes image, long at) {
+    if (image.has16(at, 0x8B1F)) {
+      return Format.GZIP;
+    }
+    if (image.has32(at, 0x587A_37FDL)) {
+      return Format.XZ;
+    }
+    if (image.has32(at, LZ4_LEGACY_MAGIC)) {
+      return Format.LZ4;
+    }
+    if (image.has32(at, 0xFD2F_B528L)) {
+      return Format.ZSTD;
+    }
+    throw image.fault("compressed kernel's magic", at, "0x" + Long.toHexString(image.u32(at, "compressed kernel's magic")),
+        "that of gzip, XZ, LZ4 (legacy) or Zstandard; the kernel's own decompressor may know it");
+  }
+
+  /** The format's usual name. */
+  String format() {
+    return format.text;
+  }
+
+  /**
+   * The kernel as an ELF file, with its relocations behind it.
+   *
+   * @throws ImageException if the data is corrupt or does not have the size it names
+   */
+  byte[] unpack() {
+    long size = image.u32(start + length - SIZE_FIELD, "unpacked size");
+    if (size == 0 || size > MAX_UNPACKED) {
+      throw image.fault("unpacked size", start + length - SIZE_FIELD, size + " bytes", "1 to " + MAX_UNPACKED);
+    }
+    byte[] kernel = new byte[(int) size];
+    int done = 0;
+    try {
+      done = format == Format.LZ4 ? unpackLz4(kernel) : unpackStream(kernel);
+    } catch (IOException | RuntimeException e) {
+      throw corrupt(String.valueOf(e.getMessage()));
+    }
+    if (done != kernel.length) {
+      throw corrupt("it ends after " + done + " of " + size + " bytes");
+    }
+    return kernel;
+  }
+
+  private ImageException corrupt(String how) {
+    return new ImageException(image.name(), format.text + " payload at offset 0x" + Long.toHexString(start) + ": expected "
+        + "well-formed data, " + how);
+  }
+
+  private int unpackStream(byte[] kernel) throws IOException {
+    int packed = format == Format.GZIP ? length : length - SIZE_FIELD;
+    try (InputStream stream = open(new ByteArrayInputStream(image.array(), (int) start, packed))) {
+      int done = stream.readNBytes(kernel, 0, kernel.length);
+      if (done == kernel.length && stream.read() >= 0) {
+        throw new IOException("it goes on behind its " + done + " bytes");
+      }
+      return done;
+    }
+  }
+
+  private InputStream open(InputStream packed) throws IOException {
+    return switch (format) {
+      case GZIP -> new GZIPInputStream(packed, 1 << 16);
+      case XZ -> new XZInputStream(packed);
+      case ZSTD -> new ZstdInputStream(packed);
+      case LZ4 -> throw new IOException("LZ4's legacy frame is no stream");
+    };
+  }
+
+  /** Blocks of at most 8 MiB, each with its packed size before it; a magic where a size should be starts another frame. */
+  private int unpackLz4(byte[] kernel) throws IOException {
+    long at = start + SIZE_FIELD;
+    long end = start + length - SIZE_FIELD;
+    int done = 0;
+    while (at < end) {
+      long packed = image.u32(at, "LZ4 block size");
+      at += SIZE_FIELD;
+      if (packed == LZ4_LEGACY_MAGIC) {
+        continue;
+      }
+      if (packed == 0 || packed > end - at) {
+        throw new IOException("found a block of " + packed + " bytes at offset 0x" + Long.toHexString(at) + " with " + (end - at) + " left");
+      }
+      try (InputStream block = new BlockLZ4CompressorInputStream(new ByteArrayInputStream(image.array(), (int) at, (int) packed))) {
+        done += block.readNBytes(kernel, done, kernel.length - done);
+        if (block.read() >= 0) {
+          throw new IOException("it goes on behind its " + done + " bytes");
+        }
+      }
+      at += packed;
+    }
+    return done;
+  }
+}

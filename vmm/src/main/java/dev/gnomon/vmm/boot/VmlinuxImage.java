@@ -1,0 +1,71 @@
+package dev.gnomon.vmm.boot;
+
+import dev.gnomon.guest.memory.Addresses;
+import dev.gnomon.guest.memory.Gpa;
+
+/**
+ * A Linux kernel as an ELF file, {@code vmlinux}: entered by PVH where its note says (Xen, docs/misc/pvh.pandoc: 32-bit protected mode, EBX at
+ * {@code hvm_start_info}), or in 64-bit mode at its ELF entry with RSI at {@code boot_params} (Linux, Documentation/arch/x86/boot.rst, "64-bit
+ * Boot Protocol"). It runs where it is linked to: only its own decompressor moves it.
+ */
+final class VmlinuxImage implements GuestImage {
+  /** x86's COMMAND_LINE_SIZE without the zero. */
+  private static final long COMMAND_LINE_LIMIT = 2047;
+  private static final @Gpa long INITRD_LIMIT = 0x8000_0000L;
+
+  private final BootRequest request;
+  private final ImageBytes image;
+  /** The bzImage that it comes out of; null if it came as a file. */
+  private final ImageBytes header;
+
+  VmlinuxImage(BootRequest request, ImageBytes image, ImageBytes header) {
+    this.request = request;
+    this.image = image;
+    this.header = header;
+  }
+
+  static boolean matches(ImageBytes image) {
+    return ElfFile.matches(image) && PvhNote.entry(image) != PvhNote.NONE;
+  }
+
+  @Override
+  public String format() {
+    return request.entry() == BootRequest.Entry.LONG ? "ELF, 64-bit boot protocol" : "ELF, PVH";
+  }
+
+  @Override
+  public InitialState load(BootMemory memory) {
+    boolean entry64 = request.entry() == BootRequest.Entry.LONG;
+    if (!entry64 && request.entry() != BootRequest.Entry.DEFAULT && request.entry() != BootRequest.Entry.PVH) {
+      throw new ImageException(image.name(), "an ELF kernel is entered by PVH or in 64-bit mode, found a request for "
+          + (request.entry() == BootRequest.Entry.REAL ? "real mode" : "32-bit mode"));
+    }
+    ElfFile elf = ElfFile.parse(image);
+    requireMemory(elf, memory);
+    elf.load(image, memory);
+    long limit = header == null ? COMMAND_LINE_LIMIT : LinuxImage.commandLineLimit(header);
+    @Gpa long commandLine = LinuxExtras.commandLine(memory, image.name(), request.commandLine(), limit);
+    LinuxExtras.RamDisk disk = LinuxExtras.ramDisk(memory, request, header == null ? INITRD_LIMIT : LinuxImage.ramDiskLimit(header));
+    if (!entry64) {
+      @Gpa long entry = PvhNote.entry(image);
+      if (entry == PvhNote.NONE) {
+        throw new ImageException(image.name(), "ELF kernel without a PVH note (CONFIG_PVH): expected one, or the 64-bit entry");
+      }
+      @Gpa long info = HvmStartInfo.write(image.name(), memory, commandLine, disk, memory.rsdp());
+      return BootState.protectedMode(image.name(), memory, entry, 0, Addresses.bits(info), 0);
+    }
+    ZeroPage zeroPage = header == null ? ZeroPage.bare(image.name(), memory.map(), limit) : ZeroPage.ofHeader(header, memory.map());
+    @Gpa long params = zeroPage.commandLine(commandLine).ramDisk(disk).write(memory);
+    return BootState.longMode(image.name(), memory, elf.entry(), Addresses.bits(params));
+  }
+
+  private void requireMemory(ElfFile elf, BootMemory memory) {
+    @Gpa long start = elf.segments().get(0).address();
+    @Gpa long end = start;
+    for (ElfFile.Segment segment : elf.segments()) {
+      start = Math.min(start, segment.address());
+      end = Math.max(end, segment.address() + segment.memorySize());
+    }
+    memory.require(image.name(), start, Addresses.bits(end - start), "kernel");
+  }
+}
