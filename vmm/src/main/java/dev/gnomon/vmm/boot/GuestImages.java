@@ -2,6 +2,8 @@ package dev.gnomon.vmm.boot;
 
 /** Recognises image formats. */
 public final class GuestImages {
+  private static final int ELF_HEADER = 64;
+
   private GuestImages() {}
 
   /**
@@ -23,8 +25,12 @@ public final class GuestImages {
       return new VmlinuxImage(request, image, null);
     }
     if (ElfFile.matches(image)) {
-      throw new ImageException(image.name(), "ELF file: found neither a multiboot1 header (magic 0x1badb002, flags, checksum) in the first "
-          + MultibootHeader.SEARCH_BYTES + " bytes nor a PVH note, expected one of them");
+      if (image.length() >= ELF_HEADER) {
+        // A file that is cut off says so itself.
+        ElfFile.parse(image);
+      }
+      throw new ImageException(image.name(), "ELF file: no multiboot1 header found in the first " + MultibootHeader.SEARCH_BYTES
+          + " bytes and no PVH note, expected one of them");
     }
     throw new ImageException(image.name(), "file of " + image.length() + " bytes: expected a Linux kernel (\"HdrS\" at 0x202) or a "
         + "multiboot1 header in the first " + MultibootHeader.SEARCH_BYTES + " bytes; a flat binary must be asked for as such");

@@ -46,7 +46,7 @@ final class ImageBytes {
   /** 64 bits that must make sense as a non-negative {@code long}. */
   long u64(long offset, String field) {
     require(offset, 8, field);
-    long value = raw32((int) offset) | raw32((int) offset + 4) << 32;
+    long value = raw64((int) offset);
     if (value < 0) {
       throw fault(field, offset, "0x" + Long.toHexString(value), "a value below 2^63");
     }
@@ -62,9 +62,14 @@ final class ImageBytes {
     return offset >= 0 && offset + 2 <= bytes.length && (raw8((int) offset) | raw8((int) offset + 1) << 8) == value;
   }
 
+  /** Whether a range lies in the file. */
+  boolean has(long offset, long length) {
+    return offset >= 0 && length >= 0 && offset <= bytes.length && length <= bytes.length - offset;
+  }
+
   /** Checks that a range lies in the file. */
   void require(long offset, long length, String field) {
-    if (offset < 0 || length < 0 || offset > bytes.length || length > bytes.length - offset) {
+    if (!has(offset, length)) {
       throw new ImageException(name, field + " at offset 0x" + Long.toHexString(offset) + " of " + length
           + " bytes: expected it within the file of " + bytes.length + " bytes");
     }
@@ -73,6 +78,11 @@ final class ImageBytes {
   /** The exception for a field's value. */
   ImageException fault(String field, long offset, String found, String expected) {
     return new ImageException(name, field + " at offset 0x" + Long.toHexString(offset) + ": found " + found + ", expected " + expected);
+  }
+
+  /** 64 bits at an offset in the file, whatever they are. */
+  long raw64(int offset) {
+    return raw32(offset) | raw32(offset + 4) << 32;
   }
 
   private int raw8(int offset) {

@@ -14,25 +14,30 @@ final class PvhNote {
   private static final long SEGMENT_NOTE = 4;
   private static final long TYPE = 18;
   private static final long XEN = 0x006E_6558L;
+  private static final int ELF_HEADER = 64;
   private static final int HEADER = 12;
   private static final int CLASS_64 = 2;
 
   private PvhNote() {}
 
-  /** The entry, {@link #NONE} if a file has none or no ELF program headers. */
+  /** The entry, {@link #NONE} if a file has none, or ends before its program headers or notes do. */
   static @Gpa long entry(ImageBytes image) {
+    if (image.length() < ELF_HEADER) {
+      return NONE;
+    }
     boolean is64 = image.u8(4, "ELF class") == CLASS_64;
-    long table = is64 ? image.u64(0x20, "e_phoff") : image.u32(0x1C, "e_phoff");
+    long table = is64 ? image.raw64(0x20) : image.u32(0x1C, "e_phoff");
     int size = image.u16(is64 ? 0x36 : 0x2A, "e_phentsize");
     int count = image.u16(is64 ? 0x38 : 0x2C, "e_phnum");
-    image.require(table, (long) count * size, "program headers (e_phoff)");
-    for (int i = 0; i < count && size >= 32; i++) {
-      long header = table + (long) i * size;
-      if (image.u32(header, "p_type") == SEGMENT_NOTE) {
-        long offset = is64 ? image.u64(header + 8, "p_offset") : image.u32(header + 4, "p_offset");
-        long bytes = is64 ? image.u64(header + 32, "p_filesz") : image.u32(header + 16, "p_filesz");
-        image.require(offset, bytes, "note segment " + i);
-        @Gpa long entry = find(image, offset, offset + bytes);
+    if (size < (is64 ? 56 : 32) || !image.has(table, (long) count * size)) {
+      return NONE;
+    }
+    for (int i = 0; i < count; i++) {
+      int header = (int) table + i * size;
+      if (image.has32(header, SEGMENT_NOTE)) {
+        long offset = is64 ? image.raw64(header + 8) : image.u32(header + 4, "p_offset");
+        long bytes = is64 ? image.raw64(header + 32) : image.u32(header + 16, "p_filesz");
+        @Gpa long entry = image.has(offset, bytes) ? find(image, offset, offset + bytes) : NONE;
         if (entry != NONE) {
           return entry;
         }
@@ -43,7 +48,7 @@ final class PvhNote {
 
   private static @Gpa long find(ImageBytes image, long from, long end) {
     long at = from;
-    while (at + HEADER <= end) {
+    while (end - at >= HEADER) {
       long nameBytes = image.u32(at, "note name size");
       long bytes = image.u32(at + 4, "note size");
       long descriptor = at + HEADER + align(nameBytes);

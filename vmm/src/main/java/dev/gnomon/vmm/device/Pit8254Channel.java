@@ -346,8 +346,14 @@ final class Pit8254Channel {
     return value / 1000 % 10 << 12 | value / 100 % 10 << 8 | value / 10 % 10 << 4 | value % 10;
   }
 
+  /**
+   * What a read gives. A count that still waits for its pulse is seen already, as under KVM: on a PC's bus the read that follows a write comes
+   * more than a pulse later, and Linux' calibration takes an old count for a broken timer.
+   */
   private int visibleCount(long clk) {
-    return bcd ? toBcd(count(clk)) : count(clk);
+    int pending = mode == 3 ? effectiveCount() & ~1 : effectiveCount();
+    int count = loadAt == NEVER ? count(clk) : pending % range();
+    return bcd ? toBcd(count) : count;
   }
 
   /** Counter latch: ignored while a latched count is unread. */

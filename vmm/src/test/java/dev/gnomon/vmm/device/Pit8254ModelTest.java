@@ -154,8 +154,10 @@ class Pit8254ModelTest {
       ce = Math.floorMod(ce - by, range);
     }
 
+    /** A count that waits for its pulse is seen already. */
     int visible() {
-      return range == 0x10000 ? ce : Integer.parseInt(Integer.toString(ce), 16);
+      int shown = !loadNext ? ce : mode == 3 ? cr & ~1 : cr;
+      return range == 0x10000 ? shown : Integer.parseInt(Integer.toString(shown), 16);
     }
   }
 

@@ -62,6 +62,20 @@ class Pit8254Test {
   }
 
   @Test
+  void shouldShowANewCountToTheReadThatFollowsItsWrite() {
+    io.outb(io.inb(PORT_B) & ~0x02 | 0x01, PORT_B);
+    program(COUNTER2, 0, 0xFFFF);
+    assertThat(count(COUNTER2)).isEqualTo(0xFFFF);
+    goToPulse(1000);
+    program(COUNTER2, 0, 0x1234);
+    assertThat(count(COUNTER2)).isEqualTo(0x1234);
+    goToPulse(1001);
+    assertThat(count(COUNTER2)).isEqualTo(0x1234);
+    goToPulse(1002);
+    assertThat(count(COUNTER2)).isEqualTo(0x1233);
+  }
+
+  @Test
   void shouldCountDownForLinuxQuickTscCalibration() {
     io.outb(io.inb(PORT_B) & ~0x02 | 0x01, PORT_B);
     io.outb(0xB0, CONTROL).outb(0xFF, COUNTER2).outb(0xFF, COUNTER2);
