@@ -33,6 +33,16 @@ public interface Guest {
   /** What the status that the guest gave at its end means. */
   Verdict verdict(int status);
 
+  /** Whether a line on the console means that the guest has died, although its processor runs on. */
+  default boolean dies(String line) {
+    return false;
+  }
+
+  /** Whether a line on the console is the last that a guest which has died will ever write. */
+  default boolean ends(String line) {
+    return false;
+  }
+
   /** A guest's own judgement. */
   enum Verdict {
     SUCCESS,

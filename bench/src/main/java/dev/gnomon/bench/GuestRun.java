@@ -16,6 +16,7 @@ public final class GuestRun {
   private final Guest guest;
   private final Vm vm;
   private final Interruption interruption;
+  private final DeathWatch death;
   private final GuestEventCounter events = new GuestEventCounter();
   private final Region region = new Region();
   /** Null unless device memory is watched. */
@@ -35,7 +36,8 @@ public final class GuestRun {
   public GuestRun(Guest guest, VmOptions options, boolean memoryGiven, ByteSink console, Interruption interruption) {
     this.guest = guest;
     this.interruption = interruption;
-    VmBuilder builder = new VmBuilder(guest.adapt(options, memoryGiven)).console(console);
+    death = new DeathWatch(guest, console, this::stop);
+    VmBuilder builder = new VmBuilder(guest.adapt(options, memoryGiven)).console(death);
     guest.equip(builder, region);
     vm = builder.build();
     vm.cpu().observer = events;
@@ -70,17 +72,24 @@ public final class GuestRun {
     return result;
   }
 
+  private void stop() {
+    stopped = true;
+    vm.vcpu().requestStop();
+  }
+
   /** Runs until the guest marks the begin or end of its measured region, or ends. */
   public RunResult runToRegion(boolean begin, long maxInstructions) {
-    region.at(begin, () -> {
-      stopped = true;
-      vm.vcpu().requestStop();
-    });
+    region.at(begin, this::stop);
     return run(maxInstructions, done -> { });
   }
 
   public Vm vm() {
     return vm;
+  }
+
+  /** What its console says of the guest's death: its last lines, empty if it has not died. */
+  public List<String> lastWords() {
+    return death.lastWords();
   }
 
   public Guest guest() {

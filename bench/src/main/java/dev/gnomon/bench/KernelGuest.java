@@ -13,6 +13,10 @@ public final class KernelGuest implements Guest {
   /** Exit status of QEMU's isa-debug-exit for a guest that wrote 0. */
   private static final int SUCCESS_STATUS = 1;
 
+  // Linux, kernel/panic.c.
+  private static final String PANIC = "Kernel panic - not syncing";
+  private static final String PANIC_END = "---[ end Kernel panic";
+
   private final BootRequest request;
   private final GuestImage image;
 
@@ -59,5 +63,16 @@ public final class KernelGuest implements Guest {
   @Override
   public Verdict verdict(int status) {
     return status == SUCCESS_STATUS ? Verdict.SUCCESS : Verdict.FAILURE;
+  }
+
+  @Override
+  public boolean dies(String line) {
+    return line.contains(PANIC);
+  }
+
+  /** Without {@code panic=} in its command line Linux spins for ever behind this. */
+  @Override
+  public boolean ends(String line) {
+    return line.contains(PANIC_END);
   }
 }

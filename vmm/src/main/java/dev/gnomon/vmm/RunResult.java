@@ -19,7 +19,7 @@ public record RunResult(End end, int status, String detail, String registers) {
     HALTED,
     /** The guest wrote the debug-exit port. */
     GUEST_EXIT,
-    /** The guest asked for a reset. */
+    /** The guest asked for a reset: by a port, or by a triple fault after it loaded an empty IDT. */
     RESET,
     /** The guest switched the machine off. */
     POWER_OFF,

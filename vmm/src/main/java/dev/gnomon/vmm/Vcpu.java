@@ -238,7 +238,11 @@ public final class Vcpu {
         : new RunResult(End.INTERNAL_ERROR, 0, dispatcher.problem(), RegisterDump.of(cpu));
   }
 
+  /** With an empty descriptor table loaded it is how system software resets a PC (Linux: {@code reboot=t}), which resets on the shutdown. */
   private RunResult tripleFault() {
+    if (cpu.idtrLimit == 0) {
+      return RunResult.of(End.RESET, "reset by a triple fault with an empty IDT");
+    }
     return new RunResult(End.TRIPLE_FAULT, 0, "triple fault at rip 0x" + Long.toHexString(cpu.rip) + " after " + cpu.retired
         + " instructions", RegisterDump.of(cpu));
   }

@@ -117,6 +117,18 @@ class VmTest {
 
   @ParameterizedTest
   @EnumSource(Mode.class)
+  void shouldTakeATripleFaultWithAnEmptyIdtForAReset(Mode mode) {
+    RunResult result = boot(mode, a -> {
+      a.mov(RBX, Machines.DATA);
+      a.lidt(ptr(RBX));
+      a.int3();
+    }).run(BUDGET);
+    assertThat(result.end()).isEqualTo(End.RESET);
+    assertThat(result.detail()).contains("empty IDT");
+  }
+
+  @ParameterizedTest
+  @EnumSource(Mode.class)
   void shouldWriteStringsToAPort(Mode mode) {
     StringBuilder console = new StringBuilder();
     Vm vm = Machines.boot(new VmBuilder(Machines.options(mode)).debugConsole(c -> console.append((char) c)).build(),

@@ -2,6 +2,7 @@ package dev.gnomon.bench.cli;
 
 import dev.gnomon.bench.Guest;
 import dev.gnomon.bench.GuestRun;
+import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.vmm.RunResult;
 import java.io.PrintWriter;
 import java.util.Locale;
@@ -31,9 +32,14 @@ final class Conclusion {
       err.println("gnomon: interrupted " + after);
       return ExitCode.INTERRUPTED;
     }
+    if (!run.lastWords().isEmpty()) {
+      err.println("gnomon: the guest's kernel panicked, " + after + "; its last lines:");
+      run.lastWords().forEach(err::println);
+      return ExitCode.GUEST_DIED;
+    }
     switch (result.end()) {
       case BUDGET -> {
-        err.println("gnomon: instruction budget used up " + after);
+        err.println("gnomon: instruction budget used up " + after + where(run));
         return ExitCode.BUDGET_USED_UP;
       }
       case HALTED, RESET, POWER_OFF -> {
@@ -51,6 +57,11 @@ final class Conclusion {
         return ExitCode.GUEST_DIED;
       }
     }
+  }
+
+  private static String where(GuestRun run) {
+    Cpu cpu = run.vm().cpu();
+    return ", at rip 0x" + Long.toHexString(cpu.rip) + " in ring " + cpu.cpl + (cpu.halted ? ", halted" : "");
   }
 
   private static int guestExit(Guest.Verdict verdict, int status, String after, PrintWriter err, boolean always) {

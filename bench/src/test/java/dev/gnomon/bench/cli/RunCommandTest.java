@@ -1,5 +1,7 @@
 package dev.gnomon.bench.cli;
 
+import static dev.gnomon.guest.asm.Reg.AL;
+import static dev.gnomon.guest.asm.Reg.DX;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -57,8 +59,33 @@ class RunCommandTest {
       Label loop = a.here();
       a.jmp(loop);
     }, "--max-instructions", "1.5K");
-    assertThat(result.err()).contains("instruction budget used up after 1,500 instructions").hasLineCount(1);
+    assertThat(result.err()).contains("instruction budget used up after 1,500 instructions, at rip 0x").contains("in ring 0").hasLineCount(1);
     assertThat(result.code()).isEqualTo(ExitCode.BUDGET_USED_UP);
+  }
+
+  @Test
+  void shouldStopAPanickedKernelAndRepeatItsLastLines() {
+    Cli.Result result = run(a -> {
+      TestGuests.print(a, "one\nKernel panic - not syncing: no init\nCall Trace:\n---[ end Kernel panic ]---\n");
+      Label loop = a.here();
+      a.jmp(loop);
+    }, "--max-instructions", "100M");
+    assertThat(result.err()).startsWith("gnomon: the guest's kernel panicked, after ")
+        .contains("one\nKernel panic - not syncing: no init\nCall Trace:\n---[ end");
+    assertThat(result.code()).isEqualTo(ExitCode.GUEST_DIED);
+  }
+
+  @Test
+  void shouldTellAPanicThoughTheKernelResetsTheMachine() {
+    Cli.Result result = run(a -> {
+      TestGuests.print(a, "Kernel panic - not syncing: no init\n");
+      a.mov(DX, 0xCF9);
+      a.mov(AL, 6);
+      a.out(DX, AL);
+      a.hlt();
+    });
+    assertThat(result.err()).contains("panicked");
+    assertThat(result.code()).isEqualTo(ExitCode.GUEST_DIED);
   }
 
   @Test

@@ -22,6 +22,8 @@ final class BootState {
   private static final int TSS_OFFSET = 0x40;
   private static final int PAGE = 4096;
   private static final int IDT_REAL_LIMIT = 0x3FF;
+  /** As after a reset. Page 0 is all zero, so until there is a table of its own the guest's first exception is a triple fault. */
+  private static final int IDT_LIMIT = 0xFFFF;
 
   private static final long TABLE_ENTRY = 0x3;
   private static final long LARGE_PAGE_ENTRY = 0x83;
@@ -58,7 +60,7 @@ final class BootState {
   private record Descriptors(@Gpa long gdt, SegmentState code, SegmentState data, SegmentState tss) {
     InitialState state(@Gpa long entry, long rax, long rbx, long rsi, long cr0, @Gpa long cr3, long cr4, long efer) {
       return new InitialState(Addresses.bits(entry), rax, rbx, rsi, List.of(data, code, data, data, data, data, SegmentState.unusable(), tss), cr0, cr3,
-          cr4, efer, Addresses.identityMapped(gdt), GDT_BYTES - 1, 0);
+          cr4, efer, Addresses.identityMapped(gdt), GDT_BYTES - 1, IDT_LIMIT);
     }
   }
 
