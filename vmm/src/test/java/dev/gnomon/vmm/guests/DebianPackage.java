@@ -3,9 +3,12 @@ package dev.gnomon.vmm.guests;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /** Files of Debian packages, fetched by {@code apt-get download} and unpacked below {@code target}; nothing of them is kept in the repository. */
@@ -14,9 +17,27 @@ final class DebianPackage {
 
   /** The bytes of one file of a package; the calling test is skipped, with the reason, where the package cannot be had. */
   static byte[] file(String packageName, String file) throws IOException, InterruptedException {
+    Path wanted = root(packageName).resolve(file);
+    assumeTrue(Files.exists(wanted), packageName + " has no file " + file);
+    return Files.readAllBytes(wanted);
+  }
+
+  /** The kernel image that a package without files of its own depends on, such as {@code linux-image-cloud-amd64}. */
+  static byte[] kernel(String metaPackage) throws IOException, InterruptedException {
+    assumeTrue(onPath("apt-cache"), "no apt-cache here to ask for " + metaPackage);
+    Process asked = new ProcessBuilder("apt-cache", "depends", metaPackage).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+    String answer = new String(asked.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    asked.waitFor();
+    Matcher image = Pattern.compile("Depends: (linux-image-\\S+)").matcher(answer);
+    assumeTrue(image.find(), "apt-cache knows no kernel that " + metaPackage + " depends on");
+    return file(image.group(1), "boot/vmlinuz-" + image.group(1).substring("linux-image-".length()));
+  }
+
+  /** Where a package is unpacked. Two tests at a time may ask. */
+  private static synchronized Path root(String packageName) throws IOException, InterruptedException {
     Path folder = Path.of("target", "debian", packageName).toAbsolutePath();
-    Path wanted = folder.resolve("root").resolve(file);
-    if (!Files.exists(wanted)) {
+    Path root = folder.resolve("root");
+    if (!Files.exists(root)) {
       assumeTrue(onPath("apt-get") && onPath("dpkg"), "no apt-get and dpkg here to fetch " + packageName);
       Files.createDirectories(folder);
       assumeTrue(run(folder, List.of("apt-get", "download", packageName)) == 0, "apt-get cannot download " + packageName);
@@ -25,8 +46,7 @@ final class DebianPackage {
         run(folder, List.of("dpkg", "-x", archive.toString(), "root"));
       }
     }
-    assumeTrue(Files.exists(wanted), packageName + " has no file " + file);
-    return Files.readAllBytes(wanted);
+    return root;
   }
 
   private static boolean onPath(String command) {
