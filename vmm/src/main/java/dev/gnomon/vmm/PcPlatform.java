@@ -24,16 +24,13 @@ import dev.gnomon.vmm.device.ResetPort;
 import dev.gnomon.vmm.device.ResetRequest;
 import dev.gnomon.vmm.device.Uart16550;
 import dev.gnomon.vmm.device.VgaText;
+import dev.gnomon.vmm.firmware.Firmware;
 
 /**
  * The devices of the modelled PC, wired and on their bus. Each interrupt line of a machine with APICs goes to the 8259 pair and to the I/O APIC, to the
  * input of its own number but for IRQ 0, which is global system interrupt 2 as on a PC.
  */
 public final class PcPlatform {
-  /** Global system interrupt of IRQ 0. */
-  static final int TIMER_GSI = 2;
-  /** The I/O APIC's ID, different from any local APIC's. */
-  static final int IO_APIC_ID = 1;
 
   /** IRQs 9 to 11: SCI and PCI interrupts. */
   private static final int LEVEL_IRQS = 0xE00;
@@ -58,7 +55,7 @@ public final class PcPlatform {
       localApic = new LocalApic(0, apicBus, () -> cpu.tscOffset, () -> signalNmi(cpu), options.x2Apic());
       localApic.setAsFirmware();
       ioApic = new IoApic(apicBus);
-      ioApic.setId(IO_APIC_ID);
+      ioApic.setId(Firmware.IO_APIC_ID);
       pic = new Pic8259(localApic::setLint0);
     } else {
       localApic = null;
@@ -105,7 +102,7 @@ public final class PcPlatform {
     if (ioApic == null) {
       return toPic;
     }
-    InterruptLine toIoApic = ioApic.line(irq == Pit8254.IRQ ? TIMER_GSI : irq);
+    InterruptLine toIoApic = ioApic.line(irq == Pit8254.IRQ ? Firmware.TIMER_GSI : irq);
     return level -> {
       toPic.set(level);
       toIoApic.set(level);

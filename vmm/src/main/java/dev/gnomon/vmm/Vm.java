@@ -8,6 +8,7 @@ import dev.gnomon.shadow.ShadowMmu;
 import dev.gnomon.vmm.boot.BootMemory;
 import dev.gnomon.vmm.boot.GuestImage;
 import dev.gnomon.vmm.boot.InitialState;
+import dev.gnomon.vmm.firmware.Firmware;
 import dev.gnomon.vmm.memory.E820;
 import dev.gnomon.vmm.memory.GuestPhysicalMemory;
 import dev.gnomon.vmm.memory.MemorySlots;
@@ -56,7 +57,7 @@ public final class Vm {
 
   /** Guest memory for a loader; each gets a view in which nothing is taken yet. */
   public BootMemory bootMemory() {
-    return new BootMemory(guestMemory, E820.of(slots.layout()));
+    return new BootMemory(guestMemory, E820.of(slots.layout()), options.platform().machine() == MachineType.PC ? Firmware.RSDP : 0);
   }
 
   /** Puts the processor into a state, as an INIT would. */

@@ -23,6 +23,7 @@ import dev.gnomon.vmm.device.ByteSink;
 import dev.gnomon.vmm.device.Device;
 import dev.gnomon.vmm.device.MmioDevice;
 import dev.gnomon.vmm.device.MmioRange;
+import dev.gnomon.vmm.firmware.Firmware;
 import dev.gnomon.vmm.memory.GuestPhysicalMemory;
 import dev.gnomon.vmm.memory.MemoryLayout;
 import dev.gnomon.vmm.memory.MemorySlot;
@@ -198,6 +199,7 @@ public final class VmBuilder {
     parts.cpu.mtrrs = new Mtrrs(HostMemory.MAXPHYADDR);
     parts.cpu.mtrrs.setAsFirmware(Addresses.bits(MemoryLayout.DEVICE_START));
     parts.cpu.cpuid.offerMtrrs();
+    Firmware.install(parts.guestMemory, parts.cpu.cpuid, options.platform().keyboard());
   }
 
   private RequestEngine engine(Parts parts) {

@@ -22,21 +22,29 @@ public final class BootMemory {
 
   private final GuestPhysicalMemory memory;
   private final E820 map;
+  private final @Gpa long rsdp;
   private final List<Range> taken = new ArrayList<>();
 
+  /** Memory of a machine without ACPI. */
   public BootMemory(GuestPhysicalMemory memory, E820 map) {
+    this(memory, map, 0);
+  }
+
+  /** @param rsdp address of the ACPI root pointer, 0 if there is none */
+  public BootMemory(GuestPhysicalMemory memory, E820 map, @Gpa long rsdp) {
     this.memory = memory;
     this.map = map;
+    this.rsdp = rsdp;
+  }
+
+  /** Address of the ACPI root pointer, 0 if there is none. */
+  @Gpa long rsdp() {
+    return rsdp;
   }
 
   /** The memory map that the guest is told. */
   E820 map() {
     return map;
-  }
-
-  /** Where the ACPI root pointer lies; 0 if there is none, or only where kernels look for it themselves. */
-  @Gpa long rsdp() {
-    return 0;
   }
 
   /** Takes a fixed range for an image. @throws ImageException if it is not all RAM or part of it is taken */

@@ -86,9 +86,10 @@ final class ZeroPage {
     return this;
   }
 
-  /** Puts the page into memory. @return its address */
+  /** Puts the page into memory, with the ACPI root pointer's address. @return its address */
   @Gpa long write(BootMemory memory) {
     @Gpa long at = memory.placeLow(file, BootParams.SIZE, BootParams.SIZE, BootMemory.LIMIT_4G, "boot_params");
+    page.putLong(BootParams.ACPI_RSDP, Addresses.bits(memory.rsdp()));
     memory.write(at, bytes);
     return at;
   }
