@@ -32,6 +32,8 @@ public final class Cpu {
   /** RIP of the running block's first instruction. */
   public static final int RIP_BASE = 22;
   public static final int REG_SLOTS = 32;
+  public static final int XMM_REGISTERS = 16;
+  public static final int FPU_REGISTERS = 8;
 
   // Bits of codeMode: what a decoded block depends on besides its bytes.
   /** CS.L = 1 in IA-32e mode. */
@@ -89,10 +91,22 @@ public final class Cpu {
   /** Added to the virtual clock to give the TSC. */
   public long tscOffset;
   public long miscEnable = 1;
-  /** x87 control, status and tag words; the values are those that FNINIT gives. */
-  public int fpuControl = 0x37F;
+  /** XMM registers, two words each, the low one first. */
+  public final long[] xmm = new long[2 * XMM_REGISTERS];
+  /** SSE control and status, bits of {@link Mxcsr}. */
+  public int mxcsr = Mxcsr.INITIAL;
+  /** x87 control and status words, bits of {@link FpuWord}; ES and B are not kept. The values are those that FNINIT gives. */
+  public int fpuControl = FpuWord.INITIAL_CONTROL;
   public int fpuStatus;
-  public int fpuTag = 0xFFFF;
+  /** Bit i: physical x87 register i is not empty, as in the tag byte of FXSAVE. */
+  public int fpuValid;
+  /** Physical x87 registers: significands, which are the MMX registers, and bits 79..64, sign and exponent. */
+  public final long[] fpuSignificand = new long[FPU_REGISTERS];
+  public final int[] fpuExponent = new int[FPU_REGISTERS];
+  /** Last x87 instruction that was no control instruction: its address, the low 11 bits of its opcode, its operand's address. */
+  public long fpuInstruction;
+  public int fpuOpcode;
+  public long fpuData;
 
   /** Current privilege level, 0 to 3 (3 in virtual-8086 mode). Change it by {@link #setCpl}. */
   public int cpl;

@@ -6,7 +6,7 @@ import java.util.Arrays;
 
 /**
  * CPUID leaves of the processor (SDM vol. 2A, "CPUID"): a GenuineIntel, family 6, model 15, stepping 11, that offers exactly what works here. It has no
- * x87, SSE or machine check, and no hypervisor bit; local APIC and MTRRs if the machine has them. The same in every mode of the machine.
+ * x87 arithmetic or machine check, and no hypervisor bit; local APIC and MTRRs if the machine has them. The same in every mode of the machine.
  *
  * <p>A leaf is four registers, EAX, EBX, ECX, EDX. Leaves above the highest basic one give that one's data, as on Intel processors.
  */
@@ -47,11 +47,16 @@ public final class Cpuid {
   private static final int EDX_PAT = 1 << 16;
   private static final int EDX_PSE36 = 1 << 17;
   private static final int EDX_CLFSH = 1 << 19;
+  private static final int EDX_MMX = 1 << 23;
+  private static final int EDX_FXSR = 1 << 24;
+  private static final int EDX_SSE = 1 << 25;
+  private static final int EDX_SSE2 = 1 << 26;
   // Leaf 6: the APIC timer runs in all sleep states.
   private static final int EAX_ARAT = 1 << 2;
   // Leaf 7.
   private static final int EBX_SMEP = 1 << 7;
   private static final int EBX_INVPCID = 1 << 10;
+  private static final int EBX_NO_FPU_SELECTORS = 1 << 13;
   private static final int EBX_SMAP = 1 << 20;
   // Leaf 80000001H.
   private static final int ECX_LAHF64 = 1;
@@ -83,13 +88,14 @@ public final class Cpuid {
     byte[] vendor = "GenuineIntel".getBytes(StandardCharsets.US_ASCII);
     all(0, MAX_BASIC, word(vendor, 0), word(vendor, 8), word(vendor, 4));
     all(1, SIGNATURE, CLFLUSH_LINE | ONE_LOGICAL_PROCESSOR, ECX_CX16 | ECX_PCID,
-        EDX_DE | EDX_PSE | EDX_TSC | EDX_MSR | EDX_PAE | EDX_CX8 | EDX_SEP | EDX_PGE | EDX_CMOV | EDX_PAT | EDX_PSE36 | EDX_CLFSH);
+        EDX_DE | EDX_PSE | EDX_TSC | EDX_MSR | EDX_PAE | EDX_CX8 | EDX_SEP | EDX_PGE | EDX_CMOV | EDX_PAT | EDX_PSE36 | EDX_CLFSH
+            | EDX_MMX | EDX_FXSR | EDX_SSE | EDX_SSE2);
     all(2, TLB_DESCRIPTORS, 0, 0, MORE_TLB_DESCRIPTORS);
     cache(0, DATA_CACHE, 1, 8, 64);
     cache(1, CODE_CACHE, 1, 8, 64);
     cache(2, UNIFIED_CACHE, 2, 8, 512);
     cache(3, UNIFIED_CACHE, 3, 16, 8192);
-    set(7, 0, 0, EBX_SMEP | EBX_INVPCID | EBX_SMAP, 0, 0);
+    set(7, 0, 0, EBX_SMEP | EBX_INVPCID | EBX_NO_FPU_SELECTORS | EBX_SMAP, 0, 0);
     // One thread, one core: level types 1 and 2 in ECX[15:8], the level number below.
     set(0xB, 0, 0, 1, 1 << 8, 0);
     set(0xB, 1, 0, 1, 2 << 8 | 1, 0);
@@ -192,8 +198,8 @@ public final class Cpuid {
   }
 
   /**
-   * CR4 bits that may be set. As under KVM, MCE, PCE, OSFXSR and OSXMMEXCPT may be set whether or not their feature is offered, because much
-   * start-up code does not ask; VME, PVI, UMIP, FSGSBASE and OSXSAVE do not exist.
+   * CR4 bits that may be set. As under KVM, MCE and PCE may be set though their feature is not offered, because much start-up code does
+   * not ask; VME, PVI, UMIP, FSGSBASE and OSXSAVE do not exist.
    */
   public long cr4Bits() {
     long bits = ControlRegister.CR4_TSD | ControlRegister.CR4_DE | ControlRegister.CR4_PSE | ControlRegister.CR4_PAE | ControlRegister.CR4_MCE

@@ -11,7 +11,7 @@ import static dev.gnomon.guest.cpu.Cpu.ZERO;
 import dev.gnomon.guest.cpu.Cpu;
 
 /** Near jumps, calls and returns, and group 5, most of which they are. */
-abstract sealed class BranchLowering extends StackLowering permits Lowering {
+abstract sealed class BranchLowering extends StackLowering permits VectorLowering {
   BranchLowering(BlockBuilder out) {
     super(out);
   }

@@ -13,7 +13,7 @@ import static dev.gnomon.guest.cpu.Cpu.ZERO;
  * loads and everything that can fault come first, a store that can still fault comes before the registers that it goes
  * with, and read-modify-write begins with a load that has checked the write.
  */
-final class Lowering extends BranchLowering {
+final class Lowering extends VectorLowering {
   Lowering(BlockBuilder out) {
     super(out);
   }
@@ -176,6 +176,8 @@ final class Lowering extends BranchLowering {
         return conditionalMove(op & 15);
       case 8:
         return jumpIf(op & 15);
+      case 5, 6, 7, 0xD, 0xE:
+        return vector();
       case 9:
         conditional(MicroOp.SET, T0, ZERO, 0, op & 15);
         storeRm(T0, 1);
@@ -184,6 +186,12 @@ final class Lowering extends BranchLowering {
         break;
     }
     switch (op) {
+      case 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x28, 0x29, 0x2A, 0x2B, 0x2C, 0x2D, 0x2E, 0x2F:
+        return vector();
+      case 0xC2, 0xC4, 0xC5, 0xC6, 0xF0, 0xF1, 0xF2, 0xF3, 0xF4, 0xF5, 0xF6, 0xF7, 0xF8, 0xF9, 0xFA, 0xFB, 0xFC, 0xFD, 0xFE:
+        return vector();
+      case 0xC3:
+        return storeNonTemporal();
       case 0x0D, 0x18, 0x19, 0x1A, 0x1B, 0x1C, 0x1D, 0x1E, 0x1F:
         return op == 0x0D && !insn.isMemory() ? undefined(false) : NEXT;
       case 0xA3, 0xAB, 0xB3, 0xBB:

@@ -104,6 +104,8 @@ public final class MicroOp {
   /** d = a or d, zero-extended from 64 − x bits, by condition. */
   public static final int CMOV = 49;
 
+  /** {@link VectorOp}, apart from the hot loop; faulting. */
+  public static final int VECTOR = 51;
   // Loads, zero-extended; faulting. The lowest two bits are log2 of the size, as with stores.
   public static final int LD8 = 52;
   public static final int LD16 = 53;
@@ -202,7 +204,7 @@ public final class MicroOp {
 
   /** Whether the operation can yield a status, so that flags must be right before it. */
   public static boolean isFaulting(int op) {
-    return op >= LD8 && op <= COMPLEX;
+    return op >= VECTOR && op <= COMPLEX;
   }
 
   /** Whether the operation sets all status flags and reads none. */

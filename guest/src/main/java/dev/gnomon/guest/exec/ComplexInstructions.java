@@ -26,6 +26,7 @@ public final class ComplexInstructions {
   private final MultiSlotInstructions multiSlot;
   private final DecimalInstructions decimal;
   private final Fpu fpu;
+  private final VectorState vectors;
 
   public ComplexInstructions(Cpu cpu, LinearMemory linear, Operands operands, EventDelivery events, Debug debug) {
     this.cpu = cpu;
@@ -42,6 +43,7 @@ public final class ComplexInstructions {
     this.multiSlot = new MultiSlotInstructions(cpu, linear, operands);
     this.decimal = new DecimalInstructions(cpu);
     this.fpu = new Fpu(cpu, operands);
+    this.vectors = new VectorState(cpu, linear, operands);
   }
 
   /** RIP behind an instruction: 64 bits in 64-bit mode, else 32. Running off the end of a 16-bit segment is a limit violation at the next fetch. */
@@ -136,6 +138,7 @@ public final class ComplexInstructions {
       case 0x33 -> system.readCounter(insn);
       case 0x34 -> fastCalls.sysenter();
       case 0x35 -> fastCalls.sysexit(insn);
+      case 0x77 -> vectors.emms(insn);
       case 0xA0 -> segments.push(insn, Segments.FS);
       case 0xA1 -> segments.pop(insn, Segments.FS);
       case 0xA2 -> system.cpuid(insn);
@@ -145,6 +148,7 @@ public final class ComplexInstructions {
       case 0xB2 -> segments.loadPointer(insn, Segments.SS);
       case 0xB4 -> segments.loadPointer(insn, Segments.FS);
       case 0xB5 -> segments.loadPointer(insn, Segments.GS);
+      case 0xF7 -> vectors.maskedStore(insn);
       default -> undefined();
     };
   }
@@ -170,13 +174,16 @@ public final class ComplexInstructions {
     };
   }
 
-  /** 0F AE: the fences and CLFLUSH; there is no FXSAVE and no FSGSBASE. */
+  /** 0F AE: FXSAVE and its kin, the fences and CLFLUSH; there is no XSAVE and no FSGSBASE. */
   private int group15(Instruction insn) {
     if (insn.rep != 0 || insn.operandPrefix) {
       return undefined();
     }
     if (!insn.isMemory()) {
       return insn.group() >= 5 ? complete(cpu, insn) : undefined();
+    }
+    if (insn.group() < 4) {
+      return vectors.group15(insn);
     }
     if (insn.group() != 7) {
       return undefined();

@@ -2,6 +2,7 @@ package dev.gnomon.guest.exec;
 
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.FpuWord;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.Instruction;
 
@@ -59,9 +60,9 @@ final class Fpu {
   private int register(Instruction insn) {
     switch (insn.opcode << 8 | 0xC0 | insn.group() << 3 | insn.rm & 7) {
       case 0xDBE3 -> {
-        cpu.fpuControl = INITIAL_CONTROL;
+        cpu.fpuControl = FpuWord.INITIAL_CONTROL;
         cpu.fpuStatus = 0;
-        cpu.fpuTag = EMPTY_TAGS;
+        cpu.fpuValid = 0;
       }
       case 0xDBE2 -> cpu.fpuStatus &= STATUS_KEPT;
       // FENI, FDISI and FSETPM of older coprocessors do nothing.

@@ -35,6 +35,7 @@ public final class Interpreter {
   private final BlockFinder finder;
   private final MemoryPath memoryPath;
   private final WarmOps warm;
+  private final VectorOps vectors;
   private final ComplexPath complex;
   // The run in hand, as it is outside of the loop.
   /** Instructions that may still retire. */
@@ -51,7 +52,8 @@ public final class Interpreter {
   /** RIP of the block's start less its offset in host memory: the same for all blocks of a page. */
   private long bias;
 
-  Interpreter(Cpu cpu, CodeCache cache, BlockFinder finder, MemoryPath memoryPath, WarmOps warm, ComplexPath complex) {
+  Interpreter(Cpu cpu, CodeCache cache, BlockFinder finder, MemoryPath memoryPath, WarmOps warm, VectorOps vectors,
+      ComplexPath complex) {
     this.cpu = cpu;
     this.regs = cpu.regs;
     this.memory = cpu.memory;
@@ -60,6 +62,7 @@ public final class Interpreter {
     this.finder = finder;
     this.memoryPath = memoryPath;
     this.warm = warm;
+    this.vectors = vectors;
     this.complex = complex;
   }
 
@@ -473,7 +476,7 @@ public final class Interpreter {
       return complex.run(immediate(w), budget - 1);
     }
     boolean alone = arena[block + H_COUNT] == 1;
-    int status = op == WARM ? warm.run((int) meta, pc, alone) : memoryPath.run(pc, alone);
+    int status = op == WARM ? warm.run((int) meta, pc, alone) : op == VECTOR ? vectors.run(pc, alone) : memoryPath.run(pc, alone);
     if (status < 0) {
       budget -= ordinal(meta);
       return stop(status, regs[Cpu.RIP_BASE] + offset(meta));

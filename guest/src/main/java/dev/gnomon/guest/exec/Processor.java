@@ -38,7 +38,7 @@ public final class Processor {
     WarmOps warm = new WarmOps(cpu, cache, linear, operands, memoryPath);
     ComplexPath complexPath = new ComplexPath(cpu, cache, linear, new StringOps(cpu, linear, operands),
         new ExclusiveOps(cpu, linear, operands), complex);
-    this.interpreter = new Interpreter(cpu, cache, finder, memoryPath, warm, complexPath);
+    this.interpreter = new Interpreter(cpu, cache, finder, memoryPath, warm, new VectorOps(cpu, cache, linear, memoryPath), complexPath);
     cpu.memory.setWriteListener((offset, size) -> {
       cache.beforeWrite(offset, size);
       linear.codeChanged |= cache.currentChanged;

@@ -98,7 +98,8 @@ class RestartRuleTest {
     return Arrays.toString(Arrays.copyOf(c.regs, 16)) + c.rip + " " + c.rflags() + " " + Arrays.toString(c.selector) + Arrays.toString(c.base)
         + Arrays.toString(c.limit) + Arrays.toString(c.rights) + c.gdtrBase + " " + c.gdtrLimit + " " + c.idtrBase + " " + c.idtrLimit + " " + c.cr0 + " " + c.cr2
         + " " + c.cr3 + " " + c.cr4 + " " + c.cr8 + " " + c.efer + Arrays.toString(c.dr) + c.star + " " + c.lstar + " " + c.kernelGsBase + " " + c.cpl + " "
-        + c.codeMode + " " + c.blockedBySti + c.blockedByMovSs + c.blockedByNmi + c.halted + c.fpuControl;
+        + c.codeMode + " " + c.blockedBySti + c.blockedByMovSs + c.blockedByNmi + c.halted + c.fpuControl + " " + c.fpuStatus + " "
+        + c.fpuValid + Arrays.toString(c.fpuSignificand) + Arrays.toString(c.fpuExponent) + Arrays.toString(c.xmm) + c.mxcsr;
   }
 
   private static byte[] memory(SystemMachine m) {

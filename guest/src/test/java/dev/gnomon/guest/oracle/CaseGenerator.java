@@ -126,7 +126,11 @@ class CaseGenerator {
   }
 
   /** An address for an access of some bytes. */
-  private long pickTarget(int bytesAccessed) {
+  long pickTarget(int bytesAccessed) {
+    if (bytesAccessed > 128) {
+      // It fits only into the middle area, or lies across its end.
+      return OracleLayout.DATA_MIDDLE - 384 + (random.nextInt(16) == 0 ? random.nextInt(256) : 0);
+    }
     int kind = random.nextInt(32);
     if (kind == 0) {
       // Which of an alignment fault and another comes first is not defined.
@@ -160,15 +164,18 @@ class CaseGenerator {
   boolean emit(InstructionForm form) {
     boolean branch = form.is("branch");
     boolean plain = plainAddresses();
-    boolean prefix66 = random.nextInt(4) == 0 && (!branch || mode64 && intel && random.nextInt(8) == 0)
-        && !form.is("plain");
+    int mandatory = form.mandatoryPrefix();
+    boolean vector = form.is("vector128");
+    // Beside F2H or F3H, 66H selects nothing.
+    boolean prefix66 = vector ? mandatory == 0x66 || mandatory != 0 && random.nextInt(16) == 0 && !form.is("gpr")
+        : random.nextInt(4) == 0 && (!branch || mode64 && intel && random.nextInt(8) == 0) && !form.is("plain");
     rexAllowed = mode64 && random.nextInt(8) < 5;
     boolean wide = rexAllowed && random.nextBoolean();
     shortAddress = !plain && random.nextInt(10) == 0;
     segment = !plain && random.nextInt(10) == 0 ? SEGMENT_PREFIXES[random.nextInt(SEGMENT_PREFIXES.length)] : NONE;
-    boolean memory = form.hasModrm() && (form.is("m") || !form.is("reg") && random.nextBoolean());
+    boolean memory = form.hasModrm() && (form.is("m") || !form.is("reg") && memoryAllowed(form) && random.nextBoolean());
     locked = random.nextInt(form.is("lock") && memory ? 6 : 80) == 0;
-    size = form.is("b") ? 1 : wide ? 8 : prefix66 ? 2 : 4;
+    size = form.is("b") ? 1 : wide ? 8 : prefix66 && !vector ? 2 : 4;
     if (mode64 && form.is("stack") && size != 2 || mode64 && branch) {
       size = 8;
     }
@@ -200,7 +207,7 @@ class CaseGenerator {
     if (rexAllowed) {
       put(rex, 1);
     }
-    int opcode = form.opcode();
+    int opcode = form.opcode() & 0xFFF;
     if (opcode > 0xFF) {
       put(0x0F, 1);
       opcode &= 0xFF;
@@ -236,6 +243,8 @@ class CaseGenerator {
       return false;
     }
     test.memoryUndefinedOnFault = form.is("enter") || form.name().equals("call") || form.name().equals("pusha");
+    test.x87UndefinedOnFault = vector;
+    test.faultAddressUndefined = form.is("m512") || form.is("masked");
     test.faultsUnordered = form.name().equals("call");
     test.countersCutOnFault = !intel && form.is("string") && shortAddress;
     test.undefinedFlagsOnFault = form.flags() == UndefinedFlags.DIVIDE || form.is("string") ? Rflags.STATUS : 0;
@@ -247,6 +256,9 @@ class CaseGenerator {
   }
 
   int repeatPrefix(InstructionForm form) {
+    if (form.is("vector128")) {
+      return form.mandatoryPrefix() > 0x66 ? form.mandatoryPrefix() : 0;
+    }
     if (form.is("string")) {
       int which = random.nextInt(4);
       return which == 0 ? 0 : which == 1 ? 0xF2 : 0xF3;
@@ -262,7 +274,9 @@ class CaseGenerator {
   }
 
   private int accessSize(InstructionForm form) {
-    if (form.is("src8")) {
+    if (form.is("vector128")) {
+      return vectorSize(form);
+    } else if (form.is("src8")) {
       return 1;
     } else if (form.is("src16")) {
       return 2;
@@ -272,6 +286,15 @@ class CaseGenerator {
       return size == 8 ? 16 : 8;
     }
     return form.is("bound") ? 2 * size : size;
+  }
+
+  private int vectorSize(InstructionForm form) {
+    return form.is("m512") ? 512 : form.is("m16") ? 16 : form.is("m8") ? 8 : form.is("m4") ? 4 : form.is("m2") ? 2 : size;
+  }
+
+  /** Whether the ModRM operand may be in memory. */
+  boolean memoryAllowed(InstructionForm form) {
+    return true;
   }
 
   private int immediateSize(InstructionForm form) {
@@ -358,6 +381,9 @@ class CaseGenerator {
   /** Chooses what the memory operand points to, encodes it and sets its registers. */
   void memoryOperand(InstructionForm form, int immediateSize) {
     target = pickTarget(Math.max(1, accessSize));
+    if (form.is("aligned") && random.nextInt(16) != 0) {
+      target &= -16;
+    }
     long effective = target - segmentBase();
     if (form.is("bitstring")) {
       long offset = random.nextInt(6) == 0 ? state.regs[regField] : random.nextInt(-600, 600);

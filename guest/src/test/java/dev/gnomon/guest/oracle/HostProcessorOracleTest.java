@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
@@ -45,8 +47,16 @@ class HostProcessorOracleTest {
   }
 
   @Test
+  void shouldExecuteEveryVectorInstructionAsTheHostDoes() {
+    VectorGenerator generator = new VectorGenerator(VectorForms.all(), intel);
+    assertThat(oracle.compare(SEED, FIRST, CASES / 3 * 2, generator::generate)).isNull();
+  }
+
+  @Test
   void shouldExecuteProgramsAsTheHostDoes() {
-    SequenceGenerator generator = new SequenceGenerator(InstructionForms.all(), intel, MOST_UNITS);
+    List<InstructionForm> forms = new ArrayList<>(InstructionForms.all());
+    forms.addAll(VectorForms.all());
+    SequenceGenerator generator = new SequenceGenerator(forms, intel, MOST_UNITS);
     assertThat(oracle.compare(SEED, FIRST, CASES / 6, generator::generate)).isNull();
   }
 

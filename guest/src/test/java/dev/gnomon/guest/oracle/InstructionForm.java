@@ -9,7 +9,7 @@ import java.util.Set;
 /**
  * One row of the table of instructions: an opcode with its operands.
  *
- * @param opcode up to two bytes, 0F first
+ * @param opcode up to two bytes, 0F first, behind a mandatory prefix
  * @param digit ModRM.reg if it is an opcode extension, −1 if it names a register, −2 if there is no ModRM
  * @param traits what else the row says, see {@link InstructionForms}
  */
@@ -39,6 +39,11 @@ record InstructionForm(String name, int opcode, int digit, UndefinedFlags flags,
 
   boolean is(String trait) {
     return traits.contains(trait);
+  }
+
+  /** 66H, F2H or F3H if the opcode needs it, else 0. */
+  int mandatoryPrefix() {
+    return opcode >>> 12;
   }
 
   boolean hasModrm() {

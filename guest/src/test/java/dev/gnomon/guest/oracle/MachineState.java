@@ -20,6 +20,7 @@ final class MachineState {
   long faultAddress;
   final byte[] code = new byte[OracleLayout.CODE_SIZE];
   final byte[] areas = new byte[OracleLayout.AREAS_SIZE];
+  final FxImage fx = new FxImage();
 
   void copyFrom(MachineState other) {
     System.arraycopy(other.regs, 0, regs, 0, regs.length);
@@ -27,6 +28,7 @@ final class MachineState {
     rip = other.rip;
     System.arraycopy(other.code, 0, code, 0, code.length);
     System.arraycopy(other.areas, 0, areas, 0, areas.length);
+    System.arraycopy(other.fx.bytes, 0, fx.bytes, 0, FxImage.SIZE);
   }
 
   /** Reads the helper's answer. */
@@ -41,6 +43,7 @@ final class MachineState {
     faultAddress = records.getLong(at + OracleLayout.FAULT_ADDRESS);
     records.get(at + OracleLayout.CODE_BYTES, code);
     records.get(at + OracleLayout.AREAS, areas);
+    records.get(at + OracleLayout.FX, fx.bytes);
   }
 
   void write(ByteBuffer records, int at, int codeLength, int cs) {
@@ -53,6 +56,7 @@ final class MachineState {
     records.putLong(at + OracleLayout.LENGTH, codeLength);
     records.put(at + OracleLayout.CODE_BYTES, code);
     records.put(at + OracleLayout.AREAS, areas);
+    records.put(at + OracleLayout.FX, fx.bytes);
   }
 
   /** Puts a value of up to 8 bytes into the areas as far as they hold the address. */

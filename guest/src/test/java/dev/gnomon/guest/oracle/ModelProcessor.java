@@ -49,6 +49,7 @@ final class ModelProcessor {
     machine.select(test.cs);
     System.arraycopy(in.regs, 0, cpu.regs, 0, 16);
     cpu.setRflags(in.rflags);
+    in.fx.load(cpu);
     cpu.rip = in.rip;
     cpu.retired = 0;
     cpu.exit.reason = ExitReason.BUDGET;
@@ -69,6 +70,7 @@ final class ModelProcessor {
     System.arraycopy(cpu.regs, 0, out.regs, 0, 16);
     out.rflags = cpu.rflags();
     out.rip = cpu.rip;
+    out.fx.save(cpu);
     int reason = cpu.exit.reason;
     out.vector = reason == ExitReason.EXCEPTION_NMI ? cpu.exit.interruptionInfo & 0xFF : NO_EXCEPTION + reason;
     out.error = reason == ExitReason.EXCEPTION_NMI ? cpu.exit.interruptionErrorCode : 0;

@@ -138,7 +138,7 @@ final class Oracle implements AutoCloseable {
       return "vector";
     }
     if (host.vector == Vector.PF) {
-      if (host.faultAddress != model.faultAddress) {
+      if (host.faultAddress != model.faultAddress && !test.faultAddressUndefined) {
         return "fault address";
       }
       // Linux hides whether its own pages are present.
@@ -160,6 +160,10 @@ final class Oracle implements AutoCloseable {
         return MachineState.NAMES[register];
       }
     }
+    String vector = host.fx.difference(model.fx, host.vector == Vector.BP || !test.x87UndefinedOnFault);
+    if (vector != null) {
+      return vector;
+    }
     int undefined = faulted ? test.undefinedFlagsOnFault : test.undefinedFlags;
     long flags = (host.rflags ^ model.rflags) & COMPARED_FLAGS & ~undefined;
     if (flags != 0) {
@@ -170,9 +174,9 @@ final class Oracle implements AutoCloseable {
 
   private static String report(OracleCase test, String difference, MachineState host, MachineState model) {
     return test.name + ": " + difference + " differs\n" + Disassembly.of(test) + "before\n" + test.before.dump()
-        + test.before.memory(host)
-        + "host, where the model differs\n" + host.differences(model) + host.memory(model)
-        + "model\n" + model.differences(host) + model.memory(host);
+        + test.before.fx.dump(null) + test.before.memory(host)
+        + "host, where the model differs\n" + host.differences(model) + host.fx.dump(model.fx) + host.memory(model)
+        + "model\n" + model.differences(host) + model.fx.dump(host.fx) + model.memory(host);
   }
 
   @Override

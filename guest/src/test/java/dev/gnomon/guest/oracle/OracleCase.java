@@ -20,6 +20,10 @@ final class OracleCase {
    * addresses.
    */
   boolean countersCutOnFault;
+  /** A page fault may name any byte of the operand: FXSAVE and masked stores begin where they like. */
+  boolean faultAddressUndefined;
+  /** A fault may leave the x87 unit switched over to MMX, or halfway. */
+  boolean x87UndefinedOnFault;
   /** Which of several faults is seen is not defined: CALL may push before or after it checks its target. */
   boolean faultsUnordered;
   /** What was generated, in words. */

@@ -9,7 +9,7 @@ package dev.gnomon.guest.oracle;
  *
  *  record   0 RAX to R15 | 128 RFLAGS | 136 RIP
  *         144 CS, back: vector | 152 bytes of code, back: error code | 160 back: CR2
- *         176 code | 432 the three data areas
+ *         176 code | 432 the three data areas | 1200 x87, MMX and SSE state as FXSAVE64 lays it out
  * </pre>
  * Data accesses aim at three areas beside page boundaries. The rest of the writable pages is zero, and whatever was
  * written there is taken away after each batch. The middle area is large enough for all that an instruction can push.
@@ -47,7 +47,9 @@ final class OracleLayout {
   static final int CODE_SIZE = 256;
   static final int AREAS = 432;
   static final int AREAS_SIZE = 768;
-  static final int RECORD = AREAS + AREAS_SIZE;
+  /** A multiple of 16, as is the record's size. */
+  static final int FX = AREAS + AREAS_SIZE;
+  static final int RECORD = FX + FxImage.SIZE;
   static final int BATCH = 256;
 
   /** First address and size of each data area. */

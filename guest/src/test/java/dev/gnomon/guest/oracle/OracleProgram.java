@@ -52,6 +52,10 @@ final class OracleProgram {
   private static final int CONTEXT_ERROR = CONTEXT + 8 * 19;
   private static final int CONTEXT_TRAP = CONTEXT + 8 * 20;
   private static final int CONTEXT_CR2 = CONTEXT + 8 * 22;
+  /** Pointer to the floating-point state, which begins as FXSAVE64 stores it. */
+  private static final int CONTEXT_FPU = CONTEXT + 8 * 23;
+  /** Opcode extension of FXRSTOR. */
+  private static final int FXRSTOR = 1;
   private static final Reg[] GENERAL = {RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15};
 
   private final Assembler asm = new Assembler(64);
@@ -158,6 +162,7 @@ final class OracleProgram {
     asm.mov(RDI, ptr(R15, OracleLayout.RIP));
     asm.mov(RCX, ptr(R15, OracleLayout.LENGTH));
     asm.rep().movsb();
+    asm.encode(0x0FAE, 8, FXRSTOR, ptr(R15, OracleLayout.FX));
     asm.push(OracleLayout.USER_DATA);
     asm.push(ptr(R15, 8 * 4).q());
     asm.push(ptr(R15, OracleLayout.RFLAGS).q());
@@ -184,6 +189,10 @@ final class OracleProgram {
     save(CONTEXT_TRAP, OracleLayout.VECTOR);
     save(CONTEXT_ERROR, OracleLayout.ERROR);
     save(CONTEXT_CR2, OracleLayout.FAULT_ADDRESS);
+    asm.mov(RSI, ptr(RDX, CONTEXT_FPU));
+    asm.lea(RDI, ptr(R15, OracleLayout.FX));
+    asm.mov(ECX, FxImage.SIZE / 8);
+    asm.rep().movsq();
     asm.movabs(RSP, ownStackTop());
     copyAreas(false);
     asm.mov(RSI, R14);

@@ -37,7 +37,7 @@ final class SequenceGenerator extends CaseGenerator {
       case "ud", "ud1", "ud2", "lahf", "pushf", "popf", "enter", "leave", "pusha", "popa", "int", "hlt", "cli", "sti",
           "in", "out", "bound", "arpl" -> false;
       case "aaa", "aas", "daa", "das", "div", "idiv", "lgdt", "lidt", "lldt", "ltr", "lmsw", "invlpg", "invd",
-          "wbinvd", "clts", "rdmsr", "wrmsr" -> false;
+          "wbinvd", "clts", "rdmsr", "wrmsr", "fxsave", "fxrstor", "ldmxcsr", "maskmovq", "maskmovdqu" -> false;
       // The rest are jumps, counts that decide whether the result is defined, and moves to and from control and debug
       // registers.
       default -> !form.is("branch") && !(form.is("double") && form.is("by-cl")) && form.opcode() >>> 2 != 0xF20 >>> 2;
@@ -54,6 +54,7 @@ final class SequenceGenerator extends CaseGenerator {
     for (int register : POINTERS) {
       state.regs[register] = mode64 || register < 8 ? OracleLayout.DATA_MIDDLE - 64 + random.nextInt(128) : 0;
     }
+    VectorGenerator.fill(state, random);
     state.rflags &= ~(Rflags.AC | Rflags.DF);
     int counter = mode64 ? COUNTER_64 : COUNTER_32;
     state.regs[counter] = switch (random.nextInt(16)) {
@@ -73,6 +74,7 @@ final class SequenceGenerator extends CaseGenerator {
     test.undefinedFlags = adjustUndefined ? Rflags.AF : 0;
     test.undefinedFlagsOnFault = test.undefinedFlags;
     test.memoryUndefinedOnFault = false;
+    test.x87UndefinedOnFault = true;
     test.countersCutOnFault = false;
     test.faultsUnordered = false;
     return finish();
@@ -162,6 +164,11 @@ final class SequenceGenerator extends CaseGenerator {
     put(random.nextBoolean() ? 0x39 : 0x29, 1);
     put(0xC0 | random.nextInt(4) << 3 | random.nextInt(4), 1);
     test.undefinedFlags = 0;
+  }
+
+  @Override
+  boolean memoryAllowed(InstructionForm form) {
+    return !form.is("aligned");
   }
 
   @Override

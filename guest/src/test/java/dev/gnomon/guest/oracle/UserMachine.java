@@ -29,7 +29,7 @@ final class UserMachine {
     processor = new Processor(cpu, blockLimit);
     cpu.cr0 = ControlRegister.CR0_PE | ControlRegister.CR0_PG | ControlRegister.CR0_AM | ControlRegister.CR0_WP
         | ControlRegister.CR0_NE | ControlRegister.CR0_ET;
-    cpu.cr4 = ControlRegister.CR4_PAE;
+    cpu.cr4 = ControlRegister.CR4_PAE | ControlRegister.CR4_OSFXSR | ControlRegister.CR4_OSXMMEXCPT;
     cpu.efer = ControlRegister.EFER_LME | ControlRegister.EFER_LMA | ControlRegister.EFER_NXE
         | ControlRegister.EFER_SCE;
     cpu.intercepts.enabled = true;

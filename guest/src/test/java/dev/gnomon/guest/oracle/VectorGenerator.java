@@ -1,0 +1,86 @@
+package dev.gnomon.guest.oracle;
+
+import dev.gnomon.guest.cpu.FpuWord;
+import dev.gnomon.guest.cpu.Mxcsr;
+import dev.gnomon.guest.cpu.Rflags;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/** Makes cases of one MMX, SSE or SSE2 instruction, in any rounding mode, with any flags and masks, most operands of it numbers worth a case. */
+final class VectorGenerator extends CaseGenerator {
+
+  VectorGenerator(List<InstructionForm> forms, boolean intel) {
+    super(forms, intel);
+  }
+
+  @Override
+  void begin() {
+    super.begin();
+    fill(state, random);
+  }
+
+  /** Random vector state and data areas. */
+  static void fill(MachineState state, SplittableRandom random) {
+    for (int i = 0; i < state.areas.length; i += 8) {
+      long v = VectorValues.word(random);
+      for (int j = 0; j < 8; j++) {
+        state.areas[i + j] = (byte) (v >>> 8 * j);
+      }
+    }
+    FxImage fx = state.fx;
+    for (int at = FxImage.XMM; at < FxImage.END; at += 8) {
+      fx.word(at, VectorValues.word(random));
+    }
+    for (int at = FxImage.REGISTERS; at < FxImage.XMM; at += 16) {
+      fx.word(at, VectorValues.word(random));
+      fx.word(at + 8, random.nextBoolean() ? 0xFFFF : random.nextInt(0x10000));
+    }
+    fx.mxcsr(mxcsr(random));
+    fx.control(FpuWord.CONTROL_FIXED | FpuWord.FLAGS);
+    int flags = random.nextInt(8) == 0 ? random.nextInt(FpuWord.FLAGS + 1) : 0;
+    if (random.nextInt(16) == 0) {
+      fx.control(FpuWord.CONTROL_FIXED | random.nextInt() & FpuWord.CONTROL_WRITABLE);
+    }
+    fx.status(flags | random.nextInt(8) << FpuWord.TOP_SHIFT);
+    fx.tags(random.nextInt(256));
+  }
+
+  static int mxcsr(SplittableRandom random) {
+    int value = random.nextInt() & (Mxcsr.RC | Mxcsr.FLAGS);
+    if (random.nextBoolean()) {
+      value &= ~Mxcsr.RC;
+    }
+    if (random.nextInt(4) == 0) {
+      value |= random.nextInt() & (Mxcsr.DAZ | Mxcsr.FTZ);
+    }
+    int masks = Mxcsr.FLAGS;
+    if (random.nextInt(6) == 0) {
+      masks = random.nextInt() & Mxcsr.FLAGS;
+    }
+    return value | masks << Mxcsr.MASKS_SHIFT;
+  }
+
+  @Override
+  void operandsInPlace(InstructionForm form, boolean memory, int immediateSize) {
+    if (form.is("m512")) {
+      // A misaligned FXSAVE or FXRSTOR may raise #AC in place of #GP.
+      state.rflags &= ~Rflags.AC;
+    }
+    if (form.is("mxcsr")) {
+      state.poke(target, 4, random.nextInt(4) == 0 ? random.nextInt() : mxcsr(random));
+    } else if (form.is("fximage")) {
+      // The processor cuts pointers to its own number of address bits.
+      state.poke(target + FxImage.INSTRUCTION, 8, random.nextLong() >>> 20);
+      state.poke(target + FxImage.DATA, 8, random.nextLong() >>> 20);
+      state.poke(target + FxImage.MXCSR, 4, random.nextInt(4) == 0 ? random.nextInt() : mxcsr(random));
+    } else if (form.is("masked")) {
+      // Which of an alignment fault and a page fault comes first differs with the bytes that are selected.
+      state.rflags &= ~Rflags.AC;
+      // Nor is it told what happens where the operand leaves the address space.
+      long to = pickTarget(16);
+      state.regs[RDI] = to >= OracleLayout.DATA - 16 && to <= OracleLayout.DATA_END ? to : OracleLayout.DATA_MIDDLE;
+    } else {
+      super.operandsInPlace(form, memory, immediateSize);
+    }
+  }
+}
