@@ -47,7 +47,7 @@ public final class KernelGuest implements Guest {
 
   @Override
   public VmOptions adapt(VmOptions options, boolean memoryGiven) {
-    return options;
+    return memoryGiven ? options : options.withMemoryBytes(Math.max(options.memoryBytes(), image.comfortableMemory()));
   }
 
   @Override

@@ -22,7 +22,7 @@ final class MachineOptions {
   private static final List<String> TLB_POLICIES = List.of("stale", "forgetful");
 
   @Option(names = {"-m", "--memory"}, paramLabel = "SIZE", converter = Quantity.Memory.class,
-      description = "Guest memory, such as 8M or 1G; a bare number is MiB. Default: 64M, or what the workload needs.")
+      description = "Guest memory, such as 8M or 1G; a bare number is MiB. Default: 64M, or what the guest needs.")
   Long memory;
 
   @Option(names = "--machine", paramLabel = "TYPE", converter = MachineConverter.class, defaultValue = "minimal",

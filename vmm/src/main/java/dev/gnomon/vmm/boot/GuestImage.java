@@ -5,6 +5,11 @@ public interface GuestImage {
   /** The format's name in one or two words. */
   String format();
 
+  /** Memory in which the guest is comfortable, for when the user names none: bytes, 0 if any will do. */
+  default long comfortableMemory() {
+    return 0;
+  }
+
   /**
    * Puts the image, its modules and what its protocol wants into guest memory.
    *

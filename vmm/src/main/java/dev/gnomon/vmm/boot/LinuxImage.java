@@ -38,7 +38,27 @@ final class LinuxImage implements GuestImage {
 
   @Override
   public String format() {
-    return "Linux boot protocol";
+    CompressedKernel kernel = packed();
+    if (kernel == null) {
+      return "Linux boot protocol";
+    }
+    return "Linux, " + kernel.format() + (!unpacksHere() ? ", unpacks itself"
+        : request.entry() == BootRequest.Entry.LONG ? ", 64-bit boot protocol" : ", PVH");
+  }
+
+  /** A packed kernel is one of an operating system; what is not packed is small. */
+  @Override
+  public long comfortableMemory() {
+    return packed() == null ? 0 : VmlinuxImage.comfortableMemory(request);
+  }
+
+  private CompressedKernel packed() {
+    try {
+      return CompressedKernel.of(image, setupBytes());
+    } catch (ImageException e) {
+      // What is wrong with it is told when it is loaded.
+      return null;
+    }
   }
 
   @Override

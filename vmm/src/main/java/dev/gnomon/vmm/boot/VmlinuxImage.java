@@ -13,6 +13,9 @@ final class VmlinuxImage implements GuestImage {
   private static final long COMMAND_LINE_LIMIT = 2047;
   private static final @Gpa long INITRD_LIMIT = 0x8000_0000L;
 
+  private static final long COMFORTABLE_MEMORY = 128L << 20;
+  private static final long RAM_DISK_FACTOR = 4;
+
   private final BootRequest request;
   private final ImageBytes image;
   /** The bzImage that it comes out of; null if it came as a file. */
@@ -31,6 +34,20 @@ final class VmlinuxImage implements GuestImage {
   @Override
   public String format() {
     return request.entry() == BootRequest.Entry.LONG ? "ELF, 64-bit boot protocol" : "ELF, PVH";
+  }
+
+  @Override
+  public long comfortableMemory() {
+    return comfortableMemory(request);
+  }
+
+  /** A distribution's kernel wants 80 MiB; the initial RAM disk lies in memory packed and unpacked. */
+  static long comfortableMemory(BootRequest request) {
+    long bytes = COMFORTABLE_MEMORY;
+    for (BootRequest.File file : request.modules()) {
+      bytes += RAM_DISK_FACTOR * file.bytes().length;
+    }
+    return (bytes + COMFORTABLE_MEMORY - 1) / COMFORTABLE_MEMORY * COMFORTABLE_MEMORY;
   }
 
   @Override

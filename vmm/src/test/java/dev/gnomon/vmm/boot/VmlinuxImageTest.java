@@ -137,7 +137,9 @@ class VmlinuxImageTest {
   void shouldUnpackTheKernelOfABzImage(String format) throws IOException {
     byte[] image = bzImage(pack(format, Arrays.copyOf(vmlinux(), BLOCK + 12345)));
     assertThat(CompressedKernel.of(new ImageBytes("bzImage", image), SETUP_BYTES).format()).isEqualTo(format);
-    InitialState state = load(BootRequest.of("bzImage", image));
+    BootRequest request = BootRequest.of("bzImage", image);
+    assertThat(GuestImages.recognize(request).format()).isEqualTo("Linux, " + format + ", PVH");
+    InitialState state = load(request);
     assertThat(state.rip()).isEqualTo(PVH_ENTRY);
     assertThat(machine.guest.read(0x100000, 8)).isEqualTo(0x0504030201FDEBF4L);
   }
@@ -190,6 +192,14 @@ class VmlinuxImageTest {
     ByteBuffer.wrap(kernel).order(ByteOrder.LITTLE_ENDIAN).putLong(offset, Long.decode(value));
     assertThatThrownBy(() -> load(BootRequest.of("vmlinux", kernel))).isInstanceOf(ImageException.class)
         .hasMessage("vmlinux: " + message);
+  }
+
+  @Test
+  void shouldAskForMemoryThatHoldsTheRamDiskTwice() {
+    assertThat(GuestImages.recognize(BootRequest.of("vmlinux", vmlinux())).comfortableMemory()).isEqualTo(128 * MIB);
+    BootRequest large = BootRequest.of("vmlinux", vmlinux()).withModules(List.of(ramDisk((int) (20 * MIB))));
+    assertThat(GuestImages.recognize(large).comfortableMemory()).isEqualTo(256 * MIB);
+    assertThat(GuestImages.recognize(BootRequest.of("memtest", Images.linux())).comfortableMemory()).isZero();
   }
 
   @Test
