@@ -5,8 +5,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * CPUID leaves of the processor (SDM vol. 2A, "CPUID"): a GenuineIntel, family 6, model 15, stepping 11, that offers exactly what works here. It has no
- * x87 arithmetic or machine check, and no hypervisor bit; local APIC and MTRRs if the machine has them. The same in every mode of the machine.
+ * CPUID leaves of the processor (SDM vol. 2A, "CPUID"): a GenuineIntel, family 6, model 15, stepping 11, that offers exactly what works here, with one
+ * exception: an x87 unit is offered, because Linux runs on no x86-64 processor without, but only its control instructions, EMMS, FXSAVE and FXRSTOR
+ * work. It has no machine check and no hypervisor bit; local APIC and MTRRs if the machine has them. The same in every mode of the machine.
  *
  * <p>A leaf is four registers, EAX, EBX, ECX, EDX. Leaves above the highest basic one give that one's data, as on Intel processors.
  */
@@ -33,6 +34,7 @@ public final class Cpuid {
   private static final int ECX_PCID = 1 << 17;
   private static final int ECX_X2APIC = 1 << 21;
   private static final int ECX_TSC_DEADLINE = 1 << 24;
+  private static final int EDX_FPU = 1;
   private static final int EDX_DE = 1 << 2;
   private static final int EDX_PSE = 1 << 3;
   private static final int EDX_TSC = 1 << 4;
@@ -88,7 +90,7 @@ public final class Cpuid {
     byte[] vendor = "GenuineIntel".getBytes(StandardCharsets.US_ASCII);
     all(0, MAX_BASIC, word(vendor, 0), word(vendor, 8), word(vendor, 4));
     all(1, SIGNATURE, CLFLUSH_LINE | ONE_LOGICAL_PROCESSOR, ECX_CX16 | ECX_PCID,
-        EDX_DE | EDX_PSE | EDX_TSC | EDX_MSR | EDX_PAE | EDX_CX8 | EDX_SEP | EDX_PGE | EDX_CMOV | EDX_PAT | EDX_PSE36 | EDX_CLFSH
+        EDX_FPU | EDX_DE | EDX_PSE | EDX_TSC | EDX_MSR | EDX_PAE | EDX_CX8 | EDX_SEP | EDX_PGE | EDX_CMOV | EDX_PAT | EDX_PSE36 | EDX_CLFSH
             | EDX_MMX | EDX_FXSR | EDX_SSE | EDX_SSE2);
     all(2, TLB_DESCRIPTORS, 0, 0, MORE_TLB_DESCRIPTORS);
     cache(0, DATA_CACHE, 1, 8, 64);

@@ -7,7 +7,7 @@ import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.Instruction;
 
 /**
- * The x87 control instructions, all that exists of an x87 unit: FNINIT, FNCLEX, FNSTCW, FLDCW, FNSTSW and FWAIT. CPUID offers no x87; other
+ * The x87 control instructions, all that exists of an x87 unit: FNINIT, FNCLEX, FNSTCW, FLDCW, FNSTSW and FWAIT; other
  * escape opcodes are #UD.
  */
 final class Fpu {

@@ -32,7 +32,7 @@ class CpuidTest {
 
   /** Feature bits: leaf, register, bit, offered. What is not offered does not work, and the other way round. */
   @ParameterizedTest
-  @CsvSource({"1, 3, 0, false", "1, 3, 2, true", "1, 3, 3, true", "1, 3, 4, true", "1, 3, 5, true", "1, 3, 6, true", "1, 3, 7, false", "1, 3, 8, true",
+  @CsvSource({"1, 3, 0, true", "1, 3, 2, true", "1, 3, 3, true", "1, 3, 4, true", "1, 3, 5, true", "1, 3, 6, true", "1, 3, 7, false", "1, 3, 8, true",
       "1, 3, 9, false", "1, 3, 11, true", "1, 3, 12, false", "1, 3, 13, true", "1, 3, 15, true", "1, 3, 16, true", "1, 3, 19, true", "1, 3, 23, true",
       "1, 3, 24, true", "1, 3, 25, true", "1, 3, 26, true", "1, 2, 0, false", "1, 2, 9, false", "7, 1, 13, true", "1, 2, 5, false", "1, 2, 13, true", "1, 2, 17, true", "1, 2, 26, false", "1, 2, 31, false",
       "7, 1, 0, false", "7, 1, 7, true", "7, 1, 10, true", "7, 1, 20, true", "80000001, 3, 11, true", "80000001, 3, 20, true", "80000001, 3, 26, true",
