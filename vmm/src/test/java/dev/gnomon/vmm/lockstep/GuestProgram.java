@@ -12,6 +12,8 @@ import dev.gnomon.vmm.boot.BootRequest;
  */
 interface GuestProgram {
   @Gpa long CODE = 0x100000;
+  /** Ring 3 has its stack below the log, so that code must end some way before. */
+  int MAX_CODE_BYTES = 0xF0000;
   @Gpa long LOG = 0x200000;
   @Gpa long DATA = 0x400000;
   long DATA_BYTES = 0x400000;

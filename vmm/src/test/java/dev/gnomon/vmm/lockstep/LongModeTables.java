@@ -91,6 +91,20 @@ final class LongModeTables {
     };
   }
 
+  /** Addresses of the entries at an index in all page tables. */
+  static @Gpa long[] leafEntries(int pt) {
+    @Gpa long[] entries = new long[PTS];
+    for (int i = 0; i < PTS; i++) {
+      entries[i] = pool(PDPTS + PDS, i) + 8L * pt;
+    }
+    return entries;
+  }
+
+  /** A random entry that lets everybody do everything with some page. */
+  static long randomGoodLeaf(SplittableRandom random) {
+    return TABLE | (random.nextBoolean() ? PageTableEntry.G : 0) | GuestProgram.DATA + PAGE * random.nextInt(24);
+  }
+
   /** The entry's index in the table that it lies in. */
   static int indexOf(@Gpa long entryAddress) {
     return (int) (entryAddress & PAGE - 1) >>> 3;

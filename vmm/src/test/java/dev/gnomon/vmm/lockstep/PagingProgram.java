@@ -38,6 +38,7 @@ import dev.gnomon.vmm.boot.BootRequest;
 import dev.gnomon.vmm.lockstep.PagingStep.AccessKind;
 import dev.gnomon.vmm.lockstep.PagingStep.Store;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 
@@ -75,12 +76,14 @@ final class PagingProgram implements GuestProgram {
   private static final @Gpa long DESCRIPTOR = 0x386000;
   /** Ends an excursion into ring 3. */
   static final int RETURN_VECTOR = 0x80;
+  private static final int ALL = -1;
   private static final int[] PCIDS = {0, 1, 2, 3, 0xFFF};
 
   private final Kind kind;
   private final int crowd;
   private final Assembler a = new Assembler(64);
   private final Label[] handlers = {new Label("ud"), new Label("gp"), new Label("pf"), new Label("back")};
+  private final Label[] invalidateEverywhere = new Label[LongModeTables.PT_INDICES];
   private final List<PagingStep> steps = new ArrayList<>();
   private final byte[] code;
 
@@ -91,6 +94,7 @@ final class PagingProgram implements GuestProgram {
   PagingProgram(Kind kind, int crowd, List<Integer> seeds) {
     this.kind = kind;
     this.crowd = crowd;
+    Arrays.setAll(invalidateEverywhere, index -> new Label());
     code = assemble(seeds);
   }
 
@@ -133,6 +137,9 @@ final class PagingProgram implements GuestProgram {
     handler(handlers[1], 13, true);
     handler(handlers[2], 14, true);
     handler(handlers[3], RETURN_VECTOR, false);
+    if (kind.hasPcids()) {
+      invalidationRoutines();
+    }
     a.align(8);
     a.bind(gdtr);
     a.dw(LongModeDescriptors.GDT_LIMIT);
@@ -190,7 +197,8 @@ final class PagingProgram implements GuestProgram {
   private PagingStep step(SplittableRandom random) {
     return switch (random.nextInt(12)) {
       case 0, 1, 2, 3 -> edit(random);
-      case 4, 5, 6 -> access(random, false);
+      case 4, 5 -> access(random, false);
+      case 6 -> kind.hasPcids() ? editSharedPage(random) : access(random, false);
       case 7, 8 -> access(random, true);
       case 9 -> kind == Kind.UNSYNCHRONISED ? access(random, true) : compatibilityAccess(random);
       case 10 -> kind == Kind.UNSYNCHRONISED ? flushSomething(random) : switchRoot(random);
@@ -225,38 +233,39 @@ final class PagingProgram implements GuestProgram {
         stores = List.of(new Store(at, 8, entry));
       }
     }
-    @Gva long[] affected = level == 1 ? LongModeTables.addressesOf(LongModeTables.indexOf(at)) : null;
+    int index = level == 1 ? LongModeTables.indexOf(at) : ALL;
     switch (kind) {
-      case SYNCHRONISED -> synchronise(affected, random);
-      case PCIDS, GLOBAL_PCIDS -> synchronisePcids(affected, random);
+      case SYNCHRONISED -> synchronise(index, random);
+      case PCIDS, GLOBAL_PCIDS -> synchronisePcids(index, random);
       case UNSYNCHRONISED -> { }
     }
     return new PagingStep.Edit(stores);
   }
 
-  /** @param affected addresses whose translations may have changed, null if all */
-  private void synchronise(@Gva long[] affected, SplittableRandom random) {
-    if (affected == null || random.nextBoolean()) {
+  /** @param index of the entries in page tables that changed, or {@link #ALL} */
+  private void synchronise(int index, SplittableRandom random) {
+    if (index == ALL || random.nextBoolean()) {
       flushAll();
       return;
     }
-    for (@Gva long gva : affected) {
+    for (@Gva long gva : LongModeTables.addressesOf(index)) {
       a.mov(RAX, gva);
       a.invlpg(ptr(RAX));
     }
   }
 
-  private void synchronisePcids(@Gva long[] affected, SplittableRandom random) {
+  /** @param index of the entries in page tables that changed, or {@link #ALL} */
+  private void synchronisePcids(int index, SplittableRandom random) {
     boolean globals = kind == Kind.GLOBAL_PCIDS;
     int choice = random.nextInt(globals ? 3 : 6);
     switch (choice) {
       case 0 -> invalidatePcid(Mmu.ALL_CONTEXTS, 0, 0);
       case 1 -> togglePge();
       case 2 -> {
-        if (affected == null) {
+        if (index == ALL) {
           invalidatePcid(Mmu.ALL_CONTEXTS, 0, 0);
         } else {
-          invalidateEverywhere(affected);
+          a.call(invalidateEverywhere[index]);
         }
       }
       case 3 -> invalidatePcid(Mmu.RETAIN_GLOBALS, 0, 0);
@@ -276,14 +285,23 @@ final class PagingProgram implements GuestProgram {
     }
   }
 
-  /** INVLPG, which drops global translations too, and for all PCIDs INVPCID of that address. */
-  private void invalidateEverywhere(@Gva long[] affected) {
-    for (@Gva long gva : affected) {
-      a.mov(RAX, gva);
-      a.invlpg(ptr(RAX));
-      for (int pcid : PCIDS) {
-        invalidatePcid(Mmu.INDIVIDUAL_ADDRESS, pcid, gva);
+  /**
+   * Subroutines, one for each index in page tables: for all PCIDs INVPCID of each address, and if there are global
+   * translations INVLPG, which drops them too.
+   */
+  private void invalidationRoutines() {
+    for (int index = 0; index < invalidateEverywhere.length; index++) {
+      a.bind(invalidateEverywhere[index]);
+      for (@Gva long gva : LongModeTables.addressesOf(index)) {
+        if (kind == Kind.GLOBAL_PCIDS) {
+          a.mov(RAX, gva);
+          a.invlpg(ptr(RAX));
+        }
+        for (int pcid : PCIDS) {
+          invalidatePcid(Mmu.INDIVIDUAL_ADDRESS, pcid, gva);
+        }
       }
+      a.ret();
     }
   }
 
@@ -405,6 +423,61 @@ final class PagingProgram implements GuestProgram {
     a.bind(user);
   }
 
+  /**
+   * Uses an address in two contexts, changes whatever page-table entry it goes through, invalidates, and uses it in
+   * both contexts again: what any of the contexts kept would show.
+   */
+  private PagingStep editSharedPage(SplittableRandom random) {
+    int index = random.nextInt(LongModeTables.PT_INDICES / crowd);
+    @Gva long[] affected = LongModeTables.addressesOf(index);
+    @Gva long gva = affected[random.nextInt(affected.length)] + 8 + 8 * random.nextInt(64);
+    int first = random.nextInt(PCIDS.length - LongModeTables.ROOT_COUNT);
+    // Contexts of one root agree on global pages.
+    int second = kind == Kind.GLOBAL_PCIDS ? first + LongModeTables.ROOT_COUNT : first + 1;
+    a.stac();
+    loadContext(first, random);
+    editLeaves(index, random);
+    invalidatePcid(Mmu.ALL_CONTEXTS, 0, 0);
+    use(gva, random);
+    loadContext(second, random);
+    use(gva, random);
+    List<Store> stores = editLeaves(index, random);
+    synchronisePcids(index, random);
+    use(gva, random);
+    a.mov(RAX, rootOf(first) | ControlRegister.CR3_NO_FLUSH);
+    a.mov(CR3, RAX);
+    use(gva, random);
+    return new PagingStep.Edit(stores);
+  }
+
+  private List<Store> editLeaves(int index, SplittableRandom random) {
+    List<Store> stores = new ArrayList<>();
+    for (@Gpa long at : LongModeTables.leafEntries(index)) {
+      long entry = LongModeTables.randomGoodLeaf(random);
+      a.mov(RDI, at);
+      a.mov(RAX, entry);
+      a.mov(ptr(RDI), RAX);
+      stores.add(new Store(at, 8, entry));
+    }
+    return stores;
+  }
+
+  private void loadContext(int context, SplittableRandom random) {
+    a.mov(RAX, rootOf(context) | (random.nextInt(4) == 0 ? 0 : ControlRegister.CR3_NO_FLUSH));
+    a.mov(CR3, RAX);
+  }
+
+  /** Adds to memory and to the checksum, and goes on here if that faults. */
+  private void use(@Gva long gva, SplittableRandom random) {
+    Label after = new Label();
+    a.mov(R15, after);
+    a.mov(RDX, gva);
+    a.mov(RBX, random.nextLong());
+    a.add(R13, ptr(RDX));
+    a.add(ptr(RDX), RBX);
+    a.bind(after);
+  }
+
   private PagingStep flushSomething(SplittableRandom random) {
     switch (random.nextInt(6)) {
       case 0 -> {
@@ -438,7 +511,7 @@ final class PagingProgram implements GuestProgram {
     a.mov(CR3, RAX);
     if (kind == Kind.GLOBAL_PCIDS) {
       // The roots do not agree on global pages.
-      synchronisePcids(null, random);
+      synchronisePcids(ALL, random);
     }
     return new PagingStep.LoadRoot(root);
   }
@@ -469,7 +542,7 @@ final class PagingProgram implements GuestProgram {
     }
     switch (kind) {
       case SYNCHRONISED -> flushAll();
-      case PCIDS, GLOBAL_PCIDS -> synchronisePcids(null, random);
+      case PCIDS, GLOBAL_PCIDS -> synchronisePcids(ALL, random);
       case UNSYNCHRONISED -> { }
     }
     return new PagingStep.Toggle();
