@@ -1,5 +1,7 @@
 package dev.gnomon.workloads;
 
+import dev.gnomon.vmm.device.MmioDevice;
+import dev.gnomon.vmm.device.MmioRange;
 import dev.gnomon.vmm.device.PortDevice;
 import dev.gnomon.vmm.device.PortRange;
 import dev.gnomon.workloads.kernel.GuestPorts;
@@ -10,18 +12,18 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * The device behind {@link GuestPorts#REGION}, by which a guest marks the part of its run that is to be measured. Reads
+ * The device behind {@link GuestPorts#REGION} and {@link GuestPorts#REGION_GPA}, by which a guest marks the part of its run that is to be measured. Reads
  * give 1 while a region is open, else 0; a begin within a region and an end outside of one have no effect.
  */
-public final class RegionMarker implements PortDevice {
+public final class RegionMarker implements PortDevice, MmioDevice {
   private static final int VERSION = 1;
 
   /** Told of the marks, from inside the guest's OUT: it may read counters but not run the machine. */
   public interface Listener {
-    /** The region begins behind the OUT that runs. */
+    /** The region begins behind the OUT or store that runs. */
     void regionBegin();
 
-    /** The region ended before the OUT that runs. */
+    /** The region ended before the OUT or store that runs. */
     void regionEnd();
   }
 
@@ -67,6 +69,31 @@ public final class RegionMarker implements PortDevice {
       open = false;
       listener.regionEnd();
     }
+  }
+
+  @Override
+  public MmioRange range() {
+    return new MmioRange(GuestPorts.REGION_GPA, 4);
+  }
+
+  @Override
+  public int mmioWidth() {
+    return 4;
+  }
+
+  @Override
+  public long read(long offset, int size, long nowNs) {
+    return peek(offset, size);
+  }
+
+  @Override
+  public long peek(long offset, int size) {
+    return open ? 1 : 0;
+  }
+
+  @Override
+  public void write(long offset, int size, long value, long nowNs) {
+    out(GuestPorts.REGION, size, (int) value, nowNs);
   }
 
   @Override

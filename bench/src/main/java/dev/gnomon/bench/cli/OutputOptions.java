@@ -31,9 +31,8 @@ final class OutputOptions {
   void check() {
     for (Object object : targets) {
       Path file = ((Target) object).file;
-      Path directory = file == null ? null : file.toAbsolutePath().getParent();
-      if (file != null && (Files.isDirectory(file) || directory != null && !Files.isDirectory(directory))) {
-        throw new IllegalArgumentException("--out " + file + ": expected a file in a directory that exists");
+      if (file != null) {
+        InputFile.checkTarget("--out", file);
       }
     }
   }

@@ -62,6 +62,10 @@ class BadInputTest {
       "walk $foo gups:updates=1                  | expected $rip",
       "walk 8000000000000000 gups:updates=1      | is not canonical",
       "walk 1000 gups --at noon                  | or begin or end",
+      "initramfs                                 | missing required options: '--busybox=FILE'",
+      "initramfs --busybox no/such --script x --out y | no/such: no such file",
+      "initramfs --busybox pom.xml --script pom.xml --out target/x | pom.xml: is no ELF program, expected a static",
+      "initramfs --busybox pom.xml --script pom.xml --out no/such/x | expected a file in a directory that exists",
       "workloads gubs                            | did you mean \"gups\"?",
       "bench -- --no-such                        | JMH:"})
   void shouldNameCauseAndExpectationInOneLine(String arguments, String expected) {
