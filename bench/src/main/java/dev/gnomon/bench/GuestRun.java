@@ -1,5 +1,7 @@
 package dev.gnomon.bench;
 
+import dev.gnomon.bench.console.Keyboard;
+import dev.gnomon.bench.console.Session;
 import dev.gnomon.vmm.RunResult;
 import dev.gnomon.vmm.Vm;
 import dev.gnomon.vmm.VmBuilder;
@@ -12,6 +14,8 @@ import java.util.function.LongConsumer;
 public final class GuestRun {
   /** Instructions between looks at the world outside: about a twentieth of a second. */
   private static final long SLICE = 2_000_000;
+  /** The same while somebody types, who would notice more. */
+  private static final long TYPING_SLICE = 200_000;
 
   private final Guest guest;
   private final Vm vm;
@@ -23,7 +27,10 @@ public final class GuestRun {
   private MmioCounter mmio;
   private RunResult result;
   private long hostNs;
-  private boolean stopped;
+  private volatile boolean stopped;
+  /** Both null unless given. */
+  private Session session;
+  private Keyboard keyboard;
 
   /**
    * Builds the machine and loads the guest.
@@ -51,6 +58,23 @@ public final class GuestRun {
     vm.cpu().bus = mmio;
   }
 
+  /** Lets the guest's console be used: by a script, a log or a keyboard. Before the first {@link #run}. */
+  public void attach(Session console) {
+    session = console;
+  }
+
+  /** Lets somebody type into the session attached before. */
+  public void attach(Keyboard keys) {
+    keyboard = keys;
+    vm.vcpu().setIdle(keys);
+  }
+
+  /** Ends the run in hand soon; from any thread. */
+  public void stop() {
+    stopped = true;
+    vm.vcpu().requestStop();
+  }
+
   /**
    * Runs until the guest ends, the budget is used up or the run is interrupted.
    *
@@ -60,21 +84,28 @@ public final class GuestRun {
   public RunResult run(long maxInstructions, LongConsumer progress) {
     interruption.running(vm.vcpu());
     try {
+      long limit;
       do {
+        if (keyboard != null) {
+          keyboard.look();
+        }
+        limit = limit(maxInstructions);
+        long slice = keyboard == null ? SLICE : TYPING_SLICE;
         long start = System.nanoTime();
-        result = vm.run(Math.min(SLICE, Math.max(0, maxInstructions - vm.cpu().retired)));
+        result = vm.run(Math.min(slice, Math.max(0, limit - vm.cpu().retired)));
         hostNs += System.nanoTime() - start;
         progress.accept(vm.cpu().retired);
-      } while (result.resumable() && vm.cpu().retired < maxInstructions && !interruption.requested() && !stopped);
+        // What the guest has written may have moved the limit.
+        limit = limit(maxInstructions);
+      } while (result.resumable() && vm.cpu().retired < limit && !interruption.requested() && !stopped);
     } finally {
       interruption.running(null);
     }
     return result;
   }
 
-  private void stop() {
-    stopped = true;
-    vm.vcpu().requestStop();
+  private long limit(long maxInstructions) {
+    return session == null ? maxInstructions : Math.min(maxInstructions, session.limit());
   }
 
   /** Runs until the guest marks the begin or end of its measured region, or ends. */

@@ -42,6 +42,8 @@ public final class Vcpu {
   private int fruitlessExits;
   /** Set inside a device access, looked at between instructions. */
   private RunResult requested;
+  /** Null if time jumps over every sleep. */
+  private Idle idle;
   private volatile boolean stopRequested;
 
   Vcpu(Cpu cpu, GuestCore core, DeviceBus devices, MachineBus bus, InterruptSource interrupts, List<PolledDevice> polled,
@@ -59,6 +61,11 @@ public final class Vcpu {
 
   public Cpu cpu() {
     return cpu;
+  }
+
+  /** Who waits while the processor sleeps; null to let time jump to the next event. */
+  public void setIdle(Idle idle) {
+    this.idle = idle;
   }
 
   /** Ends the run behind the instruction that asked for it. */
@@ -92,6 +99,10 @@ public final class Vcpu {
       long deadline = advanceDevices(ranToDeadline);
       ranToDeadline = false;
       if (cpu.halted && !wakes()) {
+        if (stopRequested) {
+          stopRequested = false;
+          return RunResult.of(End.BUDGET, "stopped");
+        }
         if (!sleep()) {
           return RunResult.of(End.HALTED, haltReason());
         }
@@ -184,11 +195,17 @@ public final class Vcpu {
     return cpu.eventPending || cpu.nmiPending || (cpu.systemFlags & Rflags.IF) != 0 && interrupts.pending();
   }
 
-  /** Jumps to the next event that a device has, until one wakes the processor. @return false if none ever will */
+  /** Jumps to the next event that a device has, until one wakes the processor or somebody asks to stop. @return false if none ever will */
   private boolean sleep() {
     boolean deaf = (cpu.systemFlags & Rflags.IF) == 0 && !cpu.nmiPending;
     for (int i = 0; i < FRUITLESS_EVENTS && !deaf; i++) {
       long next = devices.nextDeadline();
+      if (idle != null) {
+        next = Math.min(next, idle.sleep(cpu.now(), next));
+        if (stopRequested) {
+          return true;
+        }
+      }
       if (next == Long.MAX_VALUE) {
         return false;
       }

@@ -12,13 +12,17 @@ final class InputFile {
 
   /** All bytes. @throws IllegalArgumentException if it is a directory or larger than a guest could take */
   static byte[] read(Path path) throws IOException {
-    if (Files.isDirectory(path)) {
-      throw new IllegalArgumentException(path + ": is a directory, expected a file");
-    }
+    checkIsFile(path);
     if (Files.exists(path) && Files.size(path) > MAX_BYTES) {
       throw new IllegalArgumentException(path + ": " + Files.size(path) + " bytes, expected at most " + MAX_BYTES);
     }
     return Files.readAllBytes(path);
+  }
+
+  static void checkIsFile(Path path) {
+    if (Files.isDirectory(path)) {
+      throw new IllegalArgumentException(path + ": is a directory, expected a file");
+    }
   }
 
   /** Fails at once, rather than after long work, if the file could not be written. */

@@ -30,8 +30,9 @@ public final class Main {
       interruption.request();
       await(finished);
     }, "interrupt"));
-    int code = execute(new Environment(out, err, outIsTerminal, Terminal.isTerminal(Terminal.STDERR), interruption),
-        args);
+    boolean someoneSits = outIsTerminal && Terminal.isTerminal(Terminal.STDIN);
+    int code = execute(new Environment(out, err, outIsTerminal, Terminal.isTerminal(Terminal.STDERR), interruption,
+        someoneSits ? RawTerminal::new : null), args);
     finished.countDown();
     System.exit(code);
   }

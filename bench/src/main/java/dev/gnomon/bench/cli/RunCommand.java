@@ -5,6 +5,7 @@ import dev.gnomon.bench.Guest;
 import dev.gnomon.bench.GuestRun;
 import dev.gnomon.bench.Provenance;
 import dev.gnomon.bench.RunReport;
+import dev.gnomon.bench.console.Session;
 import dev.gnomon.bench.report.TextRenderer;
 import dev.gnomon.vmm.Mode;
 import dev.gnomon.vmm.RunResult;
@@ -13,6 +14,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -27,11 +29,15 @@ import picocli.CommandLine.Spec;
     description = {"Runs one guest with its serial console on stdout.",
         "A guest that ends itself by port 0xF4 (isa-debug-exit) succeeds if it writes 0; a workload also if its "
             + "result is right. A guest that halts for "
-            + "ever or resets the machine is done."},
+            + "ever or resets the machine is done.",
+        "On a terminal the console is interactive: Ctrl-A X leaves, Ctrl-A H tells what else there is."},
     footer = {
         "  gnomon run --kernel memtest86+x64.bin --append \"console=ttyS0,115200 nosmp\" -m 8M --mode ept",
         "  gnomon run ptchurn --mode shadow --stats",
         "  gnomon run --kernel kernel.elf --max-instructions 100M --screen",
+        "  gnomon run --kernel vmlinuz --initrd initrd.cpio --append console=ttyS0 -m 128M --record session.log",
+        "  gnomon run --kernel vmlinuz --initrd initrd.cpio --append console=ttyS0 -m 128M --replay session.log --mode ept",
+        "  gnomon run --kernel boot.bin --flat --expect 'login: ' --send 'root\\n' --expect '# ' --send 'poweroff\\n'",
         "  gnomon run --kernel boot.bin --flat --entry real --load-address 7c00"})
 final class RunCommand implements Callable<Integer> {
   @ParentCommand
@@ -58,6 +64,8 @@ final class RunCommand implements Callable<Integer> {
   @Option(names = "--stats", description = "Print all counters at the end.")
   private boolean stats;
   @Mixin
+  private ConsoleOptions consoles = new ConsoleOptions();
+  @Mixin
   private CostOptions costs = new CostOptions();
   @Mixin
   private OutputOptions output = new OutputOptions();
@@ -73,10 +81,18 @@ final class RunCommand implements Callable<Integer> {
     CostModel costModel = costs.model();
     VmOptions options = machine.vmOptions(Boolean.TRUE.equals(count)).withMode(mode);
     Guest guest = guests.guest(workload, machine.seed);
-    ConsoleStream console = new ConsoleStream(output.takesStdout() ? null : environment.out(), environment.err());
-    GuestRun run = new GuestRun(guest, options, machine.memory != null, console, environment.interruption());
-    RunResult result = run.run(maxInstructions == null ? Long.MAX_VALUE : maxInstructions, done -> console.flush());
-    console.finish(environment.outIsTerminal());
+    ConsoleStream stream = new ConsoleStream(output.takesStdout() ? null : environment.out(), environment.err());
+    Session session = consoles.session(stream);
+    GuestRun run = new GuestRun(guest, options, machine.memory != null, session, environment.interruption());
+    consoles.begin(session, run);
+    boolean left;
+    RunResult result;
+    try (ConsoleOptions.Typing typing = consoles.typing(session, run, stream::flush, environment)) {
+      result = run.run(maxInstructions == null ? Long.MAX_VALUE : maxInstructions, done -> stream.flush());
+      left = typing.left();
+    }
+    String problem = session.end(result);
+    stream.finish(environment.outIsTerminal());
     Provenance provenance = new Provenance(Version.number(), "run", MachineOptions.describe(run.vm().options(), true),
         costModel);
     RunReport report = RunReport.of(run, provenance, costModel);
@@ -87,6 +103,15 @@ final class RunCommand implements Callable<Integer> {
       out.print(TextRenderer.render(report.blocks(), environment.outIsTerminal()));
     }
     output.writeTargets(report, out);
+    if (problem != null) {
+      environment.err().println("gnomon: " + problem);
+      return ExitCode.CHECK_FAILED;
+    }
+    if (left || session.replayed() && result.resumable()) {
+      environment.err().println("gnomon: " + (left ? "left" : "end of the replayed log")
+          + String.format(Locale.ROOT, " after %,d instructions", run.vm().cpu().retired));
+      return ExitCode.DONE;
+    }
     return Conclusion.ofRun(run, result, environment);
   }
 

@@ -25,7 +25,7 @@ final class Cli {
   static Result run(Interruption interruption, String... args) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     StringWriter err = new StringWriter();
-    int code = Main.execute(new Environment(out, new PrintWriter(err, true), false, false, interruption), args);
+    int code = Main.execute(new Environment(out, new PrintWriter(err, true), false, false, interruption, null), args);
     return new Result(code, out.toString(StandardCharsets.UTF_8), err.toString());
   }
 }

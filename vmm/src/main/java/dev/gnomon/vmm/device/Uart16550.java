@@ -14,9 +14,9 @@ import java.util.List;
  * and TEMT. The THRE interrupt goes down with the write and up again after it, so that an edge-triggered controller
  * sees one edge a byte. QEMU does the same.
  *
- * <p>Input comes from {@link #receive}; the queue is the chip's own FIFO of 16 bytes, or the single RBR with FIFOs off,
- * and {@link #canReceive} tells whether a byte would fit. A byte that does not fit is an overrun: it is lost with FIFOs
- * on, and replaces RBR with FIFOs off. The receive timeout is four character times, as divisor and LCR set them, after
+ * <p>Input comes from {@link #input}, which holds bytes back while there is no room, or from {@link #receive}; the queue
+ * is the chip's own FIFO of 16 bytes, or the single RBR with FIFOs off, and {@link #canReceive} tells whether a byte
+ * would fit. A byte received that does not fit is an overrun: it is lost with FIFOs on, and replaces RBR with FIFOs off. The receive timeout is four character times, as divisor and LCR set them, after
  * the last byte came or was read. Divisor 0 counts as 1 in it, so that bytes are never stuck.
  *
  * <p>The interrupt pin is gated by OUT2, as PC boards wire it, and so is silent in loopback, where OUT2 is
@@ -30,7 +30,7 @@ public final class Uart16550 implements PortDevice {
   /** The modem lines that a cable to a ready terminal holds: CTS, DSR and DCD, as in MSR. */
   public static final int TERMINAL_READY = MSR_CTS | MSR_DSR | MSR_DCD;
 
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
   private static final int FIFO_SIZE = 16;
   private static final int FIFO_MASK = FIFO_SIZE - 1;
   private static final int BYTE = 0xFF;
@@ -50,6 +50,8 @@ public final class Uart16550 implements PortDevice {
   private final InterruptLine interrupt;
   private final ByteSink sink;
   private final boolean gatedByOut2;
+
+  private final SerialInput input = new SerialInput();
 
   private int divisor;
   private int ier;
@@ -120,6 +122,11 @@ public final class Uart16550 implements PortDevice {
     updateInterrupt();
   }
 
+  /** What comes over the cable, at its times. */
+  public SerialInput input() {
+    return input;
+  }
+
   /** Whether a byte from outside would be stored: there is room, and the receiver is not looped back. */
   public boolean canReceive() {
     return (mcr & MCR_LOOP) == 0 && count < (fifosOn ? FIFO_SIZE : 1);
@@ -157,7 +164,7 @@ public final class Uart16550 implements PortDevice {
 
   @Override
   public long nextDeadline() {
-    return timeoutAt;
+    return canReceive() ? Math.min(timeoutAt, input.nextNs()) : timeoutAt;
   }
 
   @Override
@@ -167,6 +174,16 @@ public final class Uart16550 implements PortDevice {
       timeoutAt = Long.MAX_VALUE;
       timeoutPending = true;
       updateInterrupt();
+    }
+    if (input.nextNs() <= now && canReceive()) {
+      receiveDue();
+      updateInterrupt();
+    }
+  }
+
+  private void receiveDue() {
+    while (input.nextNs() <= now && canReceive()) {
+      push(input.take(), 0);
     }
   }
 
@@ -178,6 +195,7 @@ public final class Uart16550 implements PortDevice {
       case REG_DATA -> {
         if ((lcr & LCR_DLAB) == 0 && count > 0) {
           pop();
+          receiveDue();
         }
       }
       case REG_IIR_FCR -> {
@@ -252,6 +270,7 @@ public final class Uart16550 implements PortDevice {
         return;
       }
     }
+    receiveDue();
     updateInterrupt();
   }
 
@@ -410,6 +429,7 @@ public final class Uart16550 implements PortDevice {
     out.writeByte(lastRead);
     out.writeBoolean(level);
     out.writeLong(now);
+    input.save(out);
   }
 
   @Override
@@ -436,5 +456,6 @@ public final class Uart16550 implements PortDevice {
     lastRead = in.readByte() & BYTE;
     level = in.readBoolean();
     now = in.readLong();
+    input.load(in);
   }
 }

@@ -345,7 +345,7 @@ class Uart16550Test {
       assertThat(copy.in(port, 1, 5)).isEqualTo(io.inb(port));
     }
     assertThatThrownBy(() -> DeviceFixtures.load(copy, new byte[] {0, 0, 0, 7}))
-        .isInstanceOf(IOException.class).hasMessage("com1: saved state has version 7, expected 1");
+        .isInstanceOf(IOException.class).hasMessage("com1: saved state has version 7, expected 2");
   }
 
   @Test
