@@ -110,6 +110,7 @@ public final class GuestRun {
 
   /** Runs until the guest marks the begin or end of its measured region, or ends. */
   public RunResult runToRegion(boolean begin, long maxInstructions) {
+    stopped = false;
     region.at(begin, this::stop);
     return run(maxInstructions, done -> { });
   }

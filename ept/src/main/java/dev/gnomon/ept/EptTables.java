@@ -60,6 +60,7 @@ public final class EptTables {
   private long collapses;
   private long zaps;
   private long mmioMarkers;
+  private EptObserver observer = new EptObserver() { };
 
   /**
    * @param maxPageShift log2 of the largest page to use: 12, 21 or 30; lowered to what the processor has
@@ -71,6 +72,11 @@ public final class EptTables {
     this.capabilities = capabilities;
     setMaxPageShift(maxPageShift);
     this.tree = new EptTableTree(memory, frames);
+  }
+
+  /** Lets somebody hear what it does. */
+  public void setObserver(EptObserver observer) {
+    this.observer = observer;
   }
 
   /** The part of an exit's result without {@link #INVEPT}. */
@@ -204,7 +210,9 @@ public final class EptTables {
     if (EptEntry.isPresent(old) && !MmioMarker.isMarker(old)) {
       flags = INVEPT;
     }
-    tree.set(at, 1, MmioMarker.of(gpa, slots.generation()));
+    long marker = MmioMarker.of(gpa, slots.generation());
+    tree.set(at, 1, marker);
+    observer.changed(gpa & -HostMemory.FRAME_SIZE, 1, old, marker, at);
     mmioMarkers++;
     return MMIO | flags;
   }
@@ -228,9 +236,12 @@ public final class EptTables {
     int flags = 0;
     @Hpa long at = tree.descend(gpa, goal);
     while (at >= 0 && tree.level > goal) {
+      long large = tree.read(at);
+      int largeLevel = tree.level;
       if (!tree.split(at, tree.level)) {
         return NO_FRAMES;
       }
+      observer.split(gpa & -1L << EptEntry.shift(largeLevel), largeLevel, large);
       splits++;
       flags = INVEPT;
       at = tree.descend(gpa, goal);
@@ -242,19 +253,26 @@ public final class EptTables {
     int shift = EptEntry.shift(level);
     long leaf = EptEntry.leaf(hpa & -1L << shift, shift, rights, PAGE_TYPE);
     long old = tree.read(at);
+    @Gpa long page = gpa & -1L << shift;
+    observer.requested(page, hpa & -1L << shift, level);
     if (!EptEntry.isPresent(old) || MmioMarker.isMarker(old)) {
-      tree.set(at, level, leaf);
+      write(page, at, level, old, leaf);
       return FIXED | flags;
     }
     if (EptEntry.address(old) != EptEntry.address(leaf)) {
-      tree.set(at, level, leaf);
+      write(page, at, level, old, leaf);
       return FIXED | INVEPT;
     }
     if ((old & rights) == rights) {
       return SPURIOUS | flags;
     }
-    tree.set(at, level, old | rights);
+    write(page, at, level, old, old | rights);
     return FIXED | flags;
+  }
+
+  private void write(@Gpa long page, @Hpa long at, int level, long old, long entry) {
+    tree.set(at, level, entry);
+    observer.changed(page, level, old, entry, at);
   }
 
   /**
@@ -383,6 +401,7 @@ public final class EptTables {
   /** @return false if the frames do not even suffice for what was mapped in advance */
   private boolean rebuild() {
     zaps++;
+    observer.zapAll();
     tree.clear();
     boolean complete = true;
     for (Range range : eager) {

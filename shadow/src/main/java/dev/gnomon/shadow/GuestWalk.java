@@ -73,13 +73,26 @@ final class GuestWalk {
    */
   boolean walk(int rootRole, @Gva long gva, int request) {
     while (true) {
-      if (!read(rootRole, gva, request)) {
+      boolean permitted = read(rootRole, gva, request);
+      tell(gva, request, permitted);
+      if (!permitted) {
         return false;
       }
       if (setAccessedAndDirty((request & Access.WRITE) != 0)) {
         access = (request & Access.WRITE) != 0 ? access : GuestPte.protectClean(access, entry[leafLevel]);
         return true;
       }
+    }
+  }
+
+  private void tell(@Gva long gva, int request, boolean permitted) {
+    ShadowObserver observer = pages.observer();
+    observer.pagetableWalk(gva, request & Access.ERROR_CODE_MASK);
+    for (int level = topLevel; tableRead && level >= leafLevel; level--) {
+      observer.pagingElement(entry[level], level);
+    }
+    if (!permitted) {
+      observer.walkerError(errorCode);
     }
   }
 

@@ -176,7 +176,6 @@ final class ShadowFill {
     boolean same = mapped && (old & ~(ShadowPte.A | ShadowPte.D)) == (spte & ~(ShadowPte.A | ShadowPte.D));
     if (!same) {
       pages.write(page, index, spte);
-      pages.observer().setSpte(page, index, spte);
       if (mapped && (ShadowPte.access(old) & ~rights) != 0) {
         pages.requestFlush();
       }
@@ -184,6 +183,9 @@ final class ShadowFill {
     if (page.gfns != null) {
       page.gfns[index] = gfn;
       page.access[index] = (byte) access;
+    }
+    if (!same) {
+      pages.observer().setSpte(page, index, spte);
     }
     if (!mapped) {
       addToRmap(page, index, gfn);

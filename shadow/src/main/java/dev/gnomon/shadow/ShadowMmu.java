@@ -57,6 +57,11 @@ public final class ShadowMmu {
     pages.vcpus.add(this);
   }
 
+  /** Lets somebody hear what it does. */
+  public void setObserver(ShadowObserver observer) {
+    pages.setObserver(observer);
+  }
+
   public ShadowStatistics statistics() {
     return pages.statistics;
   }

@@ -95,7 +95,7 @@ public final class ShadowPage {
   }
 
   /** Guest frame that a leaf entry maps. */
-  long leafGfn(int index) {
+  public long leafGfn(int index) {
     return gfns == null ? gfn + index * ShadowPte.framesPerEntry(level()) : gfns[index];
   }
 

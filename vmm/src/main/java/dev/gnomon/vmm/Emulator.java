@@ -67,6 +67,9 @@ final class Emulator {
   /** Emulates the instruction at RIP; one iteration if it repeats. @return DONE, SHUTDOWN or FAILED */
   int instruction() {
     emulated++;
+    if (cpu.observer != null) {
+      cpu.observer.emulating(cpu.rip);
+    }
     port.prepare();
     int status = core.emulateOne(port);
     for (int i = 1; i < ATTEMPTS && status == Status.RESTART; i++) {
@@ -123,6 +126,9 @@ final class Emulator {
     cpu.faultVector = vector;
     cpu.faultErrorCode = errorCode;
     cpu.faultAddress = address;
+    if (cpu.observer != null) {
+      cpu.observer.injected(vector, Vector.TYPE_HARDWARE_EXCEPTION, Vector.hasErrorCode(vector), errorCode, false);
+    }
     return core.raise() == Status.EXIT ? SHUTDOWN : DONE;
   }
 

@@ -32,7 +32,6 @@ final class ExitDispatcher {
   private static final long UNKNOWN_HYPERCALL = -1000;
 
   private final Cpu cpu;
-  private final MachineBus bus;
   private final ExitStatistics statistics;
   private final KvmCounters counters;
   private final VmxControls controls;
@@ -44,10 +43,9 @@ final class ExitDispatcher {
   /** One line about the last {@link #FAILED}. */
   private String problem = "";
 
-  ExitDispatcher(Cpu cpu, MachineBus bus, ExitStatistics statistics, KvmCounters counters, VmxControls controls, Emulator emulator,
+  ExitDispatcher(Cpu cpu, ExitStatistics statistics, KvmCounters counters, VmxControls controls, Emulator emulator,
       EptMemory ept, ShadowPaging shadow) {
     this.cpu = cpu;
-    this.bus = bus;
     this.statistics = statistics;
     this.counters = counters;
     this.controls = controls;
@@ -88,6 +86,9 @@ final class ExitDispatcher {
     cpu.eventErrorCode = exit.idtVectoringErrorCode;
     cpu.eventLength = exit.instructionLength;
     counters.reinjections++;
+    if (cpu.observer != null) {
+      cpu.observer.injected(cpu.eventVector, cpu.eventType, cpu.eventHasErrorCode, cpu.eventErrorCode, true);
+    }
   }
 
   private int route(int reason, ExitInfo exit, boolean delivering) {
@@ -310,9 +311,9 @@ final class ExitDispatcher {
     // A 32-bit IN clears the upper half of RAX, the narrower ones keep the rest.
     long mask = size == 4 ? -1L : (1L << 8 * size) - 1;
     if (in) {
-      cpu.regs[Cpu.RAX] = rax & ~mask | bus.in(port, size) & 0xFFFF_FFFFL & mask;
+      cpu.regs[Cpu.RAX] = rax & ~mask | cpu.bus.in(port, size) & 0xFFFF_FFFFL & mask;
     } else {
-      bus.out(port, size, (int) (rax & mask));
+      cpu.bus.out(port, size, (int) (rax & mask));
     }
     emulator.skip(exit.instructionLength);
     return RESUME;

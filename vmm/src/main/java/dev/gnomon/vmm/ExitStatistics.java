@@ -75,6 +75,7 @@ public final class ExitStatistics {
   private long latestKey;
   private long latestCount;
   private long total;
+  private long last;
 
   /** Counts one exit. */
   void count(int reason, Cause cause, long number) {
@@ -87,12 +88,14 @@ public final class ExitStatistics {
       latestCount = 0;
     }
     latestCount++;
+    last = key;
   }
 
   void count(int reason, Cause cause) {
     total++;
     byReason[reason]++;
     plain[reason * CAUSES + cause.ordinal()]++;
+    last = key(reason, cause, 0);
   }
 
   void count(int reason) {
@@ -113,6 +116,11 @@ public final class ExitStatistics {
 
   private static long key(int reason, Cause cause, long number) {
     return (long) reason << REASON_SHIFT | (long) cause.ordinal() << CAUSE_SHIFT | number & 0xFFFF_FFFFL;
+  }
+
+  /** The cause of the exit counted last, empty if its reason has none. */
+  public String lastCause() {
+    return cause(last).text(last & 0xFFFF_FFFFL);
   }
 
   /** All exits. */

@@ -117,6 +117,9 @@ public final class Vcpu {
       }
       if (dispatcher != null) {
         injectInterrupt();
+        if (cpu.observer != null) {
+          cpu.observer.entry(cpu.rip, cpu.retired);
+        }
       }
       bus.runsUntil = deadline;
       int reason = core.run(Math.min(end, instructionsAt(deadline)));
@@ -188,6 +191,9 @@ public final class Vcpu {
     }
     exits.count(ExitReason.EXTERNAL_INTERRUPT, ExitStatistics.Cause.TIMER);
     counters.irqExits++;
+    if (cpu.observer != null) {
+      cpu.observer.exitHandled(cpu.retired);
+    }
   }
 
   /** A debug trap behind the HLT is an event too. */
@@ -227,8 +233,12 @@ public final class Vcpu {
   private void injectInterrupt() {
     boolean pending = interrupts.pending();
     if (pending && interruptible() && !cpu.eventPending) {
-      core.queue(interrupts.acknowledge(), Vector.TYPE_EXTERNAL, false, 0, 0);
+      int vector = interrupts.acknowledge();
+      core.queue(vector, Vector.TYPE_EXTERNAL, false, 0, 0);
       counters.irqInjections++;
+      if (cpu.observer != null) {
+        cpu.observer.injected(vector, Vector.TYPE_EXTERNAL, false, 0, false);
+      }
       pending = interrupts.pending();
     }
     if (pending && !cpu.intercepts.interruptWindow) {
@@ -240,6 +250,9 @@ public final class Vcpu {
 
   private RunResult handleExit() {
     int next = dispatcher.handle();
+    if (cpu.observer != null) {
+      cpu.observer.exitHandled(cpu.retired);
+    }
     if (cpu.retired != lastRetired) {
       lastRetired = cpu.retired;
       fruitlessExits = 0;

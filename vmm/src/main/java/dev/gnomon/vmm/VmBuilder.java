@@ -259,6 +259,6 @@ public final class VmBuilder {
     EmulationPort port = new EmulationPort(parts.cpu, new SlotStage(parts.slots), pdptes,
         (paging, stage) -> new PageWalker(parts.memory, paging, stage));
     parts.emulator = new Emulator(parts.cpu, core, port, parts.shadow == null ? null : parts.shadow.mmu);
-    return new ExitDispatcher(parts.cpu, parts.bus, parts.exits, parts.counters, parts.controls, parts.emulator, parts.ept, parts.shadow);
+    return new ExitDispatcher(parts.cpu, parts.exits, parts.counters, parts.controls, parts.emulator, parts.ept, parts.shadow);
   }
 }

@@ -66,6 +66,10 @@ class BadInputTest {
       "initramfs --busybox no/such --script x --out y | no/such: no such file",
       "initramfs --busybox pom.xml --script pom.xml --out target/x | pom.xml: is no ELF program, expected a static",
       "initramfs --busybox pom.xml --script pom.xml --out no/such/x | expected a file in a directory that exists",
+      "trace gups --events tea                   | --events 'tea': expected exit, page_fault, inject",
+      "trace gups --out csv:x                    | expected text:FILE, json:FILE, perfetto:FILE or speedscope:FILE",
+      "trace gups --out json:no/such/x           | expected a file in a directory that exists",
+      "trace gups --max-events some              | expected a count such as",
       "workloads gubs                            | did you mean \"gups\"?",
       "bench -- --no-such                        | JMH:"})
   void shouldNameCauseAndExpectationInOneLine(String arguments, String expected) {

@@ -15,6 +15,23 @@ public interface Observer {
   /** A VM exit left the guest. */
   default void exit(ExitInfo exit, long retired) {}
 
+  /** The hypervisor has handled the last exit and is about to enter the guest again, or to give up. */
+  default void exitHandled(long retired) {}
+
+  /** A VM entry. */
+  default void entry(@Gva long rip, long retired) {}
+
+  /**
+   * The hypervisor makes an event pending, which the next entry delivers.
+   *
+   * @param type as in interruption information
+   * @param again whether its delivery had begun and was interrupted by the last exit
+   */
+  default void injected(int vector, int type, boolean hasErrorCode, int errorCode, boolean again) {}
+
+  /** The hypervisor emulates the instruction at RIP. */
+  default void emulating(@Gva long rip) {}
+
   /** An event was delivered through the guest's IDT. */
   default void delivered(int vector, int type, int errorCode, @Gva long rip, long retired) {}
 
