@@ -70,6 +70,8 @@ class BadInputTest {
       "trace gups --out csv:x                    | expected text:FILE, json:FILE, perfetto:FILE or speedscope:FILE",
       "trace gups --out json:no/such/x           | expected a file in a directory that exists",
       "trace gups --max-events some              | expected a count such as",
+      "verify gups --every 0                      | --every 0: expected at least 1",
+      "verify gups --modes native,vmx            | expected native, ept or shadow",
       "workloads gubs                            | did you mean \"gups\"?",
       "bench -- --no-such                        | JMH:"})
   void shouldNameCauseAndExpectationInOneLine(String arguments, String expected) {

@@ -4,6 +4,7 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.zip.Checksum;
 
 /**
  * The modelled host memory: one flat little-endian store that holds guest RAM, the guest's page tables, EPT and shadow tables.
@@ -292,6 +293,11 @@ public final class HostMemory {
     if (length > 0) {
       store.get(offset, into, from, length);
     }
+  }
+
+  /** Adds bytes to a checksum; the range must be backed by one region. */
+  public void addTo(Checksum checksum, @Hpa long hpa, int length) {
+    checksum.update(store.slice(checkedOffset(hpa, length), length));
   }
 
   /** Copies bytes in, through the write seam frame by frame; the range must be backed by one region. */

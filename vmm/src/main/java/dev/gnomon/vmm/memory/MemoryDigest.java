@@ -4,6 +4,7 @@ import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.zip.CRC32C;
 
@@ -19,7 +20,6 @@ public final class MemoryDigest {
   private final @Gpa long[] firstPages;
   private final int[] pageCounts;
   private final int pages;
-  private final byte[] page = new byte[PAGE];
   private final CRC32C crc = new CRC32C();
   private final int zeros;
 
@@ -42,7 +42,7 @@ public final class MemoryDigest {
       sum += pageCounts[i];
     }
     pages = sum;
-    crc.update(page);
+    crc.update(new byte[PAGE]);
     zeros = (int) crc.getValue();
   }
 
@@ -73,9 +73,8 @@ public final class MemoryDigest {
   }
 
   private int sum(@Hpa long hpa) {
-    memory.readBytes(hpa, page, 0, PAGE);
     crc.reset();
-    crc.update(page);
+    memory.addTo(crc, hpa, PAGE);
     return (int) crc.getValue();
   }
 
@@ -83,6 +82,6 @@ public final class MemoryDigest {
   public int sum() {
     int[] sums = new int[pages];
     sums(sums);
-    return java.util.Arrays.hashCode(sums);
+    return Arrays.hashCode(sums);
   }
 }
