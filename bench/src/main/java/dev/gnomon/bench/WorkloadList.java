@@ -7,6 +7,7 @@ import dev.gnomon.bench.report.Table;
 import dev.gnomon.workloads.Parameter;
 import dev.gnomon.workloads.Workload;
 import dev.gnomon.workloads.WorkloadCatalog;
+import dev.gnomon.workloads.linux.LinuxWorkload;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -25,9 +26,20 @@ public record WorkloadList(List<Entry> workloads) implements Report {
 
   /** The workloads of these names, or all if there are none. */
   public static WorkloadList of(List<String> names) {
-    List<Workload> workloads = names.isEmpty() ? WorkloadCatalog.all() : names.stream().map(WorkloadCatalog::find)
-        .toList();
-    return new WorkloadList(workloads.stream().map(WorkloadList::entry).toList());
+    List<Entry> entries = new ArrayList<>();
+    if (names.isEmpty()) {
+      WorkloadCatalog.all().forEach(workload -> entries.add(entry(workload)));
+      LinuxWorkload.all().forEach(workload -> entries.add(entry(workload)));
+    }
+    for (String name : names) {
+      entries.add(LinuxWorkload.isName(name) ? entry(LinuxWorkload.parse(name)) : entry(WorkloadCatalog.find(name)));
+    }
+    return new WorkloadList(entries);
+  }
+
+  private static Entry entry(LinuxWorkload workload) {
+    return new Entry(LinuxWorkload.PREFIX + workload.name(), workload.description(), workload.count().isEmpty() ? List.of()
+        : List.of(new Setting("count", Integer.toString(workload.repetitions()), "1 to 10000000", workload.count())));
   }
 
   private static Entry entry(Workload workload) {
@@ -52,7 +64,8 @@ public record WorkloadList(List<Entry> workloads) implements Report {
         blocks.add(table.build());
       }
     }
-    blocks.add(new Block.Paragraph("Parameters go behind the name: gups:size=64M,page=2m"));
+    blocks.add(new Block.Paragraph("Parameters go behind the name: gups:size=64M,page=2m, linux:fork,count=500; "
+        + "those of Linux need --kernel FILE and --busybox FILE"));
     return blocks;
   }
 

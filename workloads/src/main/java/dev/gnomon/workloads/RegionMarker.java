@@ -34,6 +34,11 @@ public final class RegionMarker implements PortDevice, MmioDevice {
     this.listener = Objects.requireNonNull(listener);
   }
 
+  /** The region has begun already, before the guest's first instruction; whoever says so tells the listener itself. */
+  public void openFromStart() {
+    open = true;
+  }
+
   @Override
   public String name() {
     return "region";

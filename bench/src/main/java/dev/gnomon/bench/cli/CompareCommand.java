@@ -34,6 +34,7 @@ import picocli.CommandLine.Spec;
         "  gnomon compare",
         "  gnomon compare gups:size=64M ptchurn --mode ept,shadow",
         "  gnomon compare --kernel memtest86+x64.bin --append console=ttyS0,115200 -m 8M --max-instructions 200M",
+        "  gnomon compare --kernel vmlinuz --busybox busybox --workload linux:fork --workload linux:pipe",
         "  gnomon compare gups --backing 4k --no-pwc --cost walk.ept-reference=10",
         "  gnomon compare --out json:result.json --out md:result.md"})
 final class CompareCommand implements Callable<Integer> {
@@ -67,7 +68,7 @@ final class CompareCommand implements Callable<Integer> {
     CostModel costModel = costs.model();
     VmOptions options = machine.vmOptions(true);
     List<Mode> distinct = new ArrayList<>(new LinkedHashSet<>(modes));
-    List<String> names = workloads.isEmpty() && guests.kernels.isEmpty() ? WorkloadCatalog.all().stream()
+    List<String> names = workloads.isEmpty() && guests.none() ? WorkloadCatalog.all().stream()
         .map(Workload::name).toList() : workloads;
     List<Guest> all = guests.guests(names, machine.seed);
     Comparer comparer = new Comparer(options, machine.memory != null, costModel, environment.interruption());

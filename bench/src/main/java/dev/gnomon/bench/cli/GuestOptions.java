@@ -2,10 +2,12 @@ package dev.gnomon.bench.cli;
 
 import dev.gnomon.bench.Guest;
 import dev.gnomon.bench.KernelGuest;
+import dev.gnomon.bench.LinuxGuest;
 import dev.gnomon.bench.WorkloadGuest;
 import dev.gnomon.vmm.boot.BootRequest;
+import dev.gnomon.workloads.linux.Busybox;
+import dev.gnomon.workloads.linux.LinuxWorkload;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,8 +17,6 @@ import picocli.CommandLine.TypeConversionException;
 
 /** Options that say what guest runs. */
 final class GuestOptions {
-  private static final long MAX_FILE_BYTES = 1L << 30;
-
   @Option(names = "--kernel", paramLabel = "FILE",
       description = "Guest image: multiboot1 ELF or Linux kernel, or with --flat any file.")
   List<Path> kernels = List.of();
@@ -46,14 +46,34 @@ final class GuestOptions {
       description = "Where a flat binary goes. Default: 0x100000.")
   Long loadAddress;
 
+  @Option(names = "--workload", paramLabel = "NAME",
+      description = "A workload, as if named by itself; linux:NAME or linux:NAME,count=N needs --kernel and --busybox "
+          + "(gnomon workloads lists them).")
+  List<String> named = List.of();
+
+  @Option(names = "--busybox", paramLabel = "FILE",
+      description = "A statically linked busybox for the linux: workloads (Debian: /bin/busybox of busybox-static).")
+  Path busybox;
+
+  /** Whether any guest is named. */
+  boolean none() {
+    return kernels.isEmpty() && named.isEmpty();
+  }
+
   /** Guests from workload names and kernel files, in this order. */
   List<Guest> guests(List<String> workloads, Long seed) throws IOException {
     List<Guest> guests = new ArrayList<>();
-    for (String workload : workloads) {
-      guests.add(WorkloadGuest.parse(workload, seed));
+    List<String> all = new ArrayList<>(workloads);
+    all.addAll(named);
+    boolean linux = all.stream().anyMatch(LinuxWorkload::isName);
+    for (String workload : all) {
+      guests.add(LinuxWorkload.isName(workload) ? linux(workload) : WorkloadGuest.parse(workload, seed));
     }
-    for (Path kernel : kernels) {
+    for (Path kernel : linux ? List.<Path>of() : kernels) {
       guests.add(kernel(kernel));
+    }
+    if (busybox != null && !linux) {
+      throw new IllegalArgumentException("--busybox: expected a linux: workload with it");
     }
     if (kernels.isEmpty() && (!append.isEmpty() || !modules.isEmpty() || flat || loadAddress != null
         || entry != BootRequest.Entry.DEFAULT || unpack != BootRequest.Unpack.HOST)) {
@@ -73,26 +93,28 @@ final class GuestOptions {
     return guests.get(0);
   }
 
+  private LinuxGuest linux(String text) throws IOException {
+    LinuxWorkload workload = LinuxWorkload.parse(text);
+    if (kernels.size() != 1 || busybox == null || !modules.isEmpty() || flat || loadAddress != null) {
+      throw new IllegalArgumentException("workload '" + text + "': expected one --kernel FILE and --busybox FILE with it, "
+          + "and no --initrd, --module, --flat or --load-address");
+    }
+    Path path = kernels.get(0);
+    BootRequest request = BootRequest.of(path.toString(), InputFile.read(path)).withCommandLine(append).withEntry(entry)
+        .withUnpack(unpack);
+    return new LinuxGuest(workload, request, Busybox.parse(busybox.toString(), InputFile.read(busybox)));
+  }
+
   private KernelGuest kernel(Path path) throws IOException {
     List<BootRequest.File> files = new ArrayList<>();
     for (String module : modules) {
       int blank = module.indexOf(' ');
       String file = blank < 0 ? module : module.substring(0, blank);
-      files.add(new BootRequest.File(file, read(Path.of(file)), blank < 0 ? "" : module.substring(blank + 1)));
+      files.add(new BootRequest.File(file, InputFile.read(Path.of(file)), blank < 0 ? "" : module.substring(blank + 1)));
     }
-    BootRequest request = BootRequest.of(path.toString(), read(path)).withCommandLine(append).withModules(files)
+    BootRequest request = BootRequest.of(path.toString(), InputFile.read(path)).withCommandLine(append).withModules(files)
         .withEntry(entry).withUnpack(unpack);
     return new KernelGuest(loadAddress == null ? request : request.withLoadAddress(loadAddress), flat);
-  }
-
-  private static byte[] read(Path path) throws IOException {
-    if (Files.isDirectory(path)) {
-      throw new IllegalArgumentException(path + ": is a directory, expected a file");
-    }
-    if (Files.exists(path) && Files.size(path) > MAX_FILE_BYTES) {
-      throw new IllegalArgumentException(path + ": " + Files.size(path) + " bytes, expected at most " + MAX_FILE_BYTES);
-    }
-    return Files.readAllBytes(path);
   }
 
   /** Reads {@code --entry}. */

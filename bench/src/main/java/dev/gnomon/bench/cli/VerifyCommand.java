@@ -136,7 +136,7 @@ final class VerifyCommand implements Callable<Integer> {
         }
         yield guest.marksRegion() ? ExitCode.BUDGET_USED_UP : ExitCode.DONE;
       }
-      case HALTED, RESET -> ExitCode.DONE;
+      case HALTED, RESET, POWER_OFF -> ExitCode.DONE;
       case GUEST_EXIT -> guest.verdict(report.status()) == Guest.Verdict.SUCCESS ? ExitCode.DONE : ExitCode.GUEST_DIED;
       default -> ExitCode.GUEST_DIED;
     };

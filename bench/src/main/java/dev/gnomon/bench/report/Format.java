@@ -34,6 +34,13 @@ public enum Format {
       return MarkdownRenderer.render(report.blocks());
     }
   },
+  /** One page without anything beside it. */
+  HTML {
+    @Override
+    public String render(Report report) {
+      return HtmlRenderer.render(report.blocks());
+    }
+  },
   /** What the terminal shows. */
   TEXT {
     @Override
@@ -52,7 +59,7 @@ public enum Format {
         return format;
       }
     }
-    throw new IllegalArgumentException("output format '" + name + "': expected json, csv, md or text");
+    throw new IllegalArgumentException("output format '" + name + "': expected json, csv, md, html or text");
   }
 
   @Override

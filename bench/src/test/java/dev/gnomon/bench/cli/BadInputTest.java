@@ -53,7 +53,7 @@ class BadInputTest {
       "compare gups --cost-file no/such/file     | no/such/file: no such file",
       "compare gups --cost-profile z80           | expected one of clx-2.5GHz, prescott",
       "compare gups --out json                   | expected FORMAT:FILE",
-      "compare gups --out xml:x                  | expected json, csv, md or text",
+      "compare gups --out xml:x                  | expected json, csv, md, html or text",
       "compare gups --out json:no/such/x         | expected a file in a directory that exists",
       "exits gups --event tea                    | expected vmexit, mmio or ioport",
       "exits gups -k size                        | expected sample or time",
@@ -72,6 +72,12 @@ class BadInputTest {
       "trace gups --max-events some              | expected a count such as",
       "verify gups --every 0                      | --every 0: expected at least 1",
       "verify gups --modes native,vmx            | expected native, ept or shadow",
+      "compare linux:fork                        | expected one --kernel FILE and --busybox FILE with it",
+      "compare --workload linux:fort             | 'linux:fort' is unknown: expected linux:boot, linux:fork",
+      "compare linux:fork,count=0                | expected count=N, the number of forks, 1 to",
+      "compare linux:boot,count=3                | 'linux:boot,count=3': expected no parameter",
+      "run gups --busybox pom.xml                | --busybox: expected a linux: workload",
+      "workloads linux:x                         | 'linux:x' is unknown",
       "workloads gubs                            | did you mean \"gups\"?",
       "bench -- --no-such                        | JMH:"})
   void shouldNameCauseAndExpectationInOneLine(String arguments, String expected) {

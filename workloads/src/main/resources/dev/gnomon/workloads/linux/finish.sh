@@ -1,0 +1,3 @@
+status=$?
+echo "workload @name@ ended with status $status"
+devmem @EXIT@ 8 $status

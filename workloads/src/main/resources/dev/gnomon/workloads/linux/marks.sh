@@ -1,0 +1,6 @@
+begin() {
+  devmem @REGION@ 8 1
+}
+end() {
+  devmem @REGION@ 8 2
+}
