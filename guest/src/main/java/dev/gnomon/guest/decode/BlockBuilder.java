@@ -175,6 +175,12 @@ final class BlockBuilder {
     return 2 * (count + 1) - round <= most;
   }
 
+  /** Ends the block behind its last instruction. */
+  int end() {
+    leave(resume);
+    return Lowering.END;
+  }
+
   /** Ends the block. */
   private void leave(int displacement) {
     emit(MicroOp.GOTO, Cpu.SINK, Cpu.ZERO, Cpu.ZERO, 0, 0, 0, displacement);

@@ -1,6 +1,7 @@
 package dev.gnomon.guest.decode;
 
 import static dev.gnomon.guest.cpu.Cpu.RIP_BASE;
+import static dev.gnomon.guest.cpu.Cpu.SINK;
 import static dev.gnomon.guest.cpu.Cpu.T0;
 import static dev.gnomon.guest.cpu.Cpu.T2;
 import static dev.gnomon.guest.cpu.Cpu.ZERO;
@@ -109,6 +110,14 @@ abstract sealed class OperandLowering extends MicroOpEmitter permits ArithmeticL
 
   /** Works out the memory operand's linear address, in fields of a load or store if one can hold it, else in T2. */
   final void address(int size, boolean write) {
+    if (!directAddress()) {
+      offsetToT2();
+      segmentT2(size, write);
+    }
+  }
+
+  /** Works out the memory operand's linear address if the fields of a load or store can hold it. */
+  private boolean directAddress() {
     boolean direct;
     if (insn.mode64) {
       direct = insn.addressSize == 8 && insn.segment != Segments.FS && insn.segment != Segments.GS;
@@ -118,14 +127,26 @@ abstract sealed class OperandLowering extends MicroOpEmitter permits ArithmeticL
     }
     long displacement = insn.displacement + (insn.ripRelative ? next : 0);
     if (!direct || !insn.mode64 && insn.ripRelative || insn.mode64 && displacement != (int) displacement) {
-      offsetToT2();
-      segmentT2(size, write);
-      return;
+      return false;
     }
     addressA = insn.ripRelative ? RIP_BASE : insn.base < 0 ? ZERO : insn.base;
     addressB = insn.index < 0 ? ZERO : insn.index;
     addressX = insn.scale | (insn.segment == Segments.SS ? 4 : 0);
     addressImmediate = (int) displacement;
+    return true;
+  }
+
+  /** INVLPG, which checks neither rights nor limit of the segment. */
+  final int invalidatePage() {
+    if (!directAddress()) {
+      offsetToT2();
+      if (!insn.mode64 || insn.segment == Segments.FS || insn.segment == Segments.GS) {
+        emit(MicroOp.ADDSEG, T2, T2, 0, 0, insn.segment);
+      }
+      addressT2();
+    }
+    out.emit(MicroOp.WARM, SINK, addressA, addressB, addressX, insn.length, addressImmediate, WarmOp.INVLPG);
+    return out.end();
   }
 
   /** Offset of the memory operand within its segment, truncated to the address size, into T2. */
@@ -152,6 +173,10 @@ abstract sealed class OperandLowering extends MicroOpEmitter permits ArithmeticL
     } else if (insn.segment == Segments.FS || insn.segment == Segments.GS) {
       emit(MicroOp.ADDSEG, T2, T2, 0, 0, insn.segment);
     }
+    addressT2();
+  }
+
+  private void addressT2() {
     addressA = T2;
     addressB = ZERO;
     addressX = insn.segment == Segments.SS ? 4 : 0;

@@ -75,5 +75,8 @@ public final class WarmOp {
   /** d = a != 0 ? T1 : T2. */
   public static final int SELECT = 50;
 
+  /** INVLPG of the page at a + b << x[1:0] + word 1; the condition field is the instruction's length. */
+  public static final int INVLPG = 51;
+
   private WarmOp() {}
 }

@@ -169,7 +169,6 @@ public final class ComplexInstructions {
       case 0 -> tables.store(insn, cpu.gdtrLimit, cpu.gdtrBase);
       case 1 -> tables.store(insn, cpu.idtrLimit, cpu.idtrBase);
       case 2, 3 -> tables.load(insn, group == 3);
-      case 7 -> system.invalidatePage(insn);
       default -> undefined();
     };
   }

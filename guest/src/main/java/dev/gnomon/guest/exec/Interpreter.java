@@ -482,10 +482,12 @@ public final class Interpreter {
       return stop(status, regs[Cpu.RIP_BASE] + offset(meta));
     }
     if (memoryPath.lookAround) {
-      // A device was touched, so the run loop must see to interrupts before the next instruction: this one is the last.
+      // A device was touched, so the run loop must see to interrupts before the next instruction, or what follows may be
+      // fetched from elsewhere: this instruction is the last.
       memoryPath.lookAround = false;
-      end -= budget - 1;
-      budget = 1;
+      int last = ordinal(meta) + 1;
+      end -= budget - last;
+      budget = last;
     }
     if (op >= RET32 && op <= JMPR) {
       budget -= ordinal(meta) + 1;

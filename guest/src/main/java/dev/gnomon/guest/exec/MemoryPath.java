@@ -16,7 +16,7 @@ final class MemoryPath {
   private final Cpu cpu;
   private final LinearMemory linear;
   private final CodeCache cache;
-  /** A device was touched: interrupts must be looked at before the next instruction. */
+  /** A device was touched or a fetch translation dropped: the run must end with this instruction, the last of its block. */
   boolean lookAround;
 
   MemoryPath(Cpu cpu, CodeCache cache, LinearMemory linear) {

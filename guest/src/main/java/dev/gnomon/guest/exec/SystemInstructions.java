@@ -215,22 +215,6 @@ final class SystemInstructions {
     return address + cpu.base[insn.segment] & 0xFFFF_FFFFL;
   }
 
-  int invalidatePage(Instruction insn) {
-    if (cpu.cpl != 0) {
-      return cpu.fault(Vector.GP);
-    }
-    long gva = linearAddress(insn);
-    if (intercepts.enabled && intercepts.invlpg) {
-      cpu.vmExit(ExitReason.INVLPG, gva, insn.length);
-      cpu.exit.guestLinear = gva;
-      return Status.EXIT;
-    }
-    if (Operands.canonical(gva)) {
-      cpu.mmu.invlpg(gva);
-    }
-    return done(insn);
-  }
-
   /** 66 0F 38 82. On an exit {@code guestLinear} is the operand's address, besides what the SDM defines. */
   int invalidatePcid(Instruction insn) {
     if (!insn.operandPrefix || !insn.isMemory() || !cpu.cpuid.invpcid()) {

@@ -159,9 +159,29 @@ final class WarmOps {
       case SELECT:
         r[d] = a != 0 ? r[Cpu.T1] : r[Cpu.T2];
         return Status.OK;
+      case INVLPG:
+        return invalidatePage(memoryPath.address(w, immediate), MicroOp.condition(w));
       default:
         throw new AssertionError("no warm operation " + operation);
     }
+  }
+
+  /** INVLPG. If what is fetched may have changed, nothing that was found before runs behind it. */
+  private int invalidatePage(@Gva long gva, int length) {
+    if (cpu.cpl != 0) {
+      return cpu.fault(Vector.GP);
+    }
+    if (cpu.intercepts.enabled && cpu.intercepts.invlpg) {
+      cpu.vmExit(ExitReason.INVLPG, Addresses.bits(gva), length);
+      cpu.exit.guestLinear = gva;
+      return Status.EXIT;
+    }
+    if (Operands.canonical(gva)) {
+      int generation = cpu.mmu.fetchGeneration;
+      cpu.mmu.invlpg(gva);
+      memoryPath.lookAround |= generation != cpu.mmu.fetchGeneration;
+    }
+    return Status.OK;
   }
 
   /** Writes the low 64 − x bits of a register as the processor does. */
