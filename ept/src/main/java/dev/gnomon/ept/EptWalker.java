@@ -148,19 +148,12 @@ public final class EptWalker implements SecondStage {
 
   @Override
   public @Hpa long translate(@Gpa long gpa, @Gva long gva, int access, Translation out) {
+    @Hpa long hpa = remembered(gpa, access, out);
+    if (hpa >= 0) {
+      return hpa;
+    }
     int needs = needs(access);
-    if (soft != null) {
-      long mapping = soft.lookup(gpa);
-      if ((mapping & needs) == needs) {
-        int shift = EptMapping.shift(mapping);
-        if ((access & TABLE_UPDATE) == 0) {
-          out.references += EptMapping.references(mapping);
-        }
-        EptMapping.describe(mapping, out);
-        return EptMapping.page(mapping)
-            | Addresses.offset(gpa, shift == EptEntry.SHIFT_4K ? 1L << EptEntry.SHIFT_4K : 1L << EptEntry.SHIFT_2M);
-      }
-    } else if (nested != null && caches(access)) {
+    if (nested != null && caches(access)) {
       return translateNested(gpa, gva, access, needs, out);
     }
     long mapping = walk(gpa, gva, access, needs, out);
@@ -171,6 +164,25 @@ public final class EptWalker implements SecondStage {
       soft.fill(gpa, mapping);
     }
     return deliver(mapping, gpa, out);
+  }
+
+  @Override
+  public @Hpa long remembered(@Gpa long gpa, int access, Translation out) {
+    if (soft == null) {
+      return -1;
+    }
+    int needs = needs(access);
+    long mapping = soft.lookup(gpa);
+    if ((mapping & needs) != needs) {
+      return -1;
+    }
+    int shift = EptMapping.shift(mapping);
+    if ((access & TABLE_UPDATE) == 0) {
+      out.references += EptMapping.references(mapping);
+    }
+    EptMapping.describe(mapping, out);
+    return EptMapping.page(mapping)
+        | Addresses.offset(gpa, shift == EptEntry.SHIFT_4K ? 1L << EptEntry.SHIFT_4K : 1L << EptEntry.SHIFT_2M);
   }
 
   private @Hpa long translateNested(@Gpa long gpa, @Gva long gva, int access, int needs, Translation out) {

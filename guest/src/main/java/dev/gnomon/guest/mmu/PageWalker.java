@@ -35,6 +35,8 @@ public final class PageWalker implements Translator {
   private static final int ALL_RIGHTS = Translation.WRITABLE | Translation.USER | Translation.EXECUTABLE;
   private static final int ONE_STAGE = Translation.READABLE | Translation.STAGE_WRITABLE;
   private static final int STAGE_RIGHTS = Translation.READABLE | Translation.STAGE_WRITABLE;
+  /** Rights of a second stage that let an entry's flags be set with no further walk. */
+  private static final int UPDATE_RIGHTS = Translation.STAGE_WRITABLE | Translation.DIRTY;
   private static final int IDENTITY_SHIFT = 30;
   private static final int LEGACY_LARGE_SHIFT = 22;
   private static final long LEGACY_INDEX = 0xFFC;
@@ -71,11 +73,12 @@ public final class PageWalker implements Translator {
     out.references = 0;
     out.guestReferences = 0;
     PagingStructureCache cache = structures;
-    if (cache == null && stage == null) {
+    if (cache == null) {
       @Hpa long result = walkPlain(gva, access, out);
       if (result != RETRY) {
         return result;
       }
+      out.references = 0;
     }
     while (true) {
       long result = walk(gva, access, out, cache, true, null);
@@ -105,9 +108,9 @@ public final class PageWalker implements Translator {
   }
 
   /**
-   * The walk that nearly all others are: in one dimension to a 4-KiB page, all entries plain and A set in those above
-   * the leaf. Tests all of that at once at the end; whatever else turns up is left to the general walk, which has seen
-   * nothing yet.
+   * The walk that nearly all others are: to a 4-KiB page, all entries plain, A set in those above the leaf, and the
+   * second stage's part remembered. Tests all of that at once at the end; whatever else turns up is left to the general
+   * walk, for which nothing has changed but for flags that it would set too.
    *
    * @return host-physical address, {@link Status#FAULT} if but for the leaf's P all was plain, or RETRY for anything else
    */
@@ -121,8 +124,15 @@ public final class PageWalker implements Translator {
   }
 
   private @Hpa long walkPlainLegacy(@Gva long gva, int access, Translation out) {
-    long pde = memory.read32(Addresses.oneStage(paging.root) + (Addresses.bits(gva) >>> LEGACY_LARGE_SHIFT - 2 & LEGACY_INDEX));
-    @Hpa long at = pde & PageTableEntry.ADDRESS_LEGACY | Addresses.bits(gva) >>> HostMemory.FRAME_SHIFT - 2 & LEGACY_INDEX;
+    @Hpa long top = plainTable(paging.root + (Addresses.bits(gva) >>> LEGACY_LARGE_SHIFT - 2 & LEGACY_INDEX), out);
+    if (top < 0) {
+      return RETRY;
+    }
+    long pde = memory.read32(top);
+    @Hpa long at = plainTable(pde & PageTableEntry.ADDRESS_LEGACY | Addresses.bits(gva) >>> HostMemory.FRAME_SHIFT - 2 & LEGACY_INDEX, out);
+    if (at < 0) {
+      return RETRY;
+    }
     long pte = memory.read32(at);
     boolean plain = (pde & pte & PageTableEntry.P) != 0 && (pde & PageTableEntry.A) != 0
         && ((pde & PageTableEntry.PS) == 0 || !paging.pse);
@@ -132,8 +142,15 @@ public final class PageWalker implements Translator {
 
   private @Hpa long walkPlainPae(@Gva long gva, int access, Translation out) {
     long pdpte = paging.pdpte[(int) (gva >>> IDENTITY_SHIFT) & 3];
-    long pde = memory.read64(pdpte & PageTableEntry.ADDRESS | PageTableEntry.entryOffset(gva, 2));
-    @Hpa long at = pde & PageTableEntry.ADDRESS | PageTableEntry.entryOffset(gva, 1);
+    @Hpa long top = plainTable(pdpte & PageTableEntry.ADDRESS | PageTableEntry.entryOffset(gva, 2), out);
+    if (top < 0) {
+      return RETRY;
+    }
+    long pde = memory.read64(top);
+    @Hpa long at = plainTable(pde & PageTableEntry.ADDRESS | PageTableEntry.entryOffset(gva, 1), out);
+    if (at < 0) {
+      return RETRY;
+    }
     long pte = memory.read64(at);
     boolean plain = (pdpte & pde & PageTableEntry.P) != 0 && (pde & PageTableEntry.A) != 0
         && (pde & PageTableEntry.PS) == 0;
@@ -142,7 +159,7 @@ public final class PageWalker implements Translator {
       return RETRY;
     }
     if ((pte & PageTableEntry.P) == 0) {
-      out.references = 2;
+      out.references += 2;
       out.guestReferences = 2;
       return fault(gva, access, 0, out);
     }
@@ -152,17 +169,34 @@ public final class PageWalker implements Translator {
   }
 
   private @Hpa long walkPlainLong(@Gva long gva, int access, Translation out) {
-    long pml4e = memory.read64(Addresses.oneStage(paging.root) | PageTableEntry.entryOffset(gva, 4));
-    long pdpte = memory.read64(pml4e & PageTableEntry.ADDRESS | PageTableEntry.entryOffset(gva, 3));
-    long pde = memory.read64(pdpte & PageTableEntry.ADDRESS | PageTableEntry.entryOffset(gva, 2));
-    @Hpa long at = pde & PageTableEntry.ADDRESS | PageTableEntry.entryOffset(gva, 1);
+    long tables = -1;
+    long any = 0;
+    @Gpa long table = paging.root;
+    for (int level = TOP_LEVEL; level > 1; level--) {
+      @Hpa long at = plainTable(table | PageTableEntry.entryOffset(gva, level), out);
+      if (at < 0) {
+        return RETRY;
+      }
+      long entry = memory.read64(at);
+      tables &= entry;
+      any |= entry;
+      table = entry & PageTableEntry.ADDRESS;
+    }
+    @Hpa long at = plainTable(table | PageTableEntry.entryOffset(gva, 1), out);
+    if (at < 0) {
+      return RETRY;
+    }
     long pte = memory.read64(at);
-    long tables = pml4e & pdpte & pde;
     boolean plain = (tables & pte & PageTableEntry.P) != 0 && (tables & PageTableEntry.A) != 0
-        && ((pml4e | pdpte | pde) & PageTableEntry.PS) == 0 && ((pml4e | pdpte | pde | pte) & reservedInAll()) == 0;
+        && (any & PageTableEntry.PS) == 0 && ((any | pte) & reservedInAll()) == 0;
     int rights = (int) (tables & pte) >>> 1 & (Translation.WRITABLE | Translation.USER)
-        | ((pml4e | pdpte | pde | pte) < 0 ? 0 : Translation.EXECUTABLE);
+        | ((any | pte) < 0 ? 0 : Translation.EXECUTABLE);
     return plain ? finishPlain(gva, access, at, 8, pte, rights, TOP_LEVEL, out) : RETRY;
+  }
+
+  /** Where an entry lies in host memory, or a negative value if the second stage must walk for it. */
+  private @Hpa long plainTable(@Gpa long gpa, Translation out) {
+    return stage == null ? Addresses.oneStage(gpa) : stage.remembered(gpa, SecondStage.TABLE, out);
   }
 
   private @Hpa long finishPlain(@Gva long gva, int access, @Hpa long at, int size, long pte, int rights, int references,
@@ -171,20 +205,35 @@ public final class PageWalker implements Translator {
       return RETRY;
     }
     long flagged = pte | ((access & Access.WRITE) != 0 ? PageTableEntry.A | PageTableEntry.D : PageTableEntry.A);
-    if (flagged != pte && !memory.compareAndSet(at, size, pte, flagged)) {
+    if (flagged != pte && (stage != null && (out.rights & UPDATE_RIGHTS) != UPDATE_RIGHTS
+        || !memory.compareAndSet(at, size, pte, flagged))) {
       return RETRY;
     }
     @Gpa long gpa = flagged & PageTableEntry.ADDRESS | Addresses.offset(gva, HostMemory.FRAME_SIZE);
-    out.references = references;
+    int guestRights = rights | leafRights(flagged);
+    if (stage == null) {
+      out.hpa = Addresses.oneStage(gpa);
+      out.rights = guestRights | ONE_STAGE;
+      out.memoryType = memoryType(flagged, PageTableEntry.PAT);
+    } else {
+      out.hpa = stage.remembered(gpa, access & (Access.WRITE | Access.FETCH), out);
+      if (out.hpa < 0) {
+        return RETRY;
+      }
+      out.rights = bothStages(guestRights, out.rights);
+    }
+    out.references += references;
     out.guestReferences = references;
     out.gva = gva;
     out.gpa = gpa;
-    out.hpa = Addresses.oneStage(gpa);
     out.pageShift = HostMemory.FRAME_SHIFT;
     out.guestPageShift = HostMemory.FRAME_SHIFT;
-    out.rights = rights | leafRights(flagged) | ONE_STAGE;
-    out.memoryType = memoryType(flagged, PageTableEntry.PAT);
     return out.hpa;
+  }
+
+  private static int bothStages(int guest, int stage) {
+    return guest & (Translation.WRITABLE | Translation.USER | Translation.GLOBAL) | stage & STAGE_RIGHTS
+        | guest & stage & (Translation.EXECUTABLE | Translation.DIRTY);
   }
 
   private long reservedInAll() {
@@ -392,8 +441,7 @@ public final class PageWalker implements Translator {
     }
     out.hpa = hpa;
     out.pageShift = Math.min(shift, out.pageShift);
-    out.rights = rights & (Translation.WRITABLE | Translation.USER | Translation.GLOBAL) | out.rights & STAGE_RIGHTS
-        | rights & out.rights & (Translation.EXECUTABLE | Translation.DIRTY);
+    out.rights = bothStages(rights, out.rights);
     return hpa;
   }
 

@@ -30,6 +30,14 @@ public interface SecondStage {
    */
   @Hpa long translate(@Gpa long gpa, @Gva long gva, int access, Translation out);
 
+  /**
+   * The same from what is remembered for host speed, with the same results and counts; if nothing is, a negative value
+   * and no effect.
+   */
+  default @Hpa long remembered(@Gpa long gpa, int access, Translation out) {
+    return -1;
+  }
+
   /** Side-effect-free twin. */
   @Hpa long peek(@Gpa long gpa, @Gva long gva, int access, Translation out, WalkObserver steps);
 
