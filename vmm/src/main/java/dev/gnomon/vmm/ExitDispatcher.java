@@ -27,6 +27,8 @@ final class ExitDispatcher {
   static final int SHUTDOWN = Emulator.SHUTDOWN;
   /** No answer; {@link #problem} says why. */
   static final int FAILED = Emulator.FAILED;
+  /** Enter the guest again, and nothing else is to be done before: devices and interrupts are as they were. */
+  static final int AGAIN = 3;
 
   /** KVM_ENOSYS, negated: the answer to an unknown hypercall. */
   private static final long UNKNOWN_HYPERCALL = -1000;
@@ -59,7 +61,7 @@ final class ExitDispatcher {
     return problem;
   }
 
-  /** Handles the exit in {@code cpu.exit}. @return RESUME, SHUTDOWN or FAILED */
+  /** Handles the exit in {@code cpu.exit}. @return RESUME, SHUTDOWN, FAILED or AGAIN */
   int handle() {
     ExitInfo exit = cpu.exit;
     int reason = exit.reason;
@@ -157,7 +159,7 @@ final class ExitDispatcher {
       return emulator.instruction();
     }
     emulator.skip(exit.instructionLength);
-    return RESUME;
+    return AGAIN;
   }
 
   /** Emulates the instruction, or the delivery if the exit came from one. */
@@ -217,10 +219,10 @@ final class ExitDispatcher {
         return emulator.inject(Vector.PF, mmu.fault.errorCode, gva);
       case FIXED, RETRY:
         statistics.count(ExitReason.EXCEPTION_NMI, Cause.SHADOW_FILL);
-        return RESUME;
+        return AGAIN;
       case SPURIOUS:
         statistics.count(ExitReason.EXCEPTION_NMI, Cause.SPURIOUS);
-        return RESUME;
+        return AGAIN;
       default:
         return emulateShadow(mmu.fault, delivering);
     }
@@ -253,11 +255,11 @@ final class ExitDispatcher {
       case EptTables.FIXED:
         counters.pfFixed++;
         statistics.count(ExitReason.EPT_VIOLATION, Cause.EPT_FILL);
-        return RESUME;
+        return AGAIN;
       case EptTables.SPURIOUS:
         counters.pfSpurious++;
         statistics.count(ExitReason.EPT_VIOLATION, Cause.SPURIOUS);
-        return RESUME;
+        return AGAIN;
       case EptTables.MMIO:
         counters.pfEmulate++;
         statistics.count(ExitReason.EPT_VIOLATION, Cause.MMIO);
@@ -344,13 +346,13 @@ final class ExitDispatcher {
       if (type == ExitQualification.CR_MOV_FROM) {
         cpu.regs[register] = cpu.code64() ? cpu.cr3 : cpu.cr3 & 0xFFFF_FFFFL;
         emulator.skip(exit.instructionLength);
-        return RESUME;
+        return AGAIN;
       }
       if (!registers.loadCr3(cpu.code64() ? cpu.regs[register] : cpu.regs[register] & 0xFFFF_FFFFL)) {
         return emulator.injectGp();
       }
       emulator.skip(exit.instructionLength);
-      return RESUME;
+      return AGAIN;
     }
     return emulateRegisters(number == 3 && type == ExitQualification.CR_MOV_TO);
   }

@@ -44,6 +44,8 @@ public final class Vcpu {
   private RunResult requested;
   /** Null if time jumps over every sleep. */
   private Idle idle;
+  /** What ended the run; null if nothing has yet. */
+  private RunResult outcome;
   private volatile boolean stopRequested;
 
   Vcpu(Cpu cpu, GuestCore core, DeviceBus devices, MachineBus bus, InterruptSource interrupts, List<PolledDevice> polled,
@@ -117,25 +119,50 @@ public final class Vcpu {
       }
       if (dispatcher != null) {
         injectInterrupt();
-        if (cpu.observer != null) {
-          cpu.observer.entry(cpu.rip, cpu.retired);
-        }
+      }
+      outcome = null;
+      ranToDeadline = enter(Math.min(end, instructionsAt(deadline)), deadline);
+      if (outcome != null) {
+        return outcome;
+      }
+    }
+  }
+
+  /**
+   * Enters the guest, again and again as long as its exits leave devices and interrupts alone. What ends the run is in
+   * {@link #outcome}.
+   *
+   * @param limit retired-instruction count to stop at
+   * @param deadline virtual time of the limit as far as devices are concerned
+   * @return whether it was running when something else stopped it
+   */
+  private boolean enter(long limit, long deadline) {
+    while (true) {
+      if (dispatcher != null && cpu.observer != null) {
+        cpu.observer.entry(cpu.rip, cpu.retired);
       }
       bus.runsUntil = deadline;
-      int reason = core.run(Math.min(end, instructionsAt(deadline)));
+      int reason = core.run(limit);
       bus.runsUntil = Long.MAX_VALUE;
       if (reason == ExitReason.BUDGET) {
-        ranToDeadline = true;
-      } else if (reason == ExitReason.NO_PROGRESS) {
-        return new RunResult(End.INTERNAL_ERROR, 0, "the guest takes exception after exception at rip 0x" + Long.toHexString(cpu.rip)
-            + " and retires no instruction", RegisterDump.of(cpu));
-      } else if (dispatcher != null) {
-        RunResult result = handleExit();
-        if (result != null) {
-          return result;
-        }
-      } else if (reason == ExitReason.TRIPLE_FAULT) {
-        return tripleFault();
+        return true;
+      }
+      if (reason == ExitReason.NO_PROGRESS) {
+        outcome = new RunResult(End.INTERNAL_ERROR, 0, "the guest takes exception after exception at rip 0x"
+            + Long.toHexString(cpu.rip) + " and retires no instruction", RegisterDump.of(cpu));
+        return false;
+      }
+      if (dispatcher == null) {
+        outcome = reason == ExitReason.TRIPLE_FAULT ? tripleFault() : null;
+        return false;
+      }
+      int next = dispatcher.handle();
+      if (cpu.observer != null) {
+        cpu.observer.exitHandled(cpu.retired);
+      }
+      outcome = outcome(next);
+      if (outcome != null || next != ExitDispatcher.AGAIN || cpu.retired >= limit || cpu.intercepts.interruptWindow) {
+        return false;
       }
     }
   }
@@ -248,11 +275,8 @@ public final class Vcpu {
     cpu.halted = false;
   }
 
-  private RunResult handleExit() {
-    int next = dispatcher.handle();
-    if (cpu.observer != null) {
-      cpu.observer.exitHandled(cpu.retired);
-    }
+  /** What an exit that was handled ends the run with, if it does. @param next the dispatcher's answer */
+  private RunResult outcome(int next) {
     if (cpu.retired != lastRetired) {
       lastRetired = cpu.retired;
       fruitlessExits = 0;
@@ -261,7 +285,7 @@ public final class Vcpu {
       return new RunResult(End.INTERNAL_ERROR, 0, "the instruction at rip 0x" + Long.toHexString(cpu.rip) + " exited " + FRUITLESS_EXITS
           + " times without retiring, last by " + ExitReason.name(cpu.exit.reason), RegisterDump.of(cpu));
     }
-    if (next == ExitDispatcher.RESUME) {
+    if (next == ExitDispatcher.RESUME || next == ExitDispatcher.AGAIN) {
       return null;
     }
     return next == ExitDispatcher.SHUTDOWN ? tripleFault()
