@@ -23,7 +23,7 @@ BOCHS=${BOCHS:-bochs}
 BXSHARE=${BXSHARE:-/usr/share/bochs}
 GRUB_MODULES=${GRUB_MODULES:-/usr/lib/grub/i386-pc}
 
-all_peers="gnomon-native gnomon-ept gnomon-shadow gnomon-count qemu bochs"
+all_peers="gnomon-native gnomon-ept gnomon-shadow gnomon-count qemu bochs host"
 all_workloads="alu chase churn"
 peers=
 workloads=$all_workloads
@@ -52,7 +52,8 @@ and prints medians and the demanded ratios as Markdown (stdout); messages go to 
   --build               only builds the guest and prints its path
   --help                this text
 
-peers: gnomon-native, gnomon-ept and gnomon-shadow run with counting off, gnomon-count is native with counting on.
+peers: gnomon-native, gnomon-ept and gnomon-shadow run with counting off, gnomon-count is native with counting on; host is the
+  machine's own processor, which runs the chase only: what no emulator can be faster than.
 
 examples:
   bench/peers/compare.sh
@@ -214,6 +215,7 @@ sizes() {
     qemu/alu) size="100000000 1100000000" ;;
     qemu/chase) size="2000000 14000000" ;;
     qemu/churn) size="1000000 9000000" ;;
+    host/chase) size="2000000 14000000" ;;
     bochs/alu) size="10000000 70000000" ;;
     bochs/chase) size="2000000 10000000" ;;
     bochs/churn) size="2000000 18000000" ;;
@@ -286,6 +288,7 @@ prepare() {
     qemu)
       command=("$QEMU" -accel tcg -m 128 -nodefaults -nographic -serial stdio -no-reboot
         -device isa-debug-exit,iobase=0xf4,iosize=0x4 $QEMU_OPTS -kernel "$elf" -append "$2 $3") ;;
+    host) command=("$target/host" "$2" "$3") ;;
     bochs)
       console=$work/serial
       cat >"$work/bochsrc" <<EOF
@@ -345,6 +348,7 @@ for ((round = 1; round <= rounds; round++)); do
   for workload in $workloads; do
     for peer in $order; do
       [ -z "${failed[$peer/$workload]-}" ] || continue
+      [ "$peer/$workload" = host/chase ] || [ "$peer" != host ] || continue
       read -r short long <<<"$(sizes "$peer" "$workload")"
       if run_once "$peer" "$workload" "$short"; then
         short_cpu=$cpu short_wall=$wall

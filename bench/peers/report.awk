@@ -13,6 +13,8 @@ BEGIN {
   # name; workload; peer whose time is divided; peer whose time divides; bound's direction; bound
   demand("ALU: instruction rate of native over Bochs", "alu", "bochs", "gnomon-native", ">=", 2.5)
   demand("chase: time of native over TCG", "chase", "gnomon-native", "qemu", "<=", 0.8)
+  # Not a demand: a chase that is bound by memory leaves less room than its bound asks for.
+  demand("chase: time of the host's own processor over TCG", "chase", "host", "qemu", "", 0)
   demand("churn: time of native over TCG", "churn", "gnomon-native", "qemu", "<=", 1 / 3)
   demand("ALU: time of EPT over native", "alu", "gnomon-ept", "gnomon-native", "<=", 1.5)
   demand("chase: time of EPT over native", "chase", "gnomon-ept", "gnomon-native", "<=", 1.5)
@@ -170,7 +172,7 @@ END {
         values[++n] = sample[workload, demand_over[d], round] / sample[workload, demand_under[d], round]
       }
     }
-    bound = demand_direction[d] " " number(demand_bound[d])
+    bound = demand_direction[d] == "" ? "–" : demand_direction[d] " " number(demand_bound[d])
     emit(separator "    {\"name\": " quote(demand_name[d]) ", \"direction\": " quote(demand_direction[d]) \
       ", \"bound\": " sprintf("%.6g", demand_bound[d]) ", \"samples\": " n)
     separator = ",\n"
@@ -181,8 +183,8 @@ END {
     }
     summarize(values, n)
     pass = demand_direction[d] == ">=" ? median >= demand_bound[d] : median <= demand_bound[d]
-    verdict = pass ? "PASS" : "FAIL"
-    if (!pass) missed = 1
+    verdict = demand_direction[d] == "" ? "–" : pass ? "PASS" : "FAIL"
+    if (verdict == "FAIL") missed = 1
     print "| " demand_name[d] " | " bound " | " triple(median, least, greatest) " | " verdict " |"
     emit(", " summary_json() ", \"verdict\": \"" verdict "\"}")
   }

@@ -173,15 +173,31 @@ class InterceptsTest {
 
   @Test
   void shouldExitOnInvlpgWithLinearAddress() {
-    SystemMachine m = intercepting(0);
+    SystemMachine m = invlpgAt104567(0);
+    assertThat(new Processor(m.cpu, 64).run(1)).isEqualTo(ExitReason.INVLPG);
+    assertThat(m.cpu.exit.qualification).isEqualTo(0x10_4567);
+    assertThat(m.cpu.exit.guestLinear).isEqualTo(0x10_4567);
+    assertThat(m.cpu.exit.instructionLength).isEqualTo(9);
+    assertThat(m.cpu.rip).isEqualTo(CODE);
+    assertThat(m.cpu.retired).isZero();
+  }
+
+  @Test
+  void shouldRaiseGeneralProtectionBeforeInvlpgExits() {
+    SystemMachine m = invlpgAt104567(3);
+    m.cpu.intercepts.exceptionBitmap = 1 << Vector.GP;
+    assertThat(new Processor(m.cpu, 64).run(1)).isEqualTo(ExitReason.EXCEPTION_NMI);
+    assertThat(m.cpu.exit.interruptionInfo & 0xFF).isEqualTo(Vector.GP);
+    assertThat(m.cpu.rip).isEqualTo(CODE);
+  }
+
+  /** INVLPG GS:[4567H] in memory, GS based at 100000H; it is a micro-op, so it runs from its bytes. */
+  private static SystemMachine invlpgAt104567(int cpl) {
+    SystemMachine m = intercepting(cpl);
     m.cpu.intercepts.invlpg = true;
     m.cpu.base[Segments.GS] = 0x10_0000;
-    Instruction insn = m.memory(0x101, 7, 0x4567);
-    insn.segment = Segments.GS;
-    assertThat(exit(m, insn)).isEqualTo("INVLPG 104567");
-    SystemMachine user = intercepting(3);
-    user.cpu.intercepts.invlpg = true;
-    assertThat(exit(user, insn)).isEqualTo("#GP(0)");
+    m.memory.writeBytes(CODE, new byte[] {0x65, 0x0F, 0x01, 0x3C, 0x25, 0x67, 0x45, 0, 0}, 0, 9);
+    return m;
   }
 
   @Test
