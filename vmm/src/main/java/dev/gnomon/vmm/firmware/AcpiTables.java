@@ -111,7 +111,8 @@ final class AcpiTables {
     t.u16(NO_C2).u16(NO_C3).u16(0).u16(0).u8(0).u8(0);
     t.u8(0).u8(0).u8(CENTURY).u16(BOOT_LEGACY_DEVICES | (keyboard ? BOOT_8042 : 0)).u8(0).u32(FADT_FLAGS);
     port(t, RESET_PORT, 1, 1).u8(RESET_HARD).u8(0).u8(0).u8(0);
-    t.u64(facs).u64(dsdt);
+    // Only one of the two FACS addresses may be given.
+    t.u64(0).u64(dsdt);
     port(t, AcpiPm.PM1_EVENT, 4, 2);
     none(t);
     port(t, AcpiPm.PM1_CONTROL, 2, 2);
