@@ -5,8 +5,9 @@ import dev.gnomon.vmm.device.LocalApic;
 import dev.gnomon.vmm.device.Pic8259;
 
 /**
- * A processor's acknowledge path: the 8259 pair where there is no local APIC or it is disabled; otherwise the local APIC, and before it the 8259 pair if
- * LINT0 takes ExtINT. As in Linux KVM (arch/x86/kvm/irq.c) ExtINT comes first and no priority holds it back.
+ * A processor's acknowledge path: the 8259 pair where there is no local APIC or it is disabled; otherwise the local
+ * APIC, and before it the 8259 pair if LINT0 takes ExtINT. As in Linux KVM (arch/x86/kvm/irq.c) ExtINT comes first and
+ * no priority holds it back.
  */
 final class InterruptController implements InterruptSource {
   private final Pic8259 pic;

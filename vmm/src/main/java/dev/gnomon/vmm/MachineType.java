@@ -4,9 +4,14 @@ import java.util.Locale;
 
 /** What devices a machine has. */
 public enum MachineType {
-  /** Two 8259, an 8254, a real-time clock, COM1, VGA text; no local APIC, ACPI or PCI, so that a kernel starts quickly. */
+  /**
+   * Two 8259, an 8254, a real-time clock, COM1, VGA text; no local APIC, ACPI or PCI, so that a kernel starts quickly.
+   */
   MINIMAL,
-  /** All that an operating system finds on a PC with a 440FX chipset: also local APIC, I/O APIC, ACPI, PCI configuration space, keyboard controller, MTRRs. */
+  /**
+   * All that an operating system finds on a PC with a 440FX chipset: also local APIC, I/O APIC, ACPI, PCI configuration
+   * space, keyboard controller, MTRRs.
+   */
   PC;
 
   /** The type of a name such as {@code pc}. @throws IllegalArgumentException if there is none */

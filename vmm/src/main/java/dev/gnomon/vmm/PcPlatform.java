@@ -27,8 +27,9 @@ import dev.gnomon.vmm.device.VgaText;
 import dev.gnomon.vmm.firmware.Firmware;
 
 /**
- * The devices of the modelled PC, wired and on their bus. Each interrupt line of a machine with APICs goes to the 8259 pair and to the I/O APIC, to the
- * input of its own number but for IRQ 0, which is global system interrupt 2 as on a PC.
+ * The devices of the modelled PC, wired and on their bus. Each interrupt line of a machine with APICs goes to the 8259
+ * pair and to the I/O APIC, to the input of its own number but for IRQ 0, which is global system interrupt 2 as on a
+ * PC.
  */
 public final class PcPlatform {
 
@@ -48,8 +49,8 @@ public final class PcPlatform {
   /** Null if there is none. */
   private final I8042 keyboard;
 
-  PcPlatform(PlatformOptions options, Cpu cpu, ByteSink console, ByteSink debugConsole, ExitRequest exit, ResetRequest reset,
-      PowerRequest power) {
+  PcPlatform(PlatformOptions options, Cpu cpu, ByteSink console, ByteSink debugConsole, ExitRequest exit,
+      ResetRequest reset, PowerRequest power) {
     if (options.machine() == MachineType.PC) {
       ApicBus apicBus = new ApicBus();
       localApic = new LocalApic(0, apicBus, () -> cpu.tscOffset, () -> signalNmi(cpu), options.x2Apic());

@@ -7,14 +7,16 @@ import java.util.Objects;
  * What a machine has around processor and memory.
  *
  * @param machine which devices there are
- * @param rtcStart what the real-time clock shows at virtual time 0, years 0 to 9999; a guest may take it for UTC or for local time
+ * @param rtcStart what the real-time clock shows at virtual time 0, years 0 to 9999; a guest may take it for UTC or for
+ *     local time
  * @param x2Apic whether a local APIC has x2APIC mode
  * @param keyboard whether there is a keyboard controller with a keyboard
  */
 public record PlatformOptions(MachineType machine, LocalDateTime rtcStart, boolean x2Apic, boolean keyboard) {
   /** Any fixed date would do; this one is behind all dates that programs of 2023 have in them. */
   public static final LocalDateTime DEFAULT_RTC_START = LocalDateTime.of(2024, 1, 1, 0, 0);
-  public static final PlatformOptions DEFAULT = new PlatformOptions(MachineType.MINIMAL, DEFAULT_RTC_START, false, false);
+  public static final PlatformOptions DEFAULT = new PlatformOptions(MachineType.MINIMAL, DEFAULT_RTC_START, false,
+      false);
 
   private static final int MAX_YEAR = 9999;
 

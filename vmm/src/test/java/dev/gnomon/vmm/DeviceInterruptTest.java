@@ -31,8 +31,8 @@ class DeviceInterruptTest {
 
   /** Both 8259 at 20h and 28h with the given mask. */
   static void startPics(Assembler a, int mask) {
-    int[][] writes = {{0x20, 0x11}, {0x21, BASE}, {0x21, 4}, {0x21, 1}, {0x21, mask & 0xFF}, {0xA0, 0x11}, {0xA1, SLAVE_BASE}, {0xA1, 2}, {0xA1, 1},
-        {0xA1, mask >> 8}};
+    int[][] writes = {{0x20, 0x11}, {0x21, BASE}, {0x21, 4}, {0x21, 1}, {0x21, mask & 0xFF}, {0xA0, 0x11},
+        {0xA1, SLAVE_BASE}, {0xA1, 2}, {0xA1, 1}, {0xA1, mask >> 8}};
     for (int[] write : writes) {
       out(a, write[0], write[1]);
     }
@@ -110,11 +110,14 @@ class DeviceInterruptTest {
     assertThat(vm.cpu().now()).isBetween(4_000_000_000L, 4_000_100_000L);
     assertThat(vm.cpu().retired).isLessThan(1000);
     for (int i = 0; i < EVENTS; i++) {
-      assertThat(vm.guestMemory().read(InterruptTest.LOG + 8L * i, 8)).isBetween((i + 1) * 1_000_000_000L, (i + 1) * 1_000_000_000L + 100);
+      long second = (i + 1) * 1_000_000_000L;
+      assertThat(vm.guestMemory().read(InterruptTest.LOG + 8L * i, 8)).isBetween(second, second + 100);
     }
   }
 
-  /** Modes 0 and 4 as one-shots that the handler sets again, with IRQ 0 masked meanwhile as Linux does; 2 and 3 run on. */
+  /**
+   * Modes 0 and 4 as one-shots that the handler sets again, with IRQ 0 masked meanwhile as Linux does; 2 and 3 run on.
+   */
   @ParameterizedTest
   @ValueSource(ints = {0, 2, 3, 4})
   void shouldWakeByTheIntervalTimerInEachMode(int timerMode) {

@@ -1,8 +1,8 @@
 package dev.gnomon.guest.cpu;
 
 /**
- * The processor's own way to its local APIC: by MSR and by CR8 (SDM vol. 3A, "Advanced Programmable Interrupt Controller"). Its page of memory is
- * reached over the {@link Bus}.
+ * The processor's own way to its local APIC: by MSR and by CR8 (SDM vol. 3A, "Advanced Programmable Interrupt
+ * Controller"). Its page of memory is reached over the {@link Bus}.
  */
 public interface ApicPort {
   /** Bits of IA32_APIC_BASE: bootstrap processor, x2APIC mode, global enable. */
@@ -13,7 +13,11 @@ public interface ApicPort {
   /** IA32_APIC_BASE. */
   long base();
 
-  /** Writes IA32_APIC_BASE; its reserved bits are clear. @return whether the change of mode is legal; if not, nothing changed */
+  /**
+   * Writes IA32_APIC_BASE; its reserved bits are clear.
+   *
+   * @return whether the change of mode is legal; if not, nothing changed
+   */
   boolean writeBase(long value);
 
   /** Whether IA32_TSC_DEADLINE, or a register of x2APIC mode (800h to 8FFh), can be read now. */

@@ -3,8 +3,8 @@ package dev.gnomon.guest.cpu;
 import java.util.Arrays;
 
 /**
- * Memory-type range registers (SDM vol. 3A, "Memory Type Range Registers"): 8 variable ranges, the fixed ones, write combining. They are kept and checked,
- * but memory is coherent here whatever its type, so nothing follows from them.
+ * Memory-type range registers (SDM vol. 3A, "Memory Type Range Registers"): 8 variable ranges, the fixed ones, write
+ * combining. They are kept and checked, but memory is coherent here whatever its type, so nothing follows from them.
  *
  * <pre>
  *  IA32_MTRRCAP       63..11 0      WC 10   0 9   FIX 8     VCNT 7..0
@@ -44,7 +44,8 @@ public final class Mtrrs {
   }
 
   /**
-   * As firmware leaves them: everything write-back, but uncacheable the video memory and what lies from an address up to 4 GiB.
+   * As firmware leaves them: everything write-back, but uncacheable the video memory and what lies from an address up
+   * to 4 GiB.
    *
    * @param deviceStart a power of two below 4 GiB from where devices lie
    */
@@ -57,7 +58,8 @@ public final class Mtrrs {
   }
 
   public static boolean is(int msr) {
-    return msr == CAP || msr == DEF_TYPE || msr >= PHYS_BASE0 && msr < PHYS_BASE0 + 2 * VARIABLE || fixedIndex(msr) >= 0;
+    return msr == CAP || msr == DEF_TYPE || msr >= PHYS_BASE0 && msr < PHYS_BASE0 + 2 * VARIABLE
+        || fixedIndex(msr) >= 0;
   }
 
   private static int fixedIndex(int msr) {
@@ -82,7 +84,11 @@ public final class Mtrrs {
     return index >= 0 ? fixed[index] : variable[msr - PHYS_BASE0];
   }
 
-  /** Writes one for which {@link #is} holds. @return whether it took the value: not if it is read-only, a bit is reserved or a type unknown */
+  /**
+   * Writes one for which {@link #is} holds.
+   *
+   * @return whether it took the value: not if it is read-only, a bit is reserved or a type unknown
+   */
   public boolean write(int msr, long value) {
     if (msr == CAP) {
       return false;

@@ -18,8 +18,10 @@ class MtrrsTest {
 
   /** Register, value, whether it is taken. */
   @ParameterizedTest
-  @CsvSource({"FE,508,false", "2FF,C06,true", "2FF,C02,false", "2FF,C07,false", "2FF,1C06,false", "200,C0000000,true", "200,C0000006,true", "200,C0000003,false",
-      "200,C0000100,false", "200,400000000000,false", "201,3FFFC0000800,true", "201,3FFFC0000801,false", "20E,6,true", "20F,800,true",
+  @CsvSource({"FE,508,false", "2FF,C06,true", "2FF,C02,false", "2FF,C07,false", "2FF,1C06,false", "200,C0000000,true",
+      "200,C0000006,true", "200,C0000003,false",
+      "200,C0000100,false", "200,400000000000,false", "201,3FFFC0000800,true", "201,3FFFC0000801,false", "20E,6,true",
+      "20F,800,true",
       "250,606060606060606,true", "259,0,true", "26F,505050505050505,true", "268,600000000000002,false"})
   void shouldTakeLegalValuesOnly(String register, String text, boolean legal) {
     int msr = Integer.parseInt(register, 16);

@@ -3,7 +3,8 @@ package dev.gnomon.vmm.device;
 import java.util.Arrays;
 
 /**
- * What interrupt messages travel on between I/O APIC and local APICs (SDM vol. 3A, "Determining IPI Destination"). Delivery takes no time.
+ * What interrupt messages travel on between I/O APIC and local APICs (SDM vol. 3A, "Determining IPI Destination").
+ * Delivery takes no time.
  *
  * <p>A lowest-priority message goes to the destination with the lowest processor priority, the first among equals.
  */

@@ -38,7 +38,7 @@ final class ByteQueue {
   void save(DataOutput out) throws IOException {
     out.writeByte(count);
     for (int i = 0; i < CAPACITY; i++) {
-      out.writeByte(bytes[(first + i) % CAPACITY]);
+      out.writeByte(i < count ? bytes[(first + i) % CAPACITY] : 0);
     }
   }
 

@@ -9,11 +9,12 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The PC's keyboard controller at 60h and 64h with a keyboard that takes commands, on IRQ 1 (IBM PS/2 Hardware Interface Technical Reference).
+ * The PC's keyboard controller at 60h and 64h with a keyboard that takes commands, on IRQ 1 (IBM PS/2 Hardware
+ * Interface Technical Reference).
  *
- * <p>Commands take no time, so the input buffer is always empty. There is no auxiliary port: its test reports a stuck clock, and what is written for it
- * comes back without the mark of the auxiliary device. A20 is always on, whatever the output port says. Nobody presses a key; {@link #type} puts scan codes
- * in as if somebody did.
+ * <p>Commands take no time, so the input buffer is always empty. There is no auxiliary port: its test reports a stuck
+ * clock, and what is written for it comes back without the mark of the auxiliary device. A20 is always on, whatever the
+ * output port says. Nobody presses a key; {@link #type} puts scan codes in as if somebody did.
  */
 public final class I8042 implements PortDevice {
   /** The IRQ of the keyboard. */
@@ -81,7 +82,9 @@ public final class I8042 implements PortDevice {
     irq.set(false);
   }
 
-  /** Bytes that the keyboard sends, already in the form in which the guest reads them; dropped while it does not scan. */
+  /**
+   * Bytes that the keyboard sends, already in the form in which the guest reads them; dropped while it does not scan.
+   */
   public void type(int... codes) {
     for (int code : codes) {
       if (scanning) {
@@ -125,7 +128,8 @@ public final class I8042 implements PortDevice {
     if (port == PORT_DATA) {
       return output == NONE ? last : output;
     }
-    return (output != NONE ? STATUS_OBF : 0) | (has(SYSTEM) ? STATUS_SYS : 0) | (lastWasCommand ? STATUS_CMD : 0) | STATUS_KEYL;
+    return (output != NONE ? STATUS_OBF : 0) | (has(SYSTEM) ? STATUS_SYS : 0) | (lastWasCommand ? STATUS_CMD : 0)
+        | STATUS_KEYL;
   }
 
   @Override

@@ -1,8 +1,8 @@
 package dev.gnomon.vmm.device;
 
 /**
- * The keyboard controller's status and command byte, its commands and the keyboard's (IBM PS/2 Hardware Interface Technical Reference, "Keyboard and
- * Auxiliary Device Controller").
+ * The keyboard controller's status and command byte, its commands and the keyboard's (IBM PS/2 Hardware Interface
+ * Technical Reference, "Keyboard and Auxiliary Device Controller").
  *
  * <pre>
  *                 7      6      5      4      3     2     1     0

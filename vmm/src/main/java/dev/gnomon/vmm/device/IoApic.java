@@ -10,9 +10,10 @@ import java.io.IOException;
 /**
  * The I/O APIC at FEC00000h with 24 inputs (Intel 82093AA data sheet).
  *
- * <p>An edge on a masked input is lost. A level-triggered input sends again after its EOI, and when it is unmasked, for as long as its line is up. Where
- * the data sheet leaves a choice this does what Linux KVM does (arch/x86/kvm/ioapic.c): lines are up when they want an interrupt, whatever the polarity
- * that is written; an entry made edge-triggered loses its remote IRR, which is how Linux ends an interrupt on this version of the chip.
+ * <p>An edge on a masked input is lost. A level-triggered input sends again after its EOI, and when it is unmasked, for
+ * as long as its line is up. Where the data sheet leaves a choice this does what Linux KVM does
+ * (arch/x86/kvm/ioapic.c): lines are up when they want an interrupt, whatever the polarity that is written; an entry
+ * made edge-triggered loses its remote IRR, which is how Linux ends an interrupt on this version of the chip.
  */
 public final class IoApic implements MmioDevice {
   /** Guest-physical address of the registers. */
@@ -103,7 +104,8 @@ public final class IoApic implements MmioDevice {
     if ((entry & MASKED) != 0 || isLevel(input) && (entry & REMOTE_IRR) != 0) {
       return;
     }
-    boolean taken = bus.send(entry >> MODE_SHIFT & MODE, entry & VECTOR, isLevel(input), destination[input], false, (entry & LOGICAL) != 0);
+    boolean taken = bus.send(entry >> MODE_SHIFT & MODE, entry & VECTOR, isLevel(input), destination[input], false,
+        (entry & LOGICAL) != 0);
     if (taken && isLevel(input)) {
       low[input] |= REMOTE_IRR;
     }

@@ -12,14 +12,16 @@ import java.io.IOException;
 import java.util.function.LongSupplier;
 
 /**
- * A processor's local APIC (SDM vol. 3A, "Advanced Programmable Interrupt Controller (APIC)"): xAPIC by its page at FEE00000h and, where offered, x2APIC by
- * MSR.
+ * A processor's local APIC (SDM vol. 3A, "Advanced Programmable Interrupt Controller (APIC)"): xAPIC by its page at
+ * FEE00000h and, where offered, x2APIC by MSR.
  *
- * <p>Where the manual leaves a choice this does what Linux KVM does (arch/x86/kvm/lapic.c): the timer's clock is one tick a virtual nanosecond; only aligned
- * 32-bit accesses reach a register, others read zero and write nothing; the ID cannot be written; SMI and redirected ExtINT messages vanish. Unlike there,
- * the page does not move: with another base in IA32_APIC_BASE it is gone. An EOI of a level-triggered interrupt is always broadcast.
+ * <p>Where the manual leaves a choice this does what Linux KVM does (arch/x86/kvm/lapic.c): the timer's clock is one
+ * tick a virtual nanosecond; only aligned 32-bit accesses reach a register, others read zero and write nothing; the ID
+ * cannot be written; SMI and redirected ExtINT messages vanish. Unlike there, the page does not move: with another base
+ * in IA32_APIC_BASE it is gone. An EOI of a level-triggered interrupt is always broadcast.
  *
- * <p>INIT and start-up messages are kept for whoever runs several processors ({@link #takeInit}, {@link #startupVector}).
+ * <p>INIT and start-up messages are kept for whoever runs several processors ({@link #takeInit},
+ * {@link #startupVector}).
  */
 public final class LocalApic implements MmioDevice {
   /** Guest-physical address of the page. */
@@ -27,8 +29,7 @@ public final class LocalApic implements MmioDevice {
 
   private static final int FORMAT = 1;
   private static final int PAGE = 4096;
-  private static final int WORDS = 8;
-  private static final int NONE = -1;
+  private static final int NONE = VectorSet.NONE;
   private static final long NEVER = Long.MAX_VALUE;
   private static final int X2_ID_LOW = 0xF;
 
@@ -40,9 +41,9 @@ public final class LocalApic implements MmioDevice {
   private final LocalApicTimer timer = new LocalApicTimer();
 
   private long base;
-  private final int[] isr = new int[WORDS];
-  private final int[] tmr = new int[WORDS];
-  private final int[] irr = new int[WORDS];
+  private final VectorSet isr = new VectorSet();
+  private final VectorSet tmr = new VectorSet();
+  private final VectorSet irr = new VectorSet();
   private final int[] lvt = new int[LVTS];
   private int tpr;
   private int ldr;
@@ -99,11 +100,9 @@ public final class LocalApic implements MmioDevice {
   }
 
   private void resetRegisters() {
-    for (int i = 0; i < WORDS; i++) {
-      isr[i] = 0;
-      tmr[i] = 0;
-      irr[i] = 0;
-    }
+    isr.clear();
+    tmr.clear();
+    irr.clear();
     for (int i = 0; i < LVTS; i++) {
       lvt[i] = LVT_MASKED;
     }
@@ -121,7 +120,10 @@ public final class LocalApic implements MmioDevice {
     update();
   }
 
-  /** Virtual wire mode, as firmware leaves it (Intel MultiProcessor Specification, "Virtual Wire Mode"): enabled, LINT0 ExtINT, LINT1 NMI. */
+  /**
+   * Virtual wire mode, as firmware leaves it (Intel MultiProcessor Specification, "Virtual Wire Mode"): enabled, LINT0
+   * ExtINT, LINT1 NMI.
+   */
   public void setAsFirmware() {
     svr |= SVR_ENABLE;
     lvt[lvtIndex(LVT_LINT0)] = EXTINT << MODE_SHIFT;
@@ -154,8 +156,8 @@ public final class LocalApic implements MmioDevice {
     if (vector == NONE) {
       return svr & VECTOR;
     }
-    clear(irr, vector);
-    set(isr, vector);
+    irr.remove(vector);
+    isr.add(vector);
     update();
     return vector;
   }
@@ -188,34 +190,14 @@ public final class LocalApic implements MmioDevice {
 
   /** Finds the vector to deliver. */
   private void update() {
-    int vector = highest(irr);
-    ready = vector != NONE && (vector & PRIORITY_CLASS) > (processorPriority() & PRIORITY_CLASS) && accepts() ? vector : NONE;
+    int vector = irr.highest();
+    boolean above = vector != NONE && (vector & PRIORITY_CLASS) > (processorPriority() & PRIORITY_CLASS);
+    ready = above && accepts() ? vector : NONE;
   }
 
   private int processorPriority() {
-    int served = highest(isr) & PRIORITY_CLASS;
-    return highest(isr) == NONE || (tpr & PRIORITY_CLASS) >= served ? tpr : served;
-  }
-
-  private static int highest(int[] bits) {
-    for (int i = WORDS - 1; i >= 0; i--) {
-      if (bits[i] != 0) {
-        return 32 * i + 31 - Integer.numberOfLeadingZeros(bits[i]);
-      }
-    }
-    return NONE;
-  }
-
-  private static void set(int[] bits, int vector) {
-    bits[vector >> 5] |= 1 << vector;
-  }
-
-  private static void clear(int[] bits, int vector) {
-    bits[vector >> 5] &= ~(1 << vector);
-  }
-
-  private static boolean isSet(int[] bits, int vector) {
-    return (bits[vector >> 5] >>> vector & 1) != 0;
+    int served = isr.highest() & PRIORITY_CLASS;
+    return isr.highest() == NONE || (tpr & PRIORITY_CLASS) >= served ? tpr : served;
   }
 
   // Messages.
@@ -225,7 +207,11 @@ public final class LocalApic implements MmioDevice {
     return processorPriority();
   }
 
-  /** Whether a message's destination means this APIC. @param wide the destination is 32 bits, of which FFFFFFFFh is everybody */
+  /**
+   * Whether a message's destination means this APIC.
+   *
+   * @param wide the destination is 32 bits, of which FFFFFFFFh is everybody
+   */
   boolean isDestination(int destination, boolean wide, boolean logical) {
     if (!globallyEnabled()) {
       return false;
@@ -276,11 +262,11 @@ public final class LocalApic implements MmioDevice {
       error(ESR_RECEIVED_VECTOR);
       return false;
     }
-    set(irr, vector);
+    irr.add(vector);
     if (level) {
-      set(tmr, vector);
+      tmr.add(vector);
     } else {
-      clear(tmr, vector);
+      tmr.remove(vector);
     }
     update();
     return true;
@@ -293,7 +279,10 @@ public final class LocalApic implements MmioDevice {
     return received;
   }
 
-  /** Vector of the last start-up IPI since an INIT, 0 to 255: the processor starts at physical address vector × 4096. −1 if there was none. */
+  /**
+   * Vector of the last start-up IPI since an INIT, 0 to 255, −1 if there was none: the processor starts at physical
+   * address vector × 4096.
+   */
   public int startupVector() {
     return startup;
   }
@@ -309,13 +298,13 @@ public final class LocalApic implements MmioDevice {
   }
 
   private void endOfInterrupt() {
-    int vector = highest(isr);
+    int vector = isr.highest();
     if (vector == NONE) {
       return;
     }
-    clear(isr, vector);
+    isr.remove(vector);
     update();
-    if (isSet(tmr, vector)) {
+    if (tmr.contains(vector)) {
       bus.endOfInterrupt(vector);
     }
   }
@@ -341,7 +330,8 @@ public final class LocalApic implements MmioDevice {
       }
       case SHORTHAND_ALL -> bus.sendToAll(this, true, mode, vector, false);
       case SHORTHAND_OTHERS -> bus.sendToAll(this, false, mode, vector, false);
-      default -> bus.send(mode, vector, false, x2() ? icrHigh : icrHigh >>> ID_SHIFT, x2(), (icrLow & ICR_LOGICAL) != 0);
+      default -> bus.send(mode, vector, false, x2() ? icrHigh : icrHigh >>> ID_SHIFT, x2(),
+          (icrLow & ICR_LOGICAL) != 0);
     }
   }
 
@@ -409,8 +399,8 @@ public final class LocalApic implements MmioDevice {
   }
 
   private static boolean exists(int register) {
-    return register == ID || register == VERSION || register >= TPR && register <= ESR || register >= ICR_LOW && register <= CURRENT_COUNT
-        || register == DIVIDE;
+    return register == ID || register == VERSION || register >= TPR && register <= ESR
+        || register >= ICR_LOW && register <= CURRENT_COUNT || register == DIVIDE;
   }
 
   private static int lvtIndex(int register) {
@@ -419,8 +409,8 @@ public final class LocalApic implements MmioDevice {
 
   private int register(int register) {
     if (register >= ISR && register < ESR) {
-      int word = (register - ISR) / STEP % WORDS;
-      return register < TMR ? isr[word] : register < IRR ? tmr[word] : irr[word];
+      int word = (register - ISR) / STEP % VectorSet.WORDS;
+      return register < TMR ? isr.word(word) : register < IRR ? tmr.word(word) : irr.word(word);
     }
     if (register >= LVT_TIMER && register <= LVT_ERROR) {
       return lvt[lvtIndex(register)];
@@ -527,7 +517,8 @@ public final class LocalApic implements MmioDevice {
       return true;
     }
     int register = offsetOf(msr);
-    return x2() && exists(register) && register != APR && register != EOI && register != RRD && register != DFR && register != ICR_HIGH;
+    return x2() && exists(register) && register != APR && register != EOI && register != RRD && register != DFR
+        && register != ICR_HIGH;
   }
 
   /** Reads an MSR that is {@link #readable}. */
@@ -600,10 +591,11 @@ public final class LocalApic implements MmioDevice {
   public void save(DataOutput out) throws IOException {
     out.writeInt(FORMAT);
     out.writeLong(base);
-    for (int[] words : new int[][] {isr, tmr, irr, lvt}) {
-      for (int word : words) {
-        out.writeInt(word);
-      }
+    isr.save(out);
+    tmr.save(out);
+    irr.save(out);
+    for (int entry : lvt) {
+      out.writeInt(entry);
     }
     for (int word : new int[] {tpr, ldr, dfr, svr, esr, errors, icrLow, icrHigh, startup}) {
       out.writeInt(word);
@@ -617,10 +609,11 @@ public final class LocalApic implements MmioDevice {
   public void load(DataInput in) throws IOException {
     StateSection.expectVersion(in, name(), FORMAT);
     base = in.readLong();
-    for (int[] words : new int[][] {isr, tmr, irr, lvt}) {
-      for (int i = 0; i < words.length; i++) {
-        words[i] = in.readInt();
-      }
+    isr.load(in);
+    tmr.load(in);
+    irr.load(in);
+    for (int i = 0; i < LVTS; i++) {
+      lvt[i] = in.readInt();
     }
     tpr = in.readInt() & 0xFF;
     ldr = in.readInt();

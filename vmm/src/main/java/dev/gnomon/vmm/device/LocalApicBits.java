@@ -1,8 +1,8 @@
 package dev.gnomon.vmm.device;
 
 /**
- * Registers of the local APIC and their bits, by the names of the SDM (vol. 3A, "Local APIC Register Address Map"). Offsets are those in the page; the MSR
- * of x2APIC mode is {@code 800h + offset / 16}.
+ * Registers of the local APIC and their bits, by the names of the SDM (vol. 3A, "Local APIC Register Address Map").
+ * Offsets are those in the page; the MSR of x2APIC mode is {@code 800h + offset / 16}.
  *
  * <pre>
  *  ICR low     DSH 19..18   TM 15   L 14   DS 12   DM 11   delivery mode 10..8   vector 7..0

@@ -7,8 +7,8 @@ import java.io.DataOutput;
 import java.io.IOException;
 
 /**
- * The timer of a local APIC (SDM vol. 3A, "APIC Timer", "TSC-Deadline Mode"). Its clock ticks once a virtual nanosecond, before the divider. Expiries that
- * nobody looked at in time count as one.
+ * The timer of a local APIC (SDM vol. 3A, "APIC Timer", "TSC-Deadline Mode"). Its clock ticks once a virtual
+ * nanosecond, before the divider. Expiries that nobody looked at in time count as one.
  */
 final class LocalApicTimer {
   /** Bits of the divide configuration register. */
@@ -152,7 +152,8 @@ final class LocalApicTimer {
     tscDeadline = in.readLong();
     now = in.readLong();
     if (now < 0 || expiry < 0) {
-      throw new IOException("local APIC timer: saved state stands at " + now + " ns and expires at " + expiry + " ns, expected times from 0 on");
+      throw new IOException("local APIC timer: saved state stands at " + now + " ns and expires at " + expiry
+          + " ns, expected times from 0 on");
     }
   }
 }

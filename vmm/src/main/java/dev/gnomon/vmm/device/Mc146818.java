@@ -9,15 +9,18 @@ import java.time.LocalDateTime;
 import java.util.List;
 
 /**
- * The PC's real-time clock with its memory, at 70h (index; bit 7, the NMI mask, is ignored) and 71h (data), on IRQ 8 (Motorola MC146818 data
- * sheet). It runs on the virtual clock from a date that it is given, so that a guest sees the same date in every run.
+ * The PC's real-time clock with its memory, at 70h (index; bit 7, the NMI mask, is ignored) and 71h (data), on IRQ 8
+ * (Motorola MC146818 data sheet). It runs on the virtual clock from a date that it is given, so that a guest sees the
+ * same date in every run.
  *
- * <p>The divider counts pulses of 32768 Hz, computed from the absolute time. Updates happen every 32768 pulses, the first 16384 after the divider
- * leaves its reset. Periodic flags come from the same pulses. Where the data sheet leaves room: an update takes no time, and UIP is up during the 8
- * pulses (244 µs) before it, as in QEMU; a divider setting other than 32768 Hz or reset counts the same; daylight saving does nothing; day 0 or month
- * 13 count on from where they would lie; the century at 32h follows the year; the index port reads all ones.
+ * <p>The divider counts pulses of 32768 Hz, computed from the absolute time. Updates happen every 32768 pulses, the
+ * first 16384 after the divider leaves its reset. Periodic flags come from the same pulses. Where the data sheet leaves
+ * room: an update takes no time, and UIP is up during the 8 pulses (244 µs) before it, as in QEMU; a divider setting
+ * other than 32768 Hz or reset counts the same; daylight saving does nothing; day 0 or month 13 count on from where
+ * they would lie; the century at 32h follows the year; the index port reads all ones.
  *
- * <p>Flags are worked out when somebody looks; the deadline is the next moment at which an enabled one would raise IRQ 8.
+ * <p>Flags are worked out when somebody looks; the deadline is the next moment at which an enabled one would raise IRQ
+ * 8.
  */
 public final class Mc146818 implements PortDevice {
   /** The IRQ that flags raise. */
@@ -106,7 +109,8 @@ public final class Mc146818 implements PortDevice {
     if (seconds >= (Long.MAX_VALUE - Math.max(dividerStart, 0)) / NS_PER_SECOND - 1) {
       return Long.MAX_VALUE;
     }
-    return dividerStart + seconds * NS_PER_SECOND + (at % FREQUENCY_HZ * NS_PER_SECOND + FREQUENCY_HZ - 1) / FREQUENCY_HZ;
+    long fraction = (at % FREQUENCY_HZ * NS_PER_SECOND + FREQUENCY_HZ - 1) / FREQUENCY_HZ;
+    return dividerStart + seconds * NS_PER_SECOND + fraction;
   }
 
   /** Updates up to and including a pulse. */
@@ -328,8 +332,10 @@ public final class Mc146818 implements PortDevice {
     dividerStart = in.readLong();
     pulse = in.readLong();
     now = in.readLong();
-    if (now < 0 || now > LATEST || dividerStart > now || dividerStart < -NS_PER_SECOND || pulse < 0 || pulse > pulseAt(now)) {
-      throw new IOException("rtc: saved state stands at " + now + " ns, pulse " + pulse + ", expected a time since the divider's start");
+    if (now < 0 || now > LATEST || dividerStart > now || dividerStart < -NS_PER_SECOND || pulse < 0
+        || pulse > pulseAt(now)) {
+      throw new IOException("rtc: saved state stands at " + now + " ns, pulse " + pulse
+          + ", expected a time since the divider's start");
     }
     schedule();
   }

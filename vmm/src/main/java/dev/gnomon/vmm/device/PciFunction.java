@@ -6,7 +6,8 @@ import java.io.IOException;
 import java.util.Arrays;
 
 /**
- * A function's configuration space of 256 bytes (PCI Local Bus Specification 3.0, "Configuration Space"), with a mask of what can be written.
+ * A function's configuration space of 256 bytes (PCI Local Bus Specification 3.0, "Configuration Space"), with a mask
+ * of what can be written.
  *
  * <pre>
  *  00 vendor   02 device   04 command   06 status   08 revision   09 class code (3 bytes)   0E header type

@@ -6,16 +6,18 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * PCI configuration space by mechanism #1 (PCI Local Bus Specification 3.0, "Software Generation of Configuration Transactions"): the data ports CFCh to
- * CFFh, and the address register for which {@link ResetPort} holds the ports CF8h to CFBh. On bus 0 are the functions of an Intel 440FX chipset, a host
- * bridge (82441FX, 8086:1237) and an ISA bridge (82371SB, 8086:7000); every other function reads all ones.
+ * PCI configuration space by mechanism #1 (PCI Local Bus Specification 3.0, "Software Generation of Configuration
+ * Transactions"): the data ports CFCh to CFFh, and the address register for which {@link ResetPort} holds the ports
+ * CF8h to CFBh. On bus 0 are the functions of an Intel 440FX chipset, a host bridge (82441FX, 8086:1237) and an ISA
+ * bridge (82371SB, 8086:7000); every other function reads all ones.
  *
  * <pre>
  *  31       30    24  23  16  15    11  10      8  7      2  1  0
  *  enable   0         bus     device    function   register  0  0
  * </pre>
  *
- * <p>Attribute registers of the host bridge and interrupt routing registers of the ISA bridge keep what is written, without effect.
+ * <p>Attribute registers of the host bridge and interrupt routing registers of the ISA bridge keep what is written,
+ * without effect.
  */
 public final class PciHost implements PortDevice {
   private static final int FORMAT = 1;
@@ -45,8 +47,8 @@ public final class PciHost implements PortDevice {
   private int address;
 
   public PciHost() {
-    functions[0] = new PciFunction(INTEL, 0x1237, HOST_BRIDGE_CLASS, 2, PciFunction.COMMAND_MASTER | PciFunction.COMMAND_MEMORY, 0)
-        .withMemory(PAM, PAM_BYTES).withMemory(SMRAM, 1);
+    functions[0] = new PciFunction(INTEL, 0x1237, HOST_BRIDGE_CLASS, 2,
+        PciFunction.COMMAND_MASTER | PciFunction.COMMAND_MEMORY, 0).withMemory(PAM, PAM_BYTES).withMemory(SMRAM, 1);
     functions[8] = new PciFunction(INTEL, 0x7000, ISA_BRIDGE_CLASS, 0,
         PciFunction.COMMAND_MASTER | PciFunction.COMMAND_MEMORY | PciFunction.COMMAND_IO, PciFunction.MULTI_FUNCTION)
         .withMemory(PIRQ, PIRQ_BYTES).withMemory(RELEASE, 1);

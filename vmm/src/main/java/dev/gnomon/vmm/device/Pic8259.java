@@ -89,7 +89,11 @@ public final class Pic8259 implements PortDevice {
     return inputs[irq];
   }
 
-  /** Sets the edge/level registers as firmware would. @param irqs one bit an IRQ; those that are always edge-triggered stay so */
+  /**
+   * Sets the edge/level registers as firmware would.
+   *
+   * @param irqs one bit an IRQ; those that are always edge-triggered stay so
+   */
   public void setLevelTriggered(int irqs) {
     master.writeElcr(irqs & 0xFF);
     slave.writeElcr(irqs >> Pic8259Chip.INPUTS);

@@ -7,8 +7,8 @@ import dev.gnomon.vmm.device.IoApic;
 import dev.gnomon.vmm.device.LocalApic;
 
 /**
- * The ACPI tables of a PC (ACPI specification 6, "ACPI System Description Tables"): RSDP, RSDT, XSDT, FADT, FACS, MADT and the {@link Dsdt}, one behind the
- * other.
+ * The ACPI tables of a PC (ACPI specification 6, "ACPI System Description Tables"): RSDP, RSDT, XSDT, FADT, FACS, MADT
+ * and the {@link Dsdt}, one behind the other.
  */
 final class AcpiTables {
   static final int HEADER_BYTES = 36;
@@ -33,7 +33,10 @@ final class AcpiTables {
   private static final int CENTURY = 0x32;
   private static final int BOOT_LEGACY_DEVICES = 1;
   private static final int BOOT_8042 = 2;
-  /** WBINVD works, C1 works, there is no sleep button as fixed hardware, no wake by RTC as fixed hardware, and there is a reset register. */
+  /**
+   * WBINVD works, C1 works, there is no sleep button as fixed hardware, no wake by RTC as fixed hardware, and there is
+   * a reset register.
+   */
   private static final int FADT_FLAGS = 1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 10;
   private static final int SPACE_IO = 1;
   private static final int GENERIC_ADDRESS_BYTES = 12;
@@ -84,21 +87,23 @@ final class AcpiTables {
   }
 
   private static byte[] table(String signature, int revision, byte[] body) {
-    byte[] table = new TableBytes().text(signature).u32(HEADER_BYTES + body.length).u8(revision).u8(0).text(OEM).text(OEM_TABLE).u32(1).text(CREATOR)
-        .u32(1).bytes(body).toArray();
+    byte[] table = new TableBytes().text(signature).u32(HEADER_BYTES + body.length).u8(revision).u8(0).text(OEM)
+        .text(OEM_TABLE).u32(1).text(CREATOR).u32(1).bytes(body).toArray();
     TableBytes.checksum(table, HEADER_CHECKSUM, table.length);
     return table;
   }
 
   private static byte[] rsdp(long rsdt, long xsdt) {
-    byte[] table = new TableBytes().text("RSD PTR ").u8(0).text(OEM).u8(2).u32(rsdt).u32(RSDP_BYTES).u64(xsdt).u32(0).toArray();
+    byte[] table = new TableBytes().text("RSD PTR ").u8(0).text(OEM).u8(2).u32(rsdt).u32(RSDP_BYTES).u64(xsdt).u32(0)
+        .toArray();
     TableBytes.checksum(table, RSDP_CHECKSUM, RSDP_V1_BYTES);
     TableBytes.checksum(table, RSDP_EXTENDED_CHECKSUM, RSDP_BYTES);
     return table;
   }
 
   private static byte[] facs() {
-    return new TableBytes().text("FACS").u32(FACS_BYTES).u32(0).u32(0).u32(0).u32(0).u64(0).u8(1).padTo(FACS_BYTES).toArray();
+    return new TableBytes().text("FACS").u32(FACS_BYTES).u32(0).u32(0).u32(0).u32(0).u64(0).u8(1).padTo(FACS_BYTES)
+        .toArray();
   }
 
   private static byte[] fadt(long facs, long dsdt, boolean keyboard) {

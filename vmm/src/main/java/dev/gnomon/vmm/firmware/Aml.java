@@ -1,9 +1,10 @@
 package dev.gnomon.vmm.firmware;
 
 /**
- * Writes the few constructs of the ACPI Machine Language that a description of a machine without power states needs (ACPI specification 6, "ACPI Machine
- * Language (AML) Specification"). Each method gives the encoding of one term; terms nest as arguments. Names are segments of four characters, shorter ones
- * padded with underscores, separated by dots.
+ * Writes the few constructs of the ACPI Machine Language that a description of a machine without power states needs
+ * (ACPI specification 6, "ACPI Machine Language (AML) Specification"). Each method gives the encoding of one term;
+ * terms nest as arguments. Names are segments of four characters, shorter ones padded with underscores, separated by
+ * dots.
  */
 final class Aml {
   static final byte[] ARG0 = {0x68};
@@ -143,7 +144,10 @@ final class Aml {
     return op(RETURN_OP, value);
   }
 
-  /** A compressed EISA identifier such as {@code PNP0A03}: three letters of five bits, four hexadecimal digits, highest byte first. */
+  /**
+   * A compressed EISA identifier such as {@code PNP0A03}: three letters of five bits, four hexadecimal digits, highest
+   * byte first.
+   */
   static byte[] eisaId(String id) {
     int letters = 0;
     for (int i = 0; i < 3; i++) {

@@ -7,8 +7,9 @@ import dev.gnomon.vmm.device.LocalApic;
 import dev.gnomon.vmm.memory.MemoryLayout;
 
 /**
- * The machine in AML: a processor, the PCI root bridge with its windows and interrupt routing, the ISA devices behind it, and soft off. There are no
- * methods but {@code _PIC}, which notes whether APICs are in use, and {@code _PRT}, which routes accordingly.
+ * The machine in AML: a processor, the PCI root bridge with its windows and interrupt routing, the ISA devices behind
+ * it, and soft off. There are no methods but {@code _PIC}, which notes whether APICs are in use, and {@code _PRT},
+ * which routes accordingly.
  */
 final class Dsdt {
   /** Global system interrupts of the four PCI interrupt lines, from here on; IRQs when the 8259 is in use. */
@@ -27,7 +28,8 @@ final class Dsdt {
 
   /** The table's body, behind its header. */
   static byte[] body(boolean keyboard) {
-    byte[] s5 = Aml.packageOf(Aml.integer(AcpiPm.SLEEP_TYPE_S5), Aml.integer(AcpiPm.SLEEP_TYPE_S5), Aml.integer(0), Aml.integer(0));
+    byte[] s5 = Aml.packageOf(Aml.integer(AcpiPm.SLEEP_TYPE_S5), Aml.integer(AcpiPm.SLEEP_TYPE_S5), Aml.integer(0),
+        Aml.integer(0));
     return Aml.join(
         Aml.name("PICF", Aml.integer(0)),
         Aml.method("_PIC", 1, Aml.store(Aml.ARG0, Aml.path("PICF"))),
@@ -83,6 +85,7 @@ final class Dsdt {
   }
 
   private static byte[] isaDevice(String name, String id, Resources resources) {
-    return Aml.device(name, Aml.name("_HID", Aml.eisaId(id)), Aml.name("_UID", Aml.integer(1)), Aml.name("_CRS", resources.toAml()));
+    return Aml.device(name, Aml.name("_HID", Aml.eisaId(id)), Aml.name("_UID", Aml.integer(1)),
+        Aml.name("_CRS", resources.toAml()));
   }
 }

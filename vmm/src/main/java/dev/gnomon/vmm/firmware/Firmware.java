@@ -5,8 +5,8 @@ import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.vmm.memory.GuestPhysicalMemory;
 
 /**
- * Puts the tables of a PC into its ROM, where operating systems look for them: MP tables at F0000h, ACPI tables at F1000h. The rest of the ROM reads all
- * ones.
+ * Puts the tables of a PC into its ROM, where operating systems look for them: MP tables at F0000h, ACPI tables at
+ * F1000h. The rest of the ROM reads all ones.
  */
 public final class Firmware {
   /** Where the RSDP lies. */

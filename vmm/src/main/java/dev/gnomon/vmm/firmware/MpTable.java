@@ -7,8 +7,9 @@ import dev.gnomon.vmm.device.IoApic;
 import dev.gnomon.vmm.device.LocalApic;
 
 /**
- * The tables of the Intel MultiProcessor Specification 1.4 for guests that know no ACPI: the floating pointer structure and behind it the configuration
- * table of one processor, ISA and PCI bus, I/O APIC and the interrupt wires. The machine starts in virtual wire mode and has no IMCR.
+ * The tables of the Intel MultiProcessor Specification 1.4 for guests that know no ACPI: the floating pointer structure
+ * and behind it the configuration table of one processor, ISA and PCI bus, I/O APIC and the interrupt wires. The
+ * machine starts in virtual wire mode and has no IMCR.
  */
 final class MpTable {
   private static final int POINTER_BYTES = 16;
@@ -43,11 +44,13 @@ final class MpTable {
 
   /** The tables for an address. @param signature CPUID.1:EAX, {@code features} CPUID.1:EDX */
   static byte[] at(@Gpa long base, int signature, int features) {
-    byte[] pointer = new TableBytes().text("_MP_").u32(Addresses.bits(base) + POINTER_BYTES).u8(1).u8(REVISION).u8(0).padTo(POINTER_BYTES).toArray();
+    byte[] pointer = new TableBytes().text("_MP_").u32(Addresses.bits(base) + POINTER_BYTES).u8(1).u8(REVISION).u8(0)
+        .padTo(POINTER_BYTES).toArray();
     TableBytes.checksum(pointer, POINTER_CHECKSUM, POINTER_BYTES);
 
     TableBytes t = new TableBytes();
-    t.text("PCMP").u16(0).u8(REVISION).u8(0).text("GNOMON", 8, ' ').text("PC", 12, ' ').u32(0).u16(0).u16(0).u32(Addresses.bits(LocalApic.BASE)).u32(0);
+    t.text("PCMP").u16(0).u8(REVISION).u8(0).text("GNOMON", 8, ' ').text("PC", 12, ' ').u32(0).u16(0).u16(0)
+        .u32(Addresses.bits(LocalApic.BASE)).u32(0);
     t.u8(PROCESSOR).u8(0).u8(LOCAL_VERSION).u8(ENABLED | BOOTSTRAP).u32(signature).u32(features).u64(0);
     t.u8(BUS).u8(PCI_BUS).text("PCI   ");
     t.u8(BUS).u8(ISA_BUS).text("ISA   ");
@@ -56,7 +59,8 @@ final class MpTable {
     for (int irq = 0; irq < ISA_IRQS; irq++) {
       if (irq != CASCADE) {
         int flags = irq == AcpiPm.SCI ? HIGH_LEVEL : 0;
-        t.u8(IO_INTERRUPT).u8(INT).u16(flags).u8(ISA_BUS).u8(irq).u8(Firmware.IO_APIC_ID).u8(irq == 0 ? Firmware.TIMER_GSI : irq);
+        int input = irq == 0 ? Firmware.TIMER_GSI : irq;
+        t.u8(IO_INTERRUPT).u8(INT).u16(flags).u8(ISA_BUS).u8(irq).u8(Firmware.IO_APIC_ID).u8(input);
         count++;
       }
     }

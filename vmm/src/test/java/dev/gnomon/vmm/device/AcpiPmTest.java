@@ -63,7 +63,8 @@ class AcpiPmTest {
 
   /** What is written to which port, whether it switches off. */
   @ParameterizedTest
-  @CsvSource({"604,2,3400,true", "604,4,3401,true", "605,1,34,true", "604,2,1400,false", "604,2,2000,false", "604,2,2C00,false", "600,4,34003400,false"})
+  @CsvSource({"604,2,3400,true", "604,4,3401,true", "605,1,34,true", "604,2,1400,false", "604,2,2000,false",
+      "604,2,2C00,false", "600,4,34003400,false"})
   void shouldSwitchOffBySleepTypeFive(String port, int size, String value, boolean off) {
     out(Integer.parseInt(port, 16), size, Integer.parseInt(value, 16));
     assertThat(offs).isEqualTo(off ? 1 : 0);

@@ -28,7 +28,8 @@ class I8042Test {
 
   /** Command at 64h, byte at 60h or -, what is read then. */
   @ParameterizedTest
-  @CsvSource({"AA,-,55", "AB,-,00", "A9,-,02", "20,-,65", "21,-,00", "C0,-,80", "D0,-,03", "D2,5A,5A", "D3,5A,5A", "D4,F4,", "A7,-,", "A8,-,", "AD,-,",
+  @CsvSource({"AA,-,55", "AB,-,00", "A9,-,02", "20,-,65", "21,-,00", "C0,-,80", "D0,-,03", "D2,5A,5A", "D3,5A,5A",
+      "D4,F4,", "A7,-,", "A8,-,", "AD,-,",
       "AE,-,", "FF,-,", "DD,-,"})
   void shouldAnswerCommands(String command, String data, String answer) {
     io.outb(Integer.parseInt(command, 16), 0x64);
@@ -41,7 +42,8 @@ class I8042Test {
 
   /** Bytes to the keyboard, its answer with translation on. */
   @ParameterizedTest
-  @CsvSource({"FF,FA AA", "F2,FA AB 41", "EE,EE", "F4,FA", "F5,FA", "F6,FA", "ED 07,FA FA", "F3 20,FA FA", "F0 00,FA FA 02", "F0 01,FA FA", "00,FE", "E6,FE"})
+  @CsvSource({"FF,FA AA", "F2,FA AB 41", "EE,EE", "F4,FA", "F5,FA", "F6,FA", "ED 07,FA FA", "F3 20,FA FA",
+      "F0 00,FA FA 02", "F0 01,FA FA", "00,FE", "E6,FE"})
   void shouldAnswerAsAKeyboard(String bytes, String answer) {
     for (String b : bytes.split(" ")) {
       io.outb(Integer.parseInt(b, 16), 0x60);

@@ -46,7 +46,8 @@ class IoApicTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"00,00000000,0F000000", "01,00170011,00170011", "02,00000000,00000000", "10,00010000,0001AFFF", "11,00000000,FF000000", "3E,00010000,0001AFFF",
+  @CsvSource({"00,00000000,0F000000", "01,00170011,00170011", "02,00000000,00000000", "10,00010000,0001AFFF",
+      "11,00000000,FF000000", "3E,00010000,0001AFFF",
       "3F,00000000,FF000000", "40,00000000,00000000", "FF,00000000,00000000"})
   void shouldHaveTheDataSheetsRegisters(String register, String reset, String allOnes) {
     int number = Integer.parseInt(register, 16);

@@ -55,7 +55,8 @@ class LocalApicTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"020,0", "030,50014", "080,0", "090,0", "0A0,0", "0D0,0", "0E0,FFFFFFFF", "0F0,FF", "100,0", "180,0", "200,0", "280,0", "300,0", "310,0",
+  @CsvSource({"020,0", "030,50014", "080,0", "090,0", "0A0,0", "0D0,0", "0E0,FFFFFFFF", "0F0,FF", "100,0", "180,0",
+      "200,0", "280,0", "300,0", "310,0",
       "320,10000", "330,10000", "340,10000", "350,10000", "360,10000", "370,10000", "380,0", "390,0", "3E0,0"})
   void shouldHaveTheManualsValuesAfterReset(String register, String value) {
     apic.reset();
@@ -64,7 +65,8 @@ class LocalApicTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"020,0", "030,50014", "080,FF", "0A0,0", "0D0,FF000000", "0F0,3FF", "0E0,FFFFFFFF", "300,CC6FF", "310,FFFFFFFF", "320,700FF", "330,107FF",
+  @CsvSource({"020,0", "030,50014", "080,FF", "0A0,0", "0D0,FF000000", "0F0,3FF", "0E0,FFFFFFFF", "300,CC6FF",
+      "310,FFFFFFFF", "320,700FF", "330,107FF",
       "340,107FF", "350,1A7FF", "360,1A7FF", "370,100FF", "390,0", "3E0,B"})
   void shouldKeepOnlyWritableBits(String register, String value) {
     int at = Integer.parseInt(register, 16);
@@ -169,7 +171,8 @@ class LocalApicTest {
 
   /** ICR low and high, and who gets vector 41h: bit 0 this one, bit 1 the other. */
   @ParameterizedTest
-  @CsvSource({"00041,00000000,1", "00041,01000000,2", "00041,05000000,0", "00041,FF000000,3", "40041,0,1", "80041,0,3", "C0041,0,2", "00841,01000000,1",
+  @CsvSource({"00041,00000000,1", "00041,01000000,2", "00041,05000000,0", "00041,FF000000,3", "40041,0,1",
+      "80041,0,3", "C0041,0,2", "00841,01000000,1",
       "00841,02000000,2", "00841,03000000,3", "00841,04000000,0", "00141,FF000000,1", "0C041,00000000,1"})
   void shouldSendInterruptsToTheirDestinations(String low, String high, int takers) {
     write(0xD0, 0x0100_0000);
@@ -299,7 +302,8 @@ class LocalApicTest {
 
   /** SDM, "x2APIC State Transitions": from, to, legal. */
   @ParameterizedTest
-  @CsvSource({"x,x,true", "x,2,true", "x,d,true", "2,2,true", "2,x,false", "2,d,true", "d,x,true", "d,2,false", "d,d,true", "x,i,false", "d,i,false"})
+  @CsvSource({"x,x,true", "x,2,true", "x,d,true", "2,2,true", "2,x,false", "2,d,true", "d,x,true", "d,2,false",
+      "d,d,true", "x,i,false", "d,i,false"})
   void shouldAllowLegalChangesOfMode(char from, char to, boolean legal) {
     assertThat(apic.writeBase(base(from), now)).isTrue();
     assertThat(apic.writeBase(base(to), now)).isEqualTo(legal);
@@ -330,7 +334,8 @@ class LocalApicTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"802,r", "803,r", "808,rw", "80A,r", "80B,w", "80D,r", "80E,", "80F,rw", "810,r", "827,r", "828,rw", "82F,", "830,rw", "831,", "832,rw", "837,rw",
+  @CsvSource({"802,r", "803,r", "808,rw", "80A,r", "80B,w", "80D,r", "80E,", "80F,rw", "810,r", "827,r", "828,rw",
+      "82F,", "830,rw", "831,", "832,rw", "837,rw",
       "838,rw", "839,r", "83E,rw", "83F,w", "800,", "809,", "80C,", "840,", "8FF,"})
   void shouldHaveX2RegistersByTheTable(String msr, String access) {
     int number = Integer.parseInt(msr, 16);

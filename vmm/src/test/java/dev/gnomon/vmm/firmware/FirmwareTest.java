@@ -87,8 +87,10 @@ class FirmwareTest {
   void shouldDescribeTheFixedHardware() {
     GuestPhysicalMemory memory = memory(Mode.NATIVE, PC);
     long fadt = tables(memory).get("FACP");
-    long[][] fields = {{4, 4, 244}, {46, 2, 9}, {48, 4, 0}, {56, 4, 0x600}, {64, 4, 0x604}, {76, 4, 0x608}, {88, 1, 4}, {89, 1, 2}, {91, 1, 4}, {108, 1, 0x32},
-        {109, 2, 3}, {112, 4, 0x465}, {116, 4, 0x01000801}, {120, 8, 0xCF9}, {128, 1, 6}, {148, 4, 0x02002001}, {152, 8, 0x600}, {172, 4, 0x02001001},
+    long[][] fields = {{4, 4, 244}, {46, 2, 9}, {48, 4, 0}, {56, 4, 0x600}, {64, 4, 0x604}, {76, 4, 0x608}, {88, 1, 4},
+        {89, 1, 2}, {91, 1, 4}, {108, 1, 0x32},
+        {109, 2, 3}, {112, 4, 0x465}, {116, 4, 0x01000801}, {120, 8, 0xCF9}, {128, 1, 6}, {148, 4, 0x02002001}, 
+        {152, 8, 0x600}, {172, 4, 0x02001001},
         {176, 8, 0x604}, {208, 4, 0x03002001}, {212, 8, 0x608}, {132, 8, 0}, {220, 8, 0}};
     for (long[] field : fields) {
       assertThat(memory.read(fadt + field[0], (int) field[1])).as("offset " + field[0]).isEqualTo(field[2]);
