@@ -171,6 +171,7 @@ public final class VmBuilder {
         status -> parts.vcpu.end(new RunResult(End.GUEST_EXIT, status, "guest exit with status " + status, "")),
         source -> parts.vcpu.end(RunResult.of(End.RESET, "reset by " + source)),
         () -> parts.vcpu.end(RunResult.of(End.POWER_OFF, "powered off by the guest")));
+    Firmware.describeMemory(parts.platform.rtc(), parts.slots.layout().ramEnd());
     if (pollPeriodNs != 0) {
       @Gpa long gpa = parts.slots.layout().slots().get(parts.slots.layout().slots().size() - 1).gpa();
       parts.requestDevices = new RequestDevices(

@@ -1,7 +1,9 @@
 package dev.gnomon.vmm.firmware;
 
 import dev.gnomon.guest.cpu.Cpuid;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.vmm.device.Mc146818;
 import dev.gnomon.vmm.memory.GuestPhysicalMemory;
 
 /**
@@ -18,7 +20,36 @@ public final class Firmware {
 
   private static final @Gpa long MP_TABLE = 0xF0000;
 
+  // Words of the clock's memory: KiB below and above 1 MiB, and units of 64 KiB above 16 MiB.
+  private static final int CMOS_BASE_KIB = 0x15;
+  private static final int CMOS_EXTENDED_KIB = 0x17;
+  private static final int CMOS_EXTENDED_KIB_AGAIN = 0x30;
+  private static final int CMOS_ABOVE_16M = 0x34;
+  private static final long BASE_KIB = 640;
+  private static final long HIGH_KIB = 1024;
+  private static final long KIB_16M = 16 * 1024;
+  private static final long WORD = 0xFFFF;
+
   private Firmware() {}
+
+  /**
+   * Tells the real-time clock's memory how much RAM there is, as setup programs did.
+   *
+   * @param ramEnd where RAM ends
+   */
+  public static void describeMemory(Mc146818 rtc, @Gpa long ramEnd) {
+    long kib = Addresses.bits(ramEnd) >> 10;
+    word(rtc, CMOS_BASE_KIB, Math.min(kib, BASE_KIB));
+    long extended = Math.min(Math.max(0, kib - HIGH_KIB), WORD);
+    word(rtc, CMOS_EXTENDED_KIB, extended);
+    word(rtc, CMOS_EXTENDED_KIB_AGAIN, extended);
+    word(rtc, CMOS_ABOVE_16M, Math.min(Math.max(0, kib - KIB_16M) >> 6, WORD));
+  }
+
+  private static void word(Mc146818 rtc, int at, long value) {
+    rtc.setMemory(at, (int) value & 0xFF);
+    rtc.setMemory(at + 1, (int) (value >> 8));
+  }
 
   /**
    * Writes the tables.

@@ -14,6 +14,7 @@ import java.util.HashMap;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** A guest finds the tables in the ROM and can follow them. */
@@ -131,6 +132,22 @@ class FirmwareTest {
     assertThat(entries).isEqualTo((int) memory.read(table + 34, 2));
     assertThat(interrupts).isEqualTo(15);
     assertThat(memory.read(table + 36, 4)).isEqualTo(0xFEE00000L);
+  }
+
+  /** MiB of memory; words at 15h, 17h, 30h and 34h. */
+  @ParameterizedTest
+  @CsvSource({"8,640,7168,7168,0", "64,640,64512,64512,768", "128,640,65535,65535,1792"})
+  void shouldTellTheClocksMemoryHowMuchThereIs(long mib, int base, int extended, int again, int above) {
+    Vm vm = new VmBuilder(VmOptions.of(Mode.NATIVE).withMemoryBytes(mib << 20)).build();
+    int[] words = new int[4];
+    int[] places = {0x15, 0x17, 0x30, 0x34};
+    for (int i = 0; i < words.length; i++) {
+      for (int b = 0; b < 2; b++) {
+        vm.platform().bus().out(0x70, 1, places[i] + b, 0);
+        words[i] |= vm.platform().bus().in(0x71, 1, 0) << 8 * b;
+      }
+    }
+    assertThat(words).containsExactly(base, extended, again, above);
   }
 
   @Test

@@ -1,6 +1,7 @@
 package dev.gnomon.vmm.guests;
 
 import dev.gnomon.vmm.Mode;
+import dev.gnomon.vmm.PlatformOptions;
 import dev.gnomon.vmm.RunResult;
 import dev.gnomon.vmm.Vm;
 import dev.gnomon.vmm.VmBuilder;
@@ -36,8 +37,15 @@ record LinuxRun(Vm vm, RunResult result, String console, Map<String, Long> count
 
   /** Boots and runs to the end. @param request adds to the kernel and its RAM disk what the test wants */
   static LinuxRun of(Mode mode, byte[] kernel, byte[] initramfs, UnaryOperator<BootRequest> request) {
+    return of(mode, PlatformOptions.DEFAULT, kernel, initramfs, request);
+  }
+
+  /** The same on a machine with other devices. */
+  static LinuxRun of(Mode mode, PlatformOptions platform, byte[] kernel, byte[] initramfs,
+      UnaryOperator<BootRequest> request) {
     ByteArrayOutputStream console = new ByteArrayOutputStream();
-    VmOptions options = VmOptions.of(mode).withMemoryBytes(MEMORY).withNsPerInstruction(NS_PER_INSTRUCTION);
+    VmOptions options = VmOptions.of(mode).withMemoryBytes(MEMORY).withNsPerInstruction(NS_PER_INSTRUCTION)
+        .withPlatform(platform);
     Vm vm = new VmBuilder(options).console(console::write).build();
     BootRequest files = BootRequest.of("vmlinuz", kernel).withModules(List.of(new BootRequest.File("initramfs", initramfs)));
     vm.boot(GuestImages.recognize(request.apply(files)));
@@ -49,7 +57,7 @@ record LinuxRun(Vm vm, RunResult result, String console, Map<String, Long> count
   static byte[] initramfs(byte[] busybox, String script) throws IOException {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (CpioArchiveOutputStream archive = new CpioArchiveOutputStream(bytes)) {
-      for (String directory : List.of("bin", "dev", "proc", "tmp")) {
+      for (String directory : List.of("bin", "dev", "proc", "sys", "tmp")) {
         put(archive, directory, CpioArchiveEntry.C_ISDIR | 0755, new byte[0]);
       }
       CpioArchiveEntry console = entry("dev/console", CpioArchiveEntry.C_ISCHR | 0600, 0);
