@@ -36,11 +36,6 @@ record LinuxRun(Vm vm, RunResult result, String console, Map<String, Long> count
   }
 
   /** Boots and runs to the end. @param request adds to the kernel and its RAM disk what the test wants */
-  static LinuxRun of(Mode mode, byte[] kernel, byte[] initramfs, UnaryOperator<BootRequest> request) {
-    return of(mode, PlatformOptions.DEFAULT, kernel, initramfs, request);
-  }
-
-  /** The same on a machine with other devices. */
   static LinuxRun of(Mode mode, PlatformOptions platform, byte[] kernel, byte[] initramfs,
       UnaryOperator<BootRequest> request) {
     ByteArrayOutputStream console = new ByteArrayOutputStream();
@@ -67,7 +62,7 @@ record LinuxRun(Vm vm, RunResult result, String console, Map<String, Long> count
       archive.closeArchiveEntry();
       put(archive, "bin/busybox", CpioArchiveEntry.C_ISREG | 0755, busybox);
       put(archive, "bin/sh", CpioArchiveEntry.C_ISLNK | 0777, "busybox".getBytes(StandardCharsets.US_ASCII));
-      put(archive, "init", CpioArchiveEntry.C_ISREG | 0755, ("#!/bin/sh\n" + script).getBytes(StandardCharsets.US_ASCII));
+      put(archive, "init", CpioArchiveEntry.C_ISREG | 0755, ("#!/bin/sh\n" + script).getBytes(StandardCharsets.UTF_8));
     }
     return bytes.toByteArray();
   }
