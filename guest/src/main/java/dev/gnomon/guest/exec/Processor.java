@@ -69,7 +69,8 @@ public final class Processor {
   public int run(long limit) {
     boolean once = false;
     int deliveries = 0;
-    long lastRetired = cpu.retired;
+    long entered = cpu.retired;
+    long lastRetired = entered;
     while (true) {
       if (cpu.eventPending) {
         int status = events.dispatch();
@@ -79,7 +80,7 @@ public final class Processor {
         continue;
       }
       if (!once) {
-        int reason = betweenInstructions(limit);
+        int reason = betweenInstructions(limit, cpu.retired == entered);
         if (reason >= 0) {
           return reason;
         }
@@ -111,8 +112,14 @@ public final class Processor {
     }
   }
 
-  /** Looks at everything that can happen at an instruction boundary. @return an exit reason, or −1 to go on */
-  private int betweenInstructions(long limit) {
+  /**
+   * Looks at everything that can happen at an instruction boundary. Where the run stops for devices to be brought up to date, they come before
+   * interrupts, among which the most urgent is not known yet; the next run then begins with these.
+   *
+   * @param begins no instruction has retired in this run, so that devices are up to date
+   * @return an exit reason, or −1 to go on
+   */
+  private int betweenInstructions(long limit, boolean begins) {
     boolean open = (cpu.systemFlags & Rflags.IF) != 0 && !cpu.blockedBySti && !cpu.blockedByMovSs;
     if (cpu.nmiPending && !cpu.blockedByNmi && !cpu.blockedByMovSs) {
       cpu.nmiPending = false;
@@ -126,7 +133,7 @@ public final class Processor {
         cpu.vmExit(ExitReason.INTERRUPT_WINDOW, 0, 0);
         return exited();
       }
-    } else if (open && cpu.interrupts != null && cpu.interrupts.pending()) {
+    } else if (open && cpu.interrupts != null && (begins || cpu.retired < limit && !cpu.stopRequested) && cpu.interrupts.pending()) {
       cpu.halted = false;
       events.queue(cpu.interrupts.acknowledge(), Vector.TYPE_EXTERNAL, false, 0, 0);
       return -1;
