@@ -16,6 +16,8 @@ import java.util.Set;
 public record Comparison(Provenance provenance, List<GuestComparison> guests) implements Report {
   /** Causes of one reason that are printed by name; files have all. */
   private static final int MAX_CAUSES = 5;
+  /** How the names of printed counters begin; files have all. */
+  private static final List<String> PRINTED = List.of("pf_", "mmu_", "insn_emulation", "irq_injections", "tlb_flush", "invlpg");
 
   @Override
   public List<Block> blocks() {
@@ -26,6 +28,10 @@ public record Comparison(Provenance provenance, List<GuestComparison> guests) im
       Table exits = exits(guest);
       if (!exits.rows().isEmpty()) {
         blocks.add(exits);
+      }
+      Table kvm = kvm(guest);
+      if (!kvm.rows().isEmpty()) {
+        blocks.add(kvm);
       }
       if (!guest.why().isEmpty()) {
         blocks.add(new Block.Paragraph("why: " + guest.why()));
@@ -65,6 +71,24 @@ public record Comparison(Provenance provenance, List<GuestComparison> guests) im
       table.row(mode.mode(), c.instructions(), c.tlb().misses(), c.tlb().references(), c.tlb().referencesPerMiss(),
           c.exitTotal(), c.guestEvents().pageFaults(), c.injectedFaults(), mode.cycles().total(),
           100.0 * mode.cycles().walks() / total, 100.0 * mode.cycles().exits() / total, mode.relative());
+    }
+    return table.build();
+  }
+
+  /** The hypervisor's counters by KVM's names that are other than 0 in some mode, but for those that count exits. */
+  private static Table kvm(GuestComparison guest) {
+    List<ModeResult> virtual = guest.modes().stream().filter(mode -> !mode.mode().equals("native")).toList();
+    List<Column> columns = new ArrayList<>();
+    columns.add(Column.text("counters by KVM's names"));
+    virtual.forEach(mode -> columns.add(Column.count(mode.mode())));
+    Table.Builder table = new Table.Builder(columns);
+    Set<String> names = new LinkedHashSet<>();
+    virtual.forEach(mode -> names.addAll(mode.counters().kvm().keySet()));
+    for (String name : names) {
+      boolean any = virtual.stream().anyMatch(mode -> mode.counters().kvm().getOrDefault(name, 0L) != 0);
+      if (any && PRINTED.stream().anyMatch(name::startsWith)) {
+        table.row(cells(name, virtual, counters -> counters.kvm().getOrDefault(name, 0L)));
+      }
     }
     return table.build();
   }

@@ -21,6 +21,18 @@ public final class Interruption {
     return requested;
   }
 
+  /** Somebody asked to stop before anything was done. */
+  public static final class Interrupted extends RuntimeException {
+    private static final long serialVersionUID = 1;
+  }
+
+  /** @throws Interrupted if someone asked */
+  public void check() {
+    if (requested) {
+      throw new Interrupted();
+    }
+  }
+
   void running(Vcpu vcpu) {
     running = vcpu;
     if (requested && vcpu != null) {

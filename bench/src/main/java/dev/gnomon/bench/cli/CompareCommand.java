@@ -71,6 +71,7 @@ final class CompareCommand implements Callable<Integer> {
     List<String> names = workloads.isEmpty() && guests.none() ? WorkloadCatalog.all().stream()
         .map(Workload::name).toList() : workloads;
     List<Guest> all = guests.guests(names, machine.seed);
+    environment.interruption().check();
     Comparer comparer = new Comparer(options, machine.memory != null, costModel, environment.interruption());
     List<GuestComparison> results = new ArrayList<>();
     try (Progress progress = new Progress(environment, "compare", all.size())) {

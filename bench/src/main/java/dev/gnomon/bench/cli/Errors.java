@@ -1,5 +1,6 @@
 package dev.gnomon.bench.cli;
 
+import dev.gnomon.bench.Interruption;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -54,7 +55,10 @@ final class Errors implements IParameterExceptionHandler, IExecutionExceptionHan
       return handleParseException(parameter, new String[0]);
     }
     int code = ExitCode.USAGE;
-    if (e instanceof IllegalArgumentException) {
+    if (e instanceof Interruption.Interrupted) {
+      print("interrupted before a guest ran");
+      code = ExitCode.INTERRUPTED;
+    } else if (e instanceof IllegalArgumentException) {
       print(oneLine(e.getMessage()));
     } else if (e instanceof IOException io) {
       print(describe(io));

@@ -66,6 +66,7 @@ final class ExitsCommand implements Callable<Integer> {
     output.check();
     CostModel costModel = costs.model();
     Guest guest = guests.guest(workload, machine.seed);
+    environment.interruption().check();
     GuestRun run = new GuestRun(guest, machine.vmOptions(false).withMode(mode), machine.memory != null,
         ByteSink.DISCARD, environment.interruption());
     run.watchMmio();

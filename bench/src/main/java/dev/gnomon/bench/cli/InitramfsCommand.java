@@ -50,10 +50,7 @@ final class InitramfsCommand implements Callable<Integer> {
       initramfs.add(addition.substring(equals + 1), Files.isExecutable(file) ? 0755 : 0644, InputFile.read(file));
     }
     byte[] bytes = gzip ? initramfs.gzip() : initramfs.cpio();
-    if (gnomon.environment().interruption().requested()) {
-      gnomon.environment().err().println("gnomon: interrupted; " + out + " is not written");
-      return ExitCode.INTERRUPTED;
-    }
+    gnomon.environment().interruption().check();
     Files.write(out, bytes);
     gnomon.environment().err().printf("gnomon: %s: %,d bytes, busybox with %d applets%n", out, bytes.length,
         parsed.applets().size());

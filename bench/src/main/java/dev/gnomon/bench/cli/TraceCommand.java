@@ -90,6 +90,7 @@ final class TraceCommand implements Callable<Integer> {
       }
     }
     Guest guest = guests.guest(workload, machine.seed);
+    environment.interruption().check();
     if (region && !guest.marksRegion()) {
       throw new IllegalArgumentException("--region: " + guest.name() + " marks none, expected a workload");
     }

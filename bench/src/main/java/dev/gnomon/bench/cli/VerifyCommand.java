@@ -72,6 +72,7 @@ final class VerifyCommand implements Callable<Integer> {
     Environment environment = gnomon.environment();
     output.check();
     Guest guest = guests.guest(workload, machine.seed);
+    environment.interruption().check();
     VmOptions options = machine.vmOptions(false);
     boolean memoryGiven = machine.memory != null;
     Map<String, String> described = MachineOptions.describe(options, memoryGiven);

@@ -103,6 +103,7 @@ final class WalkCommand implements Callable<Integer> {
     output.check();
     CostModel costModel = costs.model();
     Guest guest = guests.guest(workload, machine.seed);
+    gnomon.environment().interruption().check();
     GuestRun run = new GuestRun(guest, machine.vmOptions(false).withMode(mode), machine.memory != null,
         ByteSink.DISCARD, environment.interruption());
     RunResult result = runTo(run, guest);

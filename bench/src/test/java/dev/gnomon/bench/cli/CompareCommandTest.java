@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.gnomon.bench.Interruption;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -128,14 +127,5 @@ class CompareCommandTest {
     Cli.Result result = Cli.run("compare", SMALL, "--mode", "native", "--max-instructions", "1000");
     assertThat(result.code()).isEqualTo(ExitCode.BUDGET_USED_UP);
     assertThat(result.err()).contains("instruction budget used up").hasLineCount(1);
-  }
-
-  @Test
-  void shouldPrintWhatThereIsWhenInterrupted() {
-    Interruption interruption = new Interruption();
-    interruption.request();
-    Cli.Result result = Cli.run(interruption, "compare", SMALL);
-    assertThat(result.code()).isEqualTo(ExitCode.INTERRUPTED);
-    assertThat(result.out()).contains("cost model");
   }
 }

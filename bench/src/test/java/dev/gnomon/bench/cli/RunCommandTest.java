@@ -111,6 +111,17 @@ class RunCommandTest {
     assertThat(result.code()).isEqualTo(ExitCode.INTERRUPTED);
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"compare gups", "exits gups", "trace gups", "verify gups", "walk 1000 gups"})
+  void shouldEndCleanlyWhenInterruptedWhileAGuestIsMade(String command) {
+    Interruption interruption = new Interruption();
+    interruption.request();
+    Cli.Result result = Cli.run(interruption, command.split(" "));
+    assertThat(result.err()).isEqualTo("gnomon: interrupted before a guest ran\n");
+    assertThat(result.out()).isEmpty();
+    assertThat(result.code()).isEqualTo(ExitCode.INTERRUPTED);
+  }
+
   @Test
   void shouldPrintTheScreen() {
     Cli.Result result = run(TestGuests::mixed, "--screen");

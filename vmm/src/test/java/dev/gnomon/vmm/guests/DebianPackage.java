@@ -12,18 +12,18 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /** Files of Debian packages, fetched by {@code apt-get download} and unpacked below {@code target}; nothing of them is kept in the repository. */
-final class DebianPackage {
+public final class DebianPackage {
   private DebianPackage() {}
 
   /** The bytes of one file of a package; the calling test is skipped, with the reason, where the package cannot be had. */
-  static byte[] file(String packageName, String file) throws IOException, InterruptedException {
+  public static byte[] file(String packageName, String file) throws IOException, InterruptedException {
     Path wanted = root(packageName).resolve(file);
     assumeTrue(Files.exists(wanted), packageName + " has no file " + file);
     return Files.readAllBytes(wanted);
   }
 
   /** The kernel image that a package without files of its own depends on, such as {@code linux-image-cloud-amd64}. */
-  static byte[] kernel(String metaPackage) throws IOException, InterruptedException {
+  public static byte[] kernel(String metaPackage) throws IOException, InterruptedException {
     assumeTrue(onPath("apt-cache"), "no apt-cache here to ask for " + metaPackage);
     Process asked = new ProcessBuilder("apt-cache", "depends", metaPackage).redirectError(ProcessBuilder.Redirect.DISCARD).start();
     String answer = new String(asked.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
