@@ -207,6 +207,25 @@ class ConsoleTest {
     }
   }
 
+  /** Reads the console, and types the next text whenever the guest has written something. */
+  private static final class Typist extends ByteArrayOutputStream {
+    private final PipedOutputStream keys;
+    private final List<String> rest;
+
+    Typist(PipedOutputStream keys, String... texts) {
+      this.keys = keys;
+      this.rest = new ArrayList<>(Arrays.asList(texts));
+    }
+
+    @Override
+    public synchronized void flush() throws IOException {
+      if (!rest.isEmpty()) {
+        keys.write(rest.remove(0).getBytes(StandardCharsets.US_ASCII));
+        keys.flush();
+      }
+    }
+  }
+
   private static Cli.Result type(FakeTerminal terminal, ByteArrayOutputStream out, String... arguments) {
     StringWriter err = new StringWriter();
     int code = Main.execute(new Environment(out, new PrintWriter(err, true), true, false, new Interruption(), () -> terminal),
@@ -216,9 +235,10 @@ class ConsoleTest {
 
   @Test
   void shouldPassOnWhatIsTypedAndReplayIt() throws IOException {
-    FakeTerminal terminal = new FakeTerminal(new ByteArrayInputStream("ab\1ac\1w\n\4".getBytes(StandardCharsets.US_ASCII)));
+    PipedOutputStream keys = new PipedOutputStream();
+    FakeTerminal terminal = new FakeTerminal(new PipedInputStream(keys));
     Path log = directory.resolve("log");
-    Cli.Result result = type(terminal, new ByteArrayOutputStream(), arguments("--record", log.toString()));
+    Cli.Result result = type(terminal, new Typist(keys, "ab\1ac\1w\n\4"), arguments("--record", log.toString()));
     assertThat(result.out()).isEqualTo("> ab\1cstty rows 40 cols 132\r\n> \n");
     assertThat(result.code()).isEqualTo(ExitCode.DONE);
     assertThat(terminal.closed).isTrue();
@@ -292,17 +312,8 @@ class ConsoleTest {
   void shouldWakeASleepingGuestAndReplayThat(String mode) throws IOException {
     PipedOutputStream keys = new PipedOutputStream();
     FakeTerminal terminal = new FakeTerminal(new PipedInputStream(keys));
-    // Types on when the guest has echoed, so that it sleeps meanwhile.
-    List<String> rest = new ArrayList<>(Arrays.asList("a", "b", "\4"));
-    ByteArrayOutputStream out = new ByteArrayOutputStream() {
-      @Override
-      public synchronized void flush() throws IOException {
-        if (!rest.isEmpty()) {
-          keys.write(rest.remove(0).getBytes(StandardCharsets.US_ASCII));
-          keys.flush();
-        }
-      }
-    };
+    // Each key when the guest has echoed the one before, so that it sleeps meanwhile.
+    ByteArrayOutputStream out = new Typist(keys, "a", "b", "\4");
     Path log = directory.resolve("log");
     Cli.Result result = type(terminal, out, TestGuests.arguments(directory, "run", ConsoleTest::sleeper, "--mode", mode, "--record",
         log.toString()));

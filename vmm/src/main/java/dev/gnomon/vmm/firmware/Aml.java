@@ -7,8 +7,6 @@ package dev.gnomon.vmm.firmware;
  * dots.
  */
 final class Aml {
-  static final byte[] ARG0 = {0x68};
-
   private static final int ZERO_OP = 0x00;
   private static final int ONE_OP = 0x01;
   private static final int NAME_OP = 0x08;
@@ -24,6 +22,7 @@ final class Aml {
   private static final int DUAL_NAME_PREFIX = 0x2E;
   private static final int MULTI_NAME_PREFIX = 0x2F;
   private static final int EXT_PREFIX = 0x5B;
+  private static final int ARG0_OP = 0x68;
   private static final int STORE_OP = 0x70;
   private static final int DEVICE_OP = 0x82;
   private static final int IF_OP = 0xA0;
@@ -35,6 +34,11 @@ final class Aml {
   private static final int LENGTH_3 = 1 << 20;
 
   private Aml() {}
+
+  /** The method's first argument. */
+  static byte[] argument0() {
+    return new byte[] {ARG0_OP};
+  }
 
   static byte[] join(byte[]... terms) {
     TableBytes out = new TableBytes();

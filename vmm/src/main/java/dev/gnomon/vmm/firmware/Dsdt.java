@@ -32,7 +32,7 @@ final class Dsdt {
         Aml.integer(0));
     return Aml.join(
         Aml.name("PICF", Aml.integer(0)),
-        Aml.method("_PIC", 1, Aml.store(Aml.ARG0, Aml.path("PICF"))),
+        Aml.method("_PIC", 1, Aml.store(Aml.argument0(), Aml.path("PICF"))),
         Aml.name("_S5", s5),
         Aml.scope("\\_SB", processor(), bridge(keyboard)));
   }

@@ -44,7 +44,7 @@ class AmlTest {
   @Test
   void shouldEncodeTerms() {
     assertThat(hex(Aml.name("PICF", Aml.integer(0)))).isEqualTo("085049434600");
-    assertThat(hex(Aml.method("_PIC", 1, Aml.store(Aml.ARG0, Aml.path("PICF")))))
+    assertThat(hex(Aml.method("_PIC", 1, Aml.store(Aml.argument0(), Aml.path("PICF")))))
         .isEqualTo("140C5F50494301706850494346");
     assertThat(hex(Aml.packageOf(Aml.integer(5), Aml.integer(0)))).isEqualTo("1205020A0500");
     assertThat(hex(Aml.string("AB"))).isEqualTo("0D414200");
