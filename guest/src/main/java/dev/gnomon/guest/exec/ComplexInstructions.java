@@ -42,7 +42,7 @@ public final class ComplexInstructions {
     this.segments = new SegmentInstructions(cpu, operands, loader);
     this.multiSlot = new MultiSlotInstructions(cpu, linear, operands);
     this.decimal = new DecimalInstructions(cpu);
-    this.fpu = new Fpu(cpu, operands);
+    this.fpu = new Fpu(cpu, linear, operands);
     this.vectors = new VectorState(cpu, linear, operands);
   }
 

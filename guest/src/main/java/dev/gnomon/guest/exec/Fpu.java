@@ -5,32 +5,38 @@ import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.FpuWord;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.Instruction;
+import dev.gnomon.guest.mmu.Status;
 
 /**
- * The x87 control instructions, all that exists of an x87 unit: FNINIT, FNCLEX, FNSTCW, FLDCW, FNSTSW and FWAIT; other
- * escape opcodes are #UD.
+ * The x87 escape opcodes (SDM vol. 1, "Programming with the x87 FPU"): what may execute, pending exceptions, the last-instruction pointers, and dispatch.
+ * The transcendental instructions do not exist; they and undefined encodings are #UD.
  */
 final class Fpu {
-  private static final int INITIAL_CONTROL = 0x37F;
-  private static final int EMPTY_TAGS = 0xFFFF;
-  /** Bit of the control word that always reads 1. */
-  private static final int CONTROL_FIXED = 0x40;
-  private static final int CONTROL_WRITABLE = 0x1F3F;
-  /** Status word without exception flags, stack fault, summary and busy: what FNCLEX leaves. */
-  private static final int STATUS_KEPT = 0x7F00;
+  private static final int OPCODE_BITS = 7;
 
   private final Cpu cpu;
   private final Operands operands;
+  private final FpuState state;
+  private final FpuEnvironment environment;
+  private final FpuTransfers transfers;
+  private final FpuArithmetic arithmetic;
 
-  Fpu(Cpu cpu, Operands operands) {
+  Fpu(Cpu cpu, LinearMemory linear, Operands operands) {
     this.cpu = cpu;
     this.operands = operands;
+    this.state = new FpuState(cpu);
+    this.environment = new FpuEnvironment(cpu, linear, operands, state);
+    this.transfers = new FpuTransfers(cpu, linear, operands, state);
+    this.arithmetic = new FpuArithmetic(cpu, operands, state);
   }
 
   /** 9B. */
   int fwait(Instruction insn) {
     long both = ControlRegister.CR0_MP | ControlRegister.CR0_TS;
-    return (cpu.cr0 & both) == both ? cpu.fault(Vector.NM) : ComplexInstructions.complete(cpu, insn);
+    if ((cpu.cr0 & both) == both) {
+      return cpu.fault(Vector.NM);
+    }
+    return state.exceptionPending() ? cpu.fault(Vector.MF) : ComplexInstructions.complete(cpu, insn);
   }
 
   /** D8 to DF. */
@@ -38,40 +44,103 @@ final class Fpu {
     if ((cpu.cr0 & (ControlRegister.CR0_EM | ControlRegister.CR0_TS)) != 0) {
       return cpu.fault(Vector.NM);
     }
-    return insn.isMemory() ? memory(insn) : register(insn);
-  }
-
-  private int memory(Instruction insn) {
-    int status;
-    switch (insn.opcode << 4 | insn.group()) {
-      case 0xD95 -> {
-        status = operands.loadRm(insn, 2);
-        if (status >= 0) {
-          cpu.fpuControl = (int) cpu.value & CONTROL_WRITABLE | CONTROL_FIXED;
-        }
-      }
-      case 0xD97 -> status = operands.storeRm(insn, 2, cpu.fpuControl);
-      case 0xDD7 -> status = operands.storeRm(insn, 2, cpu.fpuStatus);
-      default -> status = cpu.fault(Vector.UD);
-    }
+    int status = insn.isMemory() ? memory(insn) : register(insn);
     return status < 0 ? status : ComplexInstructions.complete(cpu, insn);
   }
 
-  private int register(Instruction insn) {
-    switch (insn.opcode << 8 | 0xC0 | insn.group() << 3 | insn.rm & 7) {
-      case 0xDBE3 -> {
-        cpu.fpuControl = FpuWord.INITIAL_CONTROL;
-        cpu.fpuStatus = 0;
-        cpu.fpuValid = 0;
-      }
-      case 0xDBE2 -> cpu.fpuStatus &= STATUS_KEPT;
-      // FENI, FDISI and FSETPM of older coprocessors do nothing.
-      case 0xDBE0, 0xDBE1, 0xDBE4 -> { }
-      case 0xDFE0 -> operands.setRegister(Cpu.RAX, 2, cpu.fpuStatus);
-      default -> {
+  private int memory(Instruction insn) {
+    int key = insn.opcode << 4 | insn.group();
+    switch (key) {
+      case 0xD96, 0xDD6:
+        return environment.store(insn, key == 0xDD6);
+      case 0xD97:
+        return operands.storeRm(insn, 2, cpu.fpuControl);
+      case 0xDD7:
+        return operands.storeRm(insn, 2, FpuWord.visible(cpu.fpuStatus, cpu.fpuControl));
+      // FISTTP is SSE3's, the others do not exist.
+      case 0xD91, 0xDB1, 0xDB4, 0xDB6, 0xDD1, 0xDD5, 0xDF1:
         return cpu.fault(Vector.UD);
-      }
+      default:
+        break;
     }
-    return ComplexInstructions.complete(cpu, insn);
+    if (state.exceptionPending()) {
+      return cpu.fault(Vector.MF);
+    }
+    switch (key) {
+      case 0xD94, 0xDD4:
+        return environment.load(insn, key == 0xDD4);
+      case 0xD95:
+        return environment.loadControl(insn);
+      default:
+        break;
+    }
+    long offset = operands.effectiveAddress(insn);
+    boolean arithmeticForm = (insn.opcode & 1) == 0;
+    int status = arithmeticForm ? arithmetic.memory(insn) : transfers.memory(insn);
+    if (status == Status.OK) {
+      pointers(insn);
+      cpu.fpuData = offset;
+    }
+    return status;
+  }
+
+  private int register(Instruction insn) {
+    int i = insn.rm & 7;
+    int key = insn.opcode << 8 | 0xC0 | insn.group() << 3 | i;
+    switch (key) {
+      case 0xDBE3:
+        environment.initialize();
+        return Status.OK;
+      case 0xDBE2:
+        cpu.fpuStatus &= ~(FpuWord.FLAGS | FpuWord.SF);
+        return Status.OK;
+      // FENI, FDISI and FSETPM of older coprocessors do nothing.
+      case 0xDBE0, 0xDBE1, 0xDBE4:
+        return Status.OK;
+      case 0xDFE0:
+        operands.setRegister(Cpu.RAX, 2, FpuWord.visible(cpu.fpuStatus, cpu.fpuControl));
+        return Status.OK;
+      default:
+        break;
+    }
+    if (!exists(insn.opcode, insn.group(), i)) {
+      return cpu.fault(Vector.UD);
+    }
+    if (state.exceptionPending()) {
+      return cpu.fault(Vector.MF);
+    }
+    if (insn.opcode == 0xD9 || insn.opcode == 0xDD && insn.group() < 4 || insn.opcode == 0xDF && insn.group() < 4) {
+      arithmetic.stack(insn.opcode, insn.group(), i);
+    } else {
+      arithmetic.registers(insn.opcode, insn.group(), i);
+    }
+    pointers(insn);
+    return Status.OK;
+  }
+
+  /** Whether a register form that is no control instruction exists; the transcendental ones do not. */
+  private static boolean exists(int opcode, int group, int i) {
+    return switch (opcode) {
+      case 0xD9 -> switch (group) {
+        case 2 -> i == 0;
+        case 4 -> i < 2 || i == 4 || i == 5;
+        case 5 -> i < 7;
+        // FXTRACT to FINCSTP; FPREM, FSQRT, FRNDINT, FSCALE.
+        case 6 -> i >= 4;
+        case 7 -> i == 0 || i == 2 || i == 4 || i == 5;
+        default -> true;
+      };
+      case 0xDA -> group < 4 || group == 5 && i == 1;
+      case 0xDB -> group < 4 || group == 5 || group == 6;
+      case 0xDD -> group < 6;
+      case 0xDE -> group != 3 || i == 1;
+      case 0xDF -> group < 4 || group == 5 || group == 6;
+      default -> true;
+    };
+  }
+
+  private void pointers(Instruction insn) {
+    cpu.fpuInstruction = cpu.rip;
+    cpu.fpuOpcode = (insn.opcode & OPCODE_BITS) << 8 | insn.mod << 6 | insn.group() << 3 | insn.rm & 7;
   }
 }

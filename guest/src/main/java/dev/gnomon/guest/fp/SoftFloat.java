@@ -12,7 +12,7 @@ import static dev.gnomon.guest.fp.Unpacked.ZERO;
  * 128 bits, the last one sticky, and rounds it once, into {@link #result}. Flags gather in {@link #flags}. Rounding that
  * detects tininess does so after rounding, as x86 processors do (SDM vol. 1, "Numeric Underflow Exception").
  */
-public abstract sealed class SoftFloat permits SseFloat {
+public abstract sealed class SoftFloat permits SseFloat, X87Float {
   // Exceptions, where MXCSR and the x87 status word have their flags.
   public static final int INVALID = 1;
   public static final int DENORMAL = 1 << 1;
@@ -50,7 +50,7 @@ public abstract sealed class SoftFloat permits SseFloat {
   /** Rounding made the last result larger in magnitude. */
   boolean roundedUp;
   // The exact result behind bit 63 of result.significand.
-  private long low;
+  long low;
   private boolean inexact;
 
   /** a + b, or a − b. */
@@ -252,7 +252,7 @@ public abstract sealed class SoftFloat permits SseFloat {
   /**
    * Handles operands that are NaNs: INVALID for a signaling one, and the result is a NaN. @return whether one was there
    */
-  private boolean nan() {
+  final boolean nan() {
     if (a.kind < QUIET_NAN && b.kind < QUIET_NAN) {
       return false;
     }
@@ -274,7 +274,7 @@ public abstract sealed class SoftFloat permits SseFloat {
     return a.isNan() ? a : b;
   }
 
-  private void denormalOperands() {
+  final void denormalOperands() {
     if (a.denormal || b.denormal) {
       flags |= DENORMAL;
     }

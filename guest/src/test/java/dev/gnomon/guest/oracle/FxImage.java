@@ -94,11 +94,14 @@ final class FxImage {
     }
   }
 
-  /** The first word that another image has otherwise, by what it is, or null. @param x87 all is compared, not MXCSR and XMM only */
-  String difference(FxImage other, boolean x87) {
+  /** The first word that another image has otherwise, by what it is, or null. @param x87 all is compared, not MXCSR and XMM only. @param pointers the last-instruction pointers, too */
+  String difference(FxImage other, boolean x87, boolean pointers) {
     for (int at = x87 ? 0 : MXCSR; at < END; at += at == MXCSR && !x87 ? XMM - MXCSR : 8) {
       long different = word(at) ^ other.word(at);
-      if (at == 24) {
+      if (!pointers && at < MXCSR) {
+        different &= at == 0 ? 0xFFFF_FFFF_FFFFL : 0;
+      }
+      if (at == MXCSR) {
         // What MXCSR_MASK has beyond this model is the host's affair.
         different &= 0xFFFF_FFFFL;
       }

@@ -53,9 +53,16 @@ class HostProcessorOracleTest {
   }
 
   @Test
+  void shouldExecuteEveryX87InstructionAsTheHostDoes() {
+    X87Generator generator = new X87Generator(X87Forms.all(), intel);
+    assertThat(oracle.compare(SEED, FIRST, CASES / 3, generator::generate)).isNull();
+  }
+
+  @Test
   void shouldExecuteProgramsAsTheHostDoes() {
     List<InstructionForm> forms = new ArrayList<>(InstructionForms.all());
     forms.addAll(VectorForms.all());
+    forms.addAll(X87Forms.all());
     SequenceGenerator generator = new SequenceGenerator(forms, intel, MOST_UNITS);
     assertThat(oracle.compare(SEED, FIRST, CASES / 6, generator::generate)).isNull();
   }

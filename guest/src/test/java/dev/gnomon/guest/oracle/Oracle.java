@@ -160,7 +160,8 @@ final class Oracle implements AutoCloseable {
         return MachineState.NAMES[register];
       }
     }
-    String vector = host.fx.difference(model.fx, host.vector == Vector.BP || !test.x87UndefinedOnFault);
+    String vector = host.fx.difference(model.fx, host.vector == Vector.BP || !test.x87UndefinedOnFault,
+        !test.pointersUndefined);
     if (vector != null) {
       return vector;
     }

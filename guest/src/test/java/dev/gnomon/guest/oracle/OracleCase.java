@@ -24,6 +24,8 @@ final class OracleCase {
   boolean faultAddressUndefined;
   /** A fault may leave the x87 unit switched over to MMX, or halfway. */
   boolean x87UndefinedOnFault;
+  /** The x87 unit's pointers to its last instruction and operand may be anything: processors differ in when they set them. */
+  boolean pointersUndefined;
   /** Which of several faults is seen is not defined: CALL may push before or after it checks its target. */
   boolean faultsUnordered;
   /** What was generated, in words. */

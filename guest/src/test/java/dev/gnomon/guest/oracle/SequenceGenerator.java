@@ -37,7 +37,8 @@ final class SequenceGenerator extends CaseGenerator {
       case "ud", "ud1", "ud2", "lahf", "pushf", "popf", "enter", "leave", "pusha", "popa", "int", "hlt", "cli", "sti",
           "in", "out", "bound", "arpl" -> false;
       case "aaa", "aas", "daa", "das", "div", "idiv", "lgdt", "lidt", "lldt", "ltr", "lmsw", "invlpg", "invd",
-          "wbinvd", "clts", "rdmsr", "wrmsr", "fxsave", "fxrstor", "ldmxcsr", "maskmovq", "maskmovdqu" -> false;
+          "wbinvd", "clts", "rdmsr", "wrmsr", "fxsave", "fxrstor", "ldmxcsr", "maskmovq", "maskmovdqu",
+          "fnstenv", "fldenv", "fnsave", "frstor" -> false;
       // The rest are jumps, counts that decide whether the result is defined, and moves to and from control and debug
       // registers.
       default -> !form.is("branch") && !(form.is("double") && form.is("by-cl")) && form.opcode() >>> 2 != 0xF20 >>> 2;
@@ -55,6 +56,9 @@ final class SequenceGenerator extends CaseGenerator {
       state.regs[register] = mode64 || register < 8 ? OracleLayout.DATA_MIDDLE - 64 + random.nextInt(128) : 0;
     }
     VectorGenerator.fill(state, random);
+    if (random.nextBoolean()) {
+      X87Generator.fill(state.fx, random);
+    }
     state.rflags &= ~(Rflags.AC | Rflags.DF);
     int counter = mode64 ? COUNTER_64 : COUNTER_32;
     state.regs[counter] = switch (random.nextInt(16)) {
@@ -75,6 +79,7 @@ final class SequenceGenerator extends CaseGenerator {
     test.undefinedFlagsOnFault = test.undefinedFlags;
     test.memoryUndefinedOnFault = false;
     test.x87UndefinedOnFault = true;
+    test.pointersUndefined = true;
     test.countersCutOnFault = false;
     test.faultsUnordered = false;
     return finish();
@@ -121,7 +126,7 @@ final class SequenceGenerator extends CaseGenerator {
     int start = length;
     while (true) {
       InstructionForm form = forms.get(random.nextInt(forms.size()));
-      if (!form.is(mode64 ? "legacy" : "long") && emit(form)) {
+      if (!form.is(mode64 ? "legacy" : "long") && emit(form) && X87Generator.exists(form, lastModrm())) {
         return form;
       }
       length = start;

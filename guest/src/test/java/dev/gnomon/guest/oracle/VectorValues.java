@@ -31,6 +31,20 @@ final class VectorValues {
     return (random.nextBoolean() ? 1L << 63 : 0) | exponent << 52 | fraction(random, 52);
   }
 
+  /** Bits 79..64 of an extended number. */
+  static int extendedExponent(SplittableRandom random) {
+    int exponent = switch (random.nextInt(8)) {
+      case 0 -> random.nextInt(0x8000);
+      case 1 -> random.nextInt(4);
+      case 2 -> 0x7FFF - random.nextInt(4);
+      case 3 -> 0x3FFF + random.nextInt(-70, 70);
+      case 4 -> (random.nextBoolean() ? 0x3FFF - 1022 : 0x3FFF - 126) + random.nextInt(-60, 4);
+      case 5 -> (random.nextBoolean() ? 0x3FFF + 1023 : 0x3FFF + 127) + random.nextInt(-2, 3);
+      default -> 0x3FFF + random.nextInt(-4, 5);
+    };
+    return exponent | (random.nextBoolean() ? 0x8000 : 0);
+  }
+
   /** Zero, one bit, all bits, few bits at either end, or anything. */
   static long fraction(SplittableRandom random, int bits) {
     long all = bits == 64 ? -1L : (1L << bits) - 1;
