@@ -64,6 +64,11 @@ public final class VectorOp {
     return op >>> SIZE_SHIFT & 31;
   }
 
+  /** UCOMIS and COMIS, which set all status flags. */
+  public static boolean setsFlags(int op) {
+    return target(op) == FLAGS;
+  }
+
   public static int immediate(int op) {
     return op >>> IMMEDIATE_SHIFT;
   }

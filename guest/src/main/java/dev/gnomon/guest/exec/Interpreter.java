@@ -5,6 +5,7 @@ import static dev.gnomon.guest.decode.MicroOp.*;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Flags;
 import dev.gnomon.guest.decode.CodeCache;
+import dev.gnomon.guest.decode.VectorOp;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.SoftTlb;
 import dev.gnomon.guest.mmu.Status;
@@ -469,6 +470,9 @@ public final class Interpreter {
     long w = arena[pc];
     long meta = arena[pc + 1];
     int op = operation(w);
+    if (op == VECTOR) {
+      return vectors(pc);
+    }
     settle();
     cpu.retired = end - budget + ordinal(meta);
     if (op == COMPLEX) {
@@ -476,24 +480,58 @@ public final class Interpreter {
       return complex.run(immediate(w), budget - 1);
     }
     boolean alone = arena[block + H_COUNT] == 1;
-    int status = op == WARM ? warm.run((int) meta, pc, alone) : op == VECTOR ? vectors.run(pc, alone) : memoryPath.run(pc, alone);
+    int status = op == WARM ? warm.run((int) meta, pc, alone) : memoryPath.run(pc, alone);
     if (status < 0) {
       budget -= ordinal(meta);
       return stop(status, regs[Cpu.RIP_BASE] + offset(meta));
     }
     if (memoryPath.lookAround) {
-      // A device was touched, so the run loop must see to interrupts before the next instruction, or what follows may be
-      // fetched from elsewhere: this instruction is the last.
-      memoryPath.lookAround = false;
-      int last = ordinal(meta) + 1;
-      end -= budget - last;
-      budget = last;
+      lookAround(ordinal(meta) + 1);
     }
     if (op >= RET32 && op <= JMPR) {
       budget -= ordinal(meta) + 1;
       return to(regs[Cpu.T0]);
     }
     return pc + SIZE;
+  }
+
+  /**
+   * A device was touched, so the run loop must see to interrupts before the next instruction, or what follows may be
+   * fetched from elsewhere: this instruction is the last.
+   *
+   * @param last its ordinal plus 1
+   */
+  private void lookAround(int last) {
+    memoryPath.lookAround = false;
+    end -= budget - last;
+    budget = last;
+  }
+
+  /**
+   * Does the vector micro-op at {@code pc} and those right behind it. Flags stay as they are, but for comparisons.
+   *
+   * @return as {@link #slow}
+   */
+  private int vectors(int pc) {
+    boolean alone = arena[block + H_COUNT] == 1;
+    int at = pc;
+    do {
+      long meta = arena[at + 1];
+      cpu.retired = end - budget + ordinal(meta);
+      int status = vectors.run(at, alone);
+      if (status < 0) {
+        budget -= ordinal(meta);
+        return stop(status, regs[Cpu.RIP_BASE] + offset(meta));
+      }
+      if (VectorOp.setsFlags((int) meta)) {
+        flags = NONE;
+      }
+      if (memoryPath.lookAround) {
+        lookAround(ordinal(meta) + 1);
+      }
+      at += SIZE;
+    } while (operation(arena[at]) == VECTOR);
+    return at;
   }
 
   /** Leaves the block by the exit at {@code pc}. */

@@ -33,15 +33,21 @@ public final class SseFloat extends SoftFloat {
   private static final int APPROXIMATION_DROPS = 41;
 
   private boolean fast;
+  /** The MXCSR that rounding and masks were taken from; at first none that there is. */
+  private int current = -1;
 
   /** Takes rounding and masks from MXCSR, and begins with no flags. */
   public void control(int mxcsr) {
+    flags = 0;
+    if (mxcsr == current) {
+      return;
+    }
+    current = mxcsr;
     rounding = mxcsr >>> Mxcsr.RC_SHIFT & 3;
     masks = mxcsr >>> Mxcsr.MASKS_SHIFT & EXCEPTIONS;
     denormalsAreZero = (mxcsr & Mxcsr.DAZ) != 0;
     flushToZero = (mxcsr & Mxcsr.FTZ) != 0;
     fast = (mxcsr & FAST_CONDITIONS) == FAST;
-    flags = 0;
   }
 
   /**

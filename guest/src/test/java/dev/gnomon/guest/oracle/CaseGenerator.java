@@ -242,7 +242,8 @@ class CaseGenerator {
     if (form.name().equals("ud") && state.rip % OracleLayout.PAGE > OracleLayout.PAGE - 64) {
       return false;
     }
-    test.memoryUndefinedOnFault = form.is("enter") || form.name().equals("call") || form.name().equals("pusha");
+    test.memoryUndefinedOnFault = form.is("enter") || form.name().equals("call") || form.name().equals("pusha")
+        || form.is("m10") || form.is("environment");
     test.x87UndefinedOnFault = vector && !form.is("x87");
     test.pointersUndefined = form.is("x87");
     test.faultAddressUndefined = form.is("m512") || form.is("masked") || form.is("m10") || form.is("environment");

@@ -5,8 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
@@ -60,10 +58,7 @@ class HostProcessorOracleTest {
 
   @Test
   void shouldExecuteProgramsAsTheHostDoes() {
-    List<InstructionForm> forms = new ArrayList<>(InstructionForms.all());
-    forms.addAll(VectorForms.all());
-    forms.addAll(X87Forms.all());
-    SequenceGenerator generator = new SequenceGenerator(forms, intel, MOST_UNITS);
+    SequenceGenerator generator = new SequenceGenerator(InstructionForms.withVectors(), intel, MOST_UNITS);
     assertThat(oracle.compare(SEED, FIRST, CASES / 6, generator::generate)).isNull();
   }
 

@@ -220,6 +220,14 @@ final class InstructionForms {
 
   private InstructionForms() { }
 
+  /** The general-purpose instructions and those of x87, MMX and SSE. */
+  static List<InstructionForm> withVectors() {
+    List<InstructionForm> forms = new ArrayList<>(all());
+    forms.addAll(VectorForms.all());
+    forms.addAll(X87Forms.all());
+    return forms;
+  }
+
   static List<InstructionForm> all() {
     List<String> rows = new ArrayList<>(List.of(TABLE.split("\n")));
     for (int i = 0; i < 8; i++) {

@@ -11,7 +11,7 @@ final class OracleCase {
   /** The same if it ends with a fault other than the INT3 behind it. */
   int undefinedFlagsOnFault;
   /**
-   * A fault may come after some of the instruction's stores: ENTER, PUSHA and CALL write below the stack pointer before
+   * A fault may come after some of the instruction's stores: those of 80-bit numbers and x87 images; ENTER, PUSHA and CALL write below the stack pointer before
    * they look at what may fault last.
    */
   boolean memoryUndefinedOnFault;
