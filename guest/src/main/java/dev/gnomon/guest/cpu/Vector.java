@@ -1,6 +1,9 @@
 package dev.gnomon.guest.cpu;
 
-/** Exception vectors and event types (SDM vol. 3A, "Exception and Interrupt Vectors"; types as in the VM-entry interruption information). */
+/**
+ * Exception vectors and event types (SDM vol. 3A, "Exception and Interrupt Vectors"; types as in the VM-entry
+ * interruption information).
+ */
 public final class Vector {
   public static final int DE = 0;
   public static final int DB = 1;

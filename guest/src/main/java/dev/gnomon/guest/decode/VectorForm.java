@@ -1,7 +1,8 @@
 package dev.gnomon.guest.decode;
 
 /**
- * The operands of one MMX, SSE or SSE2 opcode with one mandatory prefix (SDM vol. 2D, appendix "Opcode Map"): the one place that says which exist.
+ * The operands of one MMX, SSE or SSE2 opcode with one mandatory prefix (SDM vol. 2D, appendix "Opcode Map"): the one
+ * place that says which exist.
  *
  * @param target where the result goes: a kind of {@link VectorOp}; MEMORY for the ModRM operand
  * @param source kind of the other operand: register, or memory in its stead if the ModRM operand is it
@@ -12,9 +13,10 @@ record VectorForm(int target, int source, int size, boolean aligned, boolean mem
   static final VectorForm ALONE = new VectorForm(0, 0, 0, false, false, true);
 
   /**
-   * Opcodes, then the form with no prefix, 66H, F3H and F2H: target and source ({@code x} XMM, {@code m} MMX, {@code g} general register, {@code s} the
-   * ModRM operand, {@code f} flags, {@code i} immediate in place of a source), size of the memory operand, {@code a} aligned, {@code m} memory only,
-   * {@code r} register only; {@code -} does not exist, {@code *} runs alone.
+   * Opcodes, then the form with no prefix, 66H, F3H and F2H: target and source ({@code x} XMM, {@code m} MMX, {@code g}
+   * general register, {@code s} the ModRM operand, {@code f} flags, {@code i} immediate in place of a source), size of
+   * the memory operand, {@code a} aligned, {@code m} memory only, {@code r} register only; {@code -} does not exist,
+   * {@code *} runs alone.
    */
   private static final String TABLE = """
       10     xx16   xx16   xx4    xx8
@@ -101,7 +103,8 @@ record VectorForm(int target, int source, int size, boolean aligned, boolean mem
     int source = KINDS.indexOf(text.charAt(1) == 'i' ? 'g' : text.charAt(1));
     String size = text.substring(2).replaceAll("[amr]", "");
     String suffix = text.substring(2);
-    return new VectorForm(target, source, size.isEmpty() ? 0 : Integer.parseInt(size), suffix.contains("a"), suffix.contains("m"),
+    return new VectorForm(target, source, size.isEmpty() ? 0 : Integer.parseInt(size), suffix.contains("a"),
+        suffix.contains("m"),
         suffix.contains("r"));
   }
 }

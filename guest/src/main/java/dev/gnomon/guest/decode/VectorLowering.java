@@ -15,7 +15,10 @@ abstract sealed class VectorLowering extends BranchLowering permits Lowering {
   private static final int INTEGER_STORE = 0x7F;
   private static final int MOVQ_STORE = 0xD6;
   private static final int BYTE_SHIFTS = 0x73;
-  /** CVTPI2PS and CVTPI2PD: from memory, processors leave the MMX state alone, though the manual says so only of the latter. */
+  /**
+   * CVTPI2PS and CVTPI2PD: from memory, processors leave the MMX state alone, though the manual says so only of the
+   * latter.
+   */
   private static final int INTEGERS_TO_FLOATS = 0x2A;
 
   VectorLowering(BlockBuilder out) {

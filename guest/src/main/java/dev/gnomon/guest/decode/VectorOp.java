@@ -1,16 +1,17 @@
 package dev.gnomon.guest.decode;
 
 /**
- * What a {@link MicroOp#VECTOR} does: one whole MMX, SSE or SSE2 instruction, memory operand included, named by its opcode in the 0F map and its
- * mandatory prefix. It lies in bits 31..0 of the micro-op's second word:
+ * What a {@link MicroOp#VECTOR} does: one whole MMX, SSE or SSE2 instruction, memory operand included, named by its
+ * opcode in the 0F map and its mandatory prefix. It lies in bits 31..0 of the micro-op's second word:
  * <pre>
  *  31..24      23    22    21     20..16   15        14..12   11..10   9..8     7..0
  *  immediate   XMM   MMX   wide   size     ALIGNED   target   source   prefix   opcode
  * </pre>
- * {@code size} is that of the memory operand in bytes; {@code wide} means 64-bit general registers; {@code XMM} and {@code MMX} tell which registers
- * are used, hence what is checked first. In the first word {@code d} numbers the target register, or the one that is stored. A source register is in
- * {@code b}; otherwise {@code a}, {@code b}, {@code x} and the immediate are the operand's address, as with loads and stores. A general register as
- * source has the immediate added, so that the shifts by an immediate are shifts by slot ZERO.
+ * {@code size} is that of the memory operand in bytes; {@code wide} means 64-bit general registers; {@code XMM} and
+ * {@code MMX} tell which registers are used, hence what is checked first. In the first word {@code d} numbers the
+ * target register, or the one that is stored. A source register is in {@code b}; otherwise {@code a}, {@code b}, {@code
+ * x} and the immediate are the operand's address, as with loads and stores. A general register as source has the
+ * immediate added, so that the shifts by an immediate are shifts by slot ZERO.
  */
 public final class VectorOp {
   // Prefixes.
@@ -39,7 +40,8 @@ public final class VectorOp {
   private VectorOp() {}
 
   static int word(int opcode, int prefix, int source, int target, int size, int flags, int immediate) {
-    return opcode | prefix << PREFIX_SHIFT | source << SOURCE_SHIFT | target << TARGET_SHIFT | size << SIZE_SHIFT | flags
+    return opcode | prefix << PREFIX_SHIFT | source << SOURCE_SHIFT | target << TARGET_SHIFT | size << SIZE_SHIFT
+        | flags
         | immediate << IMMEDIATE_SHIFT;
   }
 

@@ -8,8 +8,9 @@ import dev.gnomon.guest.decode.Instruction;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * The x87 escape opcodes (SDM vol. 1, "Programming with the x87 FPU"): what may execute, pending exceptions, the last-instruction pointers, and dispatch.
- * The transcendental instructions do not exist; they and undefined encodings are #UD.
+ * The x87 escape opcodes (SDM vol. 1, "Programming with the x87 FPU"): what may execute, pending exceptions, the
+ * last-instruction pointers, and dispatch. The transcendental instructions do not exist; they and undefined encodings
+ * are #UD.
  */
 final class Fpu {
   private static final int OPCODE_BITS = 7;

@@ -8,7 +8,10 @@ import dev.gnomon.guest.decode.Instruction;
 import dev.gnomon.guest.fp.X87Float;
 import dev.gnomon.guest.mmu.Status;
 
-/** x87 arithmetic, comparisons and stack instructions (SDM vol. 2, by instruction). An unmasked exception of the operands leaves the stack as it was. */
+/**
+ * x87 arithmetic, comparisons and stack instructions (SDM vol. 2, by instruction). An unmasked exception of the
+ * operands leaves the stack as it was.
+ */
 final class FpuArithmetic {
   // Operations of D8 in ModRM.reg.
   private static final int ADD = 0;
@@ -170,7 +173,10 @@ final class FpuArithmetic {
     compare(signaling, pops);
   }
 
-  /** FCOMI, FUCOMI: the outcome in ZF, PF and CF, the other status flags 0. They are set even by an unmasked exception, as on Intel processors. */
+  /**
+   * FCOMI, FUCOMI: the outcome in ZF, PF and CF, the other status flags 0. They are set even by an unmasked exception,
+   * as on Intel processors.
+   */
   private void compareToFlags(int i, boolean signaling, int pops) {
     if (state.empty(0) || state.empty(i)) {
       cpu.setStatusFlags(Rflags.ZF | Rflags.PF | Rflags.CF);

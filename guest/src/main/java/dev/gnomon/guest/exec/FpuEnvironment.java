@@ -8,8 +8,8 @@ import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * FNINIT, FLDCW and the images of FNSTENV and FNSAVE (SDM vol. 1, "x87 State Save Area"): seven words of 16 or 32 bits, and behind them, for FNSAVE, the
- * eight registers of 10 bytes in stack order.
+ * FNINIT, FLDCW and the images of FNSTENV and FNSAVE (SDM vol. 1, "x87 State Save Area"): seven words of 16 or 32 bits,
+ * and behind them, for FNSAVE, the eight registers of 10 bytes in stack order.
  * <pre>
  *  word     protected mode               real and virtual-8086 mode
  *   0 1 2   FCW, FSW, FTW                the same
@@ -18,7 +18,8 @@ import dev.gnomon.guest.mmu.Status;
  *   5       FDP                          FDP 15:0
  *   6       FDS                          FDP 31:16 in 27:12
  * </pre>
- * With 16 bits, word 4 has no opcode in protected mode, and four bits of the pointers in real mode. Unused upper halves are all ones. FCS and FDS are 0.
+ * With 16 bits, word 4 has no opcode in protected mode, and four bits of the pointers in real mode. Unused upper halves
+ * are all ones. FCS and FDS are 0.
  */
 final class FpuEnvironment {
   private static final int WORDS = 7;

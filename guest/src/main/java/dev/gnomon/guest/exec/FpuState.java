@@ -6,8 +6,8 @@ import dev.gnomon.guest.cpu.FpuWord;
 import dev.gnomon.guest.fp.X87Float;
 
 /**
- * The x87 registers in {@link Cpu}, as a stack to the x87 unit and as plain registers to MMX (SDM vol. 1, "x87 FPU Data Registers"; vol. 3A, "Effect of
- * MMX Instructions on the x87 FPU State").
+ * The x87 registers in {@link Cpu}, as a stack to the x87 unit and as plain registers to MMX (SDM vol. 1, "x87 FPU Data
+ * Registers"; vol. 3A, "Effect of MMX Instructions on the x87 FPU State").
  */
 final class FpuState {
   private static final int ALL_VALID = 0xFF;
@@ -44,8 +44,8 @@ final class FpuState {
   }
 
   /**
-   * Whether the next waiting instruction raises #MF. With CR0.NE = 0 the processor would signal FERR# to the interrupt controller instead; that line
-   * does not exist here, and the exception stays pending.
+   * Whether the next waiting instruction raises #MF. With CR0.NE = 0 the processor would signal FERR# to the interrupt
+   * controller instead; that line does not exist here, and the exception stays pending.
    */
   boolean exceptionPending() {
     return (cpu.cr0 & ControlRegister.CR0_NE) != 0 && FpuWord.unmasked(cpu.fpuStatus, cpu.fpuControl);
@@ -111,7 +111,11 @@ final class FpuState {
     return accepted;
   }
 
-  /** Sets the flags that arithmetic raised. @return whether its result is to be written: no operand raised an unmasked exception */
+  /**
+   * Sets the flags that arithmetic raised.
+   *
+   * @return whether its result is to be written: no operand raised an unmasked exception
+   */
   boolean raise(X87Float unit) {
     int raised = unit.flags;
     boolean refused = (raised & ~cpu.fpuControl & PRE_COMPUTATION) != 0;

@@ -8,8 +8,8 @@ import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * x87 loads and stores in all formats (SDM vol. 1, "x87 FPU Data Transfer Instructions"). A store that its page or an unmasked exception refuses changes
- * no register.
+ * x87 loads and stores in all formats (SDM vol. 1, "x87 FPU Data Transfer Instructions"). A store that its page or an
+ * unmasked exception refuses changes no register.
  */
 final class FpuTransfers {
   private static final int EXTENDED_BYTES = 10;
@@ -97,7 +97,8 @@ final class FpuTransfers {
       state.stackFault(false);
       return Status.OK;
     }
-    unit.first(empty ? X87Float.INDEFINITE_EXPONENT : state.exponent(0), empty ? X87Float.INDEFINITE : state.significand(0));
+    unit.first(empty ? X87Float.INDEFINITE_EXPONENT : state.exponent(0), empty ? X87Float.INDEFINITE
+        : state.significand(0));
     long bits = size == 4 ? unit.toSingle() : unit.toDouble();
     return finish(insn, size, bits, empty, insn.group() == 3);
   }
@@ -109,7 +110,8 @@ final class FpuTransfers {
       state.stackFault(false);
       return Status.OK;
     }
-    unit.first(empty ? X87Float.INDEFINITE_EXPONENT : state.exponent(0), empty ? X87Float.INDEFINITE : state.significand(0));
+    unit.first(empty ? X87Float.INDEFINITE_EXPONENT : state.exponent(0), empty ? X87Float.INDEFINITE
+        : state.significand(0));
     return finish(insn, size, unit.toInteger(8 * size), empty, pop);
   }
 

@@ -10,8 +10,9 @@ import dev.gnomon.guest.fp.SseFloat;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * SSE and SSE2 floating point over the lanes of a register. Exceptions of all lanes are gathered first; an unmasked one of those found before computing
- * hides the others, and the destination is not written (SDM vol. 1, "SSE and SSE2 SIMD Floating-Point Exception Conditions").
+ * SSE and SSE2 floating point over the lanes of a register. Exceptions of all lanes are gathered first; an unmasked one
+ * of those found before computing hides the others, and the destination is not written (SDM vol. 1, "SSE and SSE2 SIMD
+ * Floating-Point Exception Conditions").
  */
 final class VectorFloats {
   private static final long LOW32 = 0xFFFF_FFFFL;
@@ -92,14 +93,16 @@ final class VectorFloats {
     long b = xmm[2 * d + 1];
     return switch (VectorOp.prefix(op)) {
       case VectorOp.NO_PREFIX -> write(d, singles(operation, a, low), singles(operation, b, high));
-      case VectorOp.PREFIX_66 -> write(d, unit.operate(operation, false, a, low), unit.operate(operation, false, b, high));
+      case VectorOp.PREFIX_66 -> write(d, unit.operate(operation, false, a, low),
+          unit.operate(operation, false, b, high));
       case VectorOp.PREFIX_F3 -> write(d, a & ~LOW32 | unit.operate(operation, true, a & LOW32, low & LOW32), b);
       default -> write(d, unit.operate(operation, false, a, low), b);
     };
   }
 
   private long singles(int operation, long a, long b) {
-    return unit.operate(operation, true, a & LOW32, b & LOW32) | unit.operate(operation, true, a >>> 32, b >>> 32) << 32;
+    return unit.operate(operation, true, a & LOW32, b & LOW32)
+        | unit.operate(operation, true, a >>> 32, b >>> 32) << 32;
   }
 
   private int compare(int op, int d, long low, long high) {
@@ -108,14 +111,16 @@ final class VectorFloats {
     long b = xmm[2 * d + 1];
     return switch (VectorOp.prefix(op)) {
       case VectorOp.NO_PREFIX -> write(d, compareSingles(predicate, a, low), compareSingles(predicate, b, high));
-      case VectorOp.PREFIX_66 -> write(d, mask(unit.holds(predicate, false, a, low)), mask(unit.holds(predicate, false, b, high)));
+      case VectorOp.PREFIX_66 -> write(d, mask(unit.holds(predicate, false, a, low)),
+          mask(unit.holds(predicate, false, b, high)));
       case VectorOp.PREFIX_F3 -> write(d, a & ~LOW32 | mask(unit.holds(predicate, true, a, low)) & LOW32, b);
       default -> write(d, mask(unit.holds(predicate, false, a, low)), b);
     };
   }
 
   private long compareSingles(int predicate, long a, long b) {
-    return mask(unit.holds(predicate, true, a, b)) & LOW32 | mask(unit.holds(predicate, true, a >>> 32, b >>> 32)) << 32;
+    return mask(unit.holds(predicate, true, a, b)) & LOW32 | mask(unit.holds(predicate, true, a >>> 32,
+        b >>> 32)) << 32;
   }
 
   private static long mask(boolean holds) {
@@ -169,7 +174,8 @@ final class VectorFloats {
   }
 
   private long singlesToIntegers(boolean truncate, long singles) {
-    return unit.toInteger(true, truncate, 32, singles) & LOW32 | unit.toInteger(true, truncate, 32, singles >>> 32) << 32;
+    return unit.toInteger(true, truncate, 32, singles) & LOW32
+        | unit.toInteger(true, truncate, 32, singles >>> 32) << 32;
   }
 
   private long doublesToIntegers(boolean truncate, long low, long high) {

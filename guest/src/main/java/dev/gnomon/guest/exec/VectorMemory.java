@@ -10,8 +10,8 @@ import dev.gnomon.guest.mmu.SoftTlb;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * Loads and stores of 2 to 16 bytes for vector instructions: by the soft TLB where it knows the page, otherwise slowly. A page-crosser translates both
- * pages before it touches either.
+ * Loads and stores of 2 to 16 bytes for vector instructions: by the soft TLB where it knows the page, otherwise slowly.
+ * A page-crosser translates both pages before it touches either.
  */
 final class VectorMemory {
   private static final int XMM_BYTES = 16;
@@ -31,7 +31,12 @@ final class VectorMemory {
     this.path = path;
   }
 
-  /** Loads into {@link #low} and {@link #high}. @param aligned #GP(0) unless at a multiple of the size. @return status */
+  /**
+   * Loads into {@link #low} and {@link #high}.
+   *
+   * @param aligned #GP(0) unless at a multiple of the size.
+   * @return status
+   */
   int load(@Gva long gva, int size, boolean aligned, boolean stack, boolean alone) {
     int offset = probe(gva, size, aligned, SoftTlb.DENY_LOAD);
     if (offset < 0) {
@@ -93,7 +98,8 @@ final class VectorMemory {
     return status;
   }
 
-  private int slowStore(@Gva long gva, int size, long lowBits, long highBits, boolean aligned, boolean stack, boolean alone) {
+  private int slowStore(@Gva long gva, int size, long lowBits, long highBits, boolean aligned, boolean stack,
+      boolean alone) {
     int status = check(gva, size, aligned, stack);
     if (status < 0) {
       return status;
@@ -114,7 +120,10 @@ final class VectorMemory {
     return status;
   }
 
-  /** Alignment, canonical form, and the 4-GiB end of flat segments. Of 16 bytes, those that may be misaligned are never checked for #AC, as on Intel processors. */
+  /**
+   * Alignment, canonical form, and the 4-GiB end of flat segments. Of 16 bytes, those that may be misaligned are never
+   * checked for #AC, as on Intel processors.
+   */
   private int check(@Gva long gva, int size, boolean aligned, boolean stack) {
     if (aligned && (gva & size - 1) != 0) {
       return cpu.fault(Vector.GP);

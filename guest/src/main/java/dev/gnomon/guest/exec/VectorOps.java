@@ -10,8 +10,8 @@ import dev.gnomon.guest.mmu.Status;
 import dev.gnomon.guest.simd.PackedInteger;
 
 /**
- * Runs {@link VectorOp}s: checks that the registers may be used, fetches the source, and does moves, shuffles and packed integers itself; numbers are
- * {@link VectorFloats}'. Nothing is written before the last thing that can fault.
+ * Runs {@link VectorOp}s: checks that the registers may be used, fetches the source, and does moves, shuffles and
+ * packed integers itself; numbers are {@link VectorFloats}'. Nothing is written before the last thing that can fault.
  */
 final class VectorOps {
   private static final long LOW32 = 0xFFFF_FFFFL;
@@ -54,7 +54,8 @@ final class VectorOps {
     int b = MicroOp.b(w);
     switch (VectorOp.source(op)) {
       case VectorOp.MEMORY:
-        status = memory.load(path.address(w, MicroOp.immediate(w)), VectorOp.size(op), aligned, MemoryPath.stack(w), alone);
+        status = memory.load(path.address(w, MicroOp.immediate(w)), VectorOp.size(op), aligned, MemoryPath.stack(w),
+            alone);
         if (status < 0) {
           return status;
         }
@@ -74,7 +75,8 @@ final class VectorOps {
         break;
     }
     return switch (VectorOp.opcode(op)) {
-      case 0x2A, 0x2C, 0x2D, 0x2E, 0x2F, 0x51, 0x52, 0x53, 0x58, 0x59, 0x5A, 0x5B, 0x5C, 0x5D, 0x5E, 0x5F, 0xC2, 0xE6 -> number(op, d, low, high);
+      case 0x2A, 0x2C, 0x2D, 0x2E, 0x2F, 0x51, 0x52, 0x53, 0x58, 0x59, 0x5A, 0x5B, 0x5C, 0x5D, 0x5E, 0x5F, 0xC2,
+          0xE6 -> number(op, d, low, high);
       default -> {
         switch (VectorOp.target(op)) {
           case VectorOp.XMM -> xmm(op, d, low, high, MicroOp.x(w));
@@ -89,7 +91,10 @@ final class VectorOps {
     };
   }
 
-  /** #UD, #NM and pending x87 exceptions (SDM vol. 2A, "Instruction Exception Specification"; vol. 3A, "Handling Exceptions in MMX Code"). */
+  /**
+   * #UD, #NM and pending x87 exceptions (SDM vol. 2A, "Instruction Exception Specification"; vol. 3A, "Handling
+   * Exceptions in MMX Code").
+   */
   private int available(int op) {
     boolean usesXmm = (op & VectorOp.USES_XMM) != 0;
     if ((cpu.cr0 & ControlRegister.CR0_EM) != 0 || usesXmm && (cpu.cr4 & ControlRegister.CR4_OSFXSR) == 0) {
@@ -116,7 +121,8 @@ final class VectorOps {
     boolean mmx = VectorOp.source(op) == VectorOp.MMX;
     // MOVHPS and MOVHPD store the upper half.
     long low = mmx ? fpu.mmx(d) : xmm[VectorOp.opcode(op) == 0x17 ? 2 * d + 1 : 2 * d];
-    int status = memory.store(path.address(w, MicroOp.immediate(w)), VectorOp.size(op), low, mmx ? 0 : xmm[2 * d + 1], aligned, MemoryPath.stack(w), alone);
+    int status = memory.store(path.address(w, MicroOp.immediate(w)), VectorOp.size(op), low, mmx ? 0 : xmm[2 * d + 1],
+        aligned, MemoryPath.stack(w), alone);
     if (mmx && status == Status.OK) {
       fpu.enterMmx();
     }
@@ -160,7 +166,8 @@ final class VectorOps {
         long from = opcode < 0x68 ? a : b;
         long other = opcode < 0x68 ? low : high;
         int width = 8 << (opcode & 7) % 8;
-        set(at, PackedInteger.interleave(from, other, width), PackedInteger.interleave(from >>> 32, other >>> 32, width));
+        set(at, PackedInteger.interleave(from, other, width),
+            PackedInteger.interleave(from >>> 32, other >>> 32, width));
         break;
       }
       case 0x6C:
@@ -191,7 +198,8 @@ final class VectorOps {
         if (VectorOp.prefix(op) == VectorOp.PREFIX_66) {
           set(at, (immediate & 1) == 0 ? a : b, (immediate & 2) == 0 ? low : high);
         } else {
-          set(at, dword(a, b, immediate) | dword(a, b, immediate >> 2) << 32, dword(low, high, immediate >> 4) | dword(low, high, immediate >> 6) << 32);
+          set(at, dword(a, b, immediate) | dword(a, b, immediate >> 2) << 32, dword(low, high, immediate >> 4)
+              | dword(low, high, immediate >> 6) << 32);
         }
         break;
       case 0xD1, 0xD2, 0xD3, 0xE1, 0xE2, 0xF1, 0xF2, 0xF3:
@@ -243,9 +251,11 @@ final class VectorOps {
       return;
     }
     if (left) {
-      set(at, bits < 64 ? low << bits : 0, bits < 64 ? high << bits | low >>> 64 - bits : bits < 128 ? low << bits - 64 : 0);
+      set(at, bits < 64 ? low << bits : 0, bits < 64 ? high << bits | low >>> 64 - bits : bits < 128
+          ? low << bits - 64 : 0);
     } else {
-      set(at, bits < 64 ? low >>> bits | high << 64 - bits : bits < 128 ? high >>> bits - 64 : 0, bits < 64 ? high >>> bits : 0);
+      set(at, bits < 64 ? low >>> bits | high << 64 - bits : bits < 128 ? high >>> bits - 64 : 0, bits < 64
+          ? high >>> bits : 0);
     }
   }
 
@@ -286,7 +296,8 @@ final class VectorOps {
       case 0x7E -> (op & VectorOp.WIDE) != 0 ? low : low & LOW32;
       case 0x50 -> VectorOp.prefix(op) == VectorOp.PREFIX_66 ? low >>> 63 | high >>> 63 << 1
           : low >>> 31 & 1 | low >>> 63 << 1 | (high >>> 31 & 1) << 2 | high >>> 63 << 3;
-      case 0xC5 -> ((VectorOp.immediate(op) & 4) == 0 || mmx ? low : high) >>> 16 * (VectorOp.immediate(op) & 3) & 0xFFFF;
+      case 0xC5 -> ((VectorOp.immediate(op) & 4) == 0 || mmx ? low
+          : high) >>> 16 * (VectorOp.immediate(op) & 3) & 0xFFFF;
       default -> PackedInteger.signs(low) | (mmx ? 0 : PackedInteger.signs(high) << 8);
     };
   }

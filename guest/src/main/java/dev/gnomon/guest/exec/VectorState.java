@@ -11,7 +11,8 @@ import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * FXSAVE, FXRSTOR, LDMXCSR, STMXCSR, EMMS, MASKMOVQ and MASKMOVDQU, which run alone. The image of FXSAVE (SDM vol. 2A, "FXSAVE"), by 8-byte words:
+ * FXSAVE, FXRSTOR, LDMXCSR, STMXCSR, EMMS, MASKMOVQ and MASKMOVDQU, which run alone. The image of FXSAVE (SDM vol. 2A,
+ * "FXSAVE"), by 8-byte words:
  * <pre>
  *  byte  0   FOP | tags | FSW | FCW          63:48 47:40 39:32 31:16 15:0
  *        8   FIP, with REX.W 64 bits         otherwise 32 bits, FCS is 0
@@ -87,7 +88,8 @@ final class VectorState {
   private int save(Instruction insn) {
     boolean wide = (insn.rex & 8) != 0;
     long pointers = wide ? -1L : 0xFFFF_FFFFL;
-    image[0] = cpu.fpuControl | (long) FpuWord.visible(cpu.fpuStatus, cpu.fpuControl) << 16 | (long) cpu.fpuValid << TAGS_SHIFT
+    image[0] = cpu.fpuControl | (long) FpuWord.visible(cpu.fpuStatus, cpu.fpuControl) << 16
+        | (long) cpu.fpuValid << TAGS_SHIFT
         | (long) cpu.fpuOpcode << OPCODE_SHIFT;
     image[1] = cpu.fpuInstruction & pointers;
     image[2] = cpu.fpuData & pointers;
@@ -169,8 +171,8 @@ final class VectorState {
   }
 
   /**
-   * 0F F7: stores the bytes of a register that a mask selects, at rDI. All bytes of the operand must be writable, whatever the mask; the manual leaves
-   * that open.
+   * 0F F7: stores the bytes of a register that a mask selects, at rDI. All bytes of the operand must be writable,
+   * whatever the mask; the manual leaves that open.
    */
   int maskedStore(Instruction insn) {
     boolean xmm = insn.operandPrefix;

@@ -9,8 +9,8 @@ import static dev.gnomon.guest.fp.Unpacked.ZERO;
 
 /**
  * Arithmetic on {@link Unpacked} numbers: each operation takes {@link #a} and {@link #b}, works out an exact result of
- * 128 bits, the last one sticky, and rounds it once, into {@link #result}. Flags gather in {@link #flags}. Rounding that
- * detects tininess does so after rounding, as x86 processors do (SDM vol. 1, "Numeric Underflow Exception").
+ * 128 bits, the last one sticky, and rounds it once, into {@link #result}. Flags gather in {@link #flags}. Rounding
+ * that detects tininess does so after rounding, as x86 processors do (SDM vol. 1, "Numeric Underflow Exception").
  */
 public abstract sealed class SoftFloat permits SseFloat, X87Float {
   // Exceptions, where MXCSR and the x87 status word have their flags.
@@ -211,11 +211,13 @@ public abstract sealed class SoftFloat permits SseFloat, X87Float {
       return indefinite;
     }
     long whole = a.exponent < 0 ? 0 : a.significand >>> 63 - a.exponent;
-    long rest = a.exponent >= 0 ? a.exponent == 63 ? 0 : a.significand << a.exponent + 1 : a.exponent == -1 ? a.significand : 1;
+    long rest = a.exponent >= 0 ? a.exponent == 63 ? 0 : a.significand << a.exponent + 1 : a.exponent == -1
+        ? a.significand : 1;
     roundedUp = roundsUp(mode, a.negative, rest < 0, rest << 1 != 0, (whole & 1) != 0);
     long magnitude = whole + (roundedUp ? 1 : 0);
     long limit = 1L << bits - 1;
-    boolean fits = Long.compareUnsigned(magnitude, a.negative ? limit : limit - 1) <= 0 && (magnitude != 0 || whole == 0);
+    boolean fits = Long.compareUnsigned(magnitude, a.negative ? limit : limit - 1) <= 0
+        && (magnitude != 0 || whole == 0);
     if (!fits) {
       flags |= INVALID;
       return indefinite;

@@ -83,7 +83,8 @@ public final class SseFloat extends SoftFloat {
 
   /** The result, or 0 if it takes more than the host's arithmetic. */
   private static long fastDouble(int operation, long x, long y) {
-    if (!plain((int) (x >>> DOUBLE_FRACTION), DOUBLE_SPECIAL) || !plain((int) (y >>> DOUBLE_FRACTION), DOUBLE_SPECIAL)) {
+    if (!plain((int) (x >>> DOUBLE_FRACTION), DOUBLE_SPECIAL)
+        || !plain((int) (y >>> DOUBLE_FRACTION), DOUBLE_SPECIAL)) {
       return 0;
     }
     double p = Double.longBitsToDouble(x);
@@ -166,7 +167,9 @@ public final class SseFloat extends SoftFloat {
     return (result.negative ? 1L << 63 : 0) | exponent << DOUBLE_FRACTION | fraction >>> 64 - DOUBLE_FRACTION;
   }
 
-  /** MIN and MAX: the second operand unless the first is less or greater; NaNs and zeros of both signs are not ordered. */
+  /**
+   * MIN and MAX: the second operand unless the first is less or greater; NaNs and zeros of both signs are not ordered.
+   */
   private long select(boolean max, boolean single, long x, long y) {
     load(single, x, y);
     int order = compare(true);

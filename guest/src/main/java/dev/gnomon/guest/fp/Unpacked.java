@@ -33,11 +33,13 @@ final class Unpacked {
   boolean denormal;
 
   void ofSingle(int bits, boolean denormalsAreZero) {
-    take(bits < 0, bits >>> 23 & SINGLE_SPECIAL, (bits & 0x7F_FFFFL) << SINGLE_SHIFT, SINGLE_SPECIAL, SINGLE_BIAS, denormalsAreZero);
+    take(bits < 0, bits >>> 23 & SINGLE_SPECIAL, (bits & 0x7F_FFFFL) << SINGLE_SHIFT, SINGLE_SPECIAL, SINGLE_BIAS,
+        denormalsAreZero);
   }
 
   void ofDouble(long bits, boolean denormalsAreZero) {
-    take(bits < 0, (int) (bits >>> 52) & DOUBLE_SPECIAL, (bits & 0xF_FFFF_FFFF_FFFFL) << DOUBLE_SHIFT, DOUBLE_SPECIAL, DOUBLE_BIAS,
+    take(bits < 0, (int) (bits >>> 52) & DOUBLE_SPECIAL, (bits & 0xF_FFFF_FFFF_FFFFL) << DOUBLE_SHIFT, DOUBLE_SPECIAL,
+        DOUBLE_BIAS,
         denormalsAreZero);
   }
 

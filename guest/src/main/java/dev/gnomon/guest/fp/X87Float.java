@@ -3,8 +3,9 @@ package dev.gnomon.guest.fp;
 import dev.gnomon.guest.cpu.FpuWord;
 
 /**
- * Arithmetic of the x87 unit on double extended numbers (SDM vol. 1, "Programming with the x87 FPU"). Operands are put into {@code a} and {@code b} by the
- * methods named for their formats; a result is read by {@link #signExponent} and {@link #significand} or as another format's bits.
+ * Arithmetic of the x87 unit on double extended numbers (SDM vol. 1, "Programming with the x87 FPU"). Operands are put
+ * into {@code a} and {@code b} by the methods named for their formats; a result is read by {@link #signExponent} and
+ * {@link #significand} or as another format's bits.
  */
 public final class X87Float extends SoftFloat {
   /** Sign and exponent, and significand, of the QNaN "real indefinite". */
@@ -312,7 +313,8 @@ public final class X87Float extends SoftFloat {
   }
 
   /**
-   * FPREM and FPREM1: a less a multiple of b. Reduces the exponent by up to 63; {@link #quotient} tells whether that was enough.
+   * FPREM and FPREM1: a less a multiple of b. Reduces the exponent by up to 63; {@link #quotient} tells whether that
+   * was enough.
    *
    * @param nearest the multiple is the nearest one, as in IEEE 754, not the one toward zero
    */
@@ -367,7 +369,8 @@ public final class X87Float extends SoftFloat {
         }
       } else {
         long twice = rest << 1;
-        boolean over = rest < 0 || Long.compareUnsigned(twice, b.significand) > 0 || twice == b.significand && (bits & 1) != 0;
+        boolean over = rest < 0 || Long.compareUnsigned(twice, b.significand) > 0 || twice == b.significand
+            && (bits & 1) != 0;
         if (over && rest != 0) {
           rest = b.significand - rest;
           negative = !negative;

@@ -1,8 +1,9 @@
 package dev.gnomon.guest.simd;
 
 /**
- * Operations that treat the two halves of a 128-bit operand alike, named by the last byte of their opcodes (0F map). Lanes are computed side by side
- * in one word, in the manner of Warren, "Hacker's Delight", chapter 2: sums and differences without the lanes' top bits cannot reach the next lane.
+ * Operations that treat the two halves of a 128-bit operand alike, named by the last byte of their opcodes (0F map).
+ * Lanes are computed side by side in one word, in the manner of Warren, "Hacker's Delight", chapter 2: sums and
+ * differences without the lanes' top bits cannot reach the next lane.
  */
 public final class PackedInteger {
   private static final long BYTE_TOPS = 0x8080_8080_8080_8080L;

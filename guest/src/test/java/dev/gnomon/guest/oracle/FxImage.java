@@ -94,7 +94,12 @@ final class FxImage {
     }
   }
 
-  /** The first word that another image has otherwise, by what it is, or null. @param x87 all is compared, not MXCSR and XMM only. @param pointers the last-instruction pointers, too */
+  /**
+   * The first word that another image has otherwise, by what it is, or null.
+   *
+   * @param x87 all is compared, not MXCSR and XMM only.
+   * @param pointers the last-instruction pointers, too
+   */
   String difference(FxImage other, boolean x87, boolean pointers) {
     for (int at = x87 ? 0 : MXCSR; at < END; at += at == MXCSR && !x87 ? XMM - MXCSR : 8) {
       long different = word(at) ^ other.word(at);
@@ -106,7 +111,8 @@ final class FxImage {
         different &= 0xFFFF_FFFFL;
       }
       if (different != 0) {
-        return at == MXCSR ? "mxcsr" : at >= XMM ? "xmm" + (at - XMM) / 16 : at >= REGISTERS ? "st" + (at - REGISTERS) / 16 : "x87 word " + at;
+        return at == MXCSR ? "mxcsr" : at >= XMM ? "xmm" + (at - XMM) / 16 : at >= REGISTERS ? "st"
+            + (at - REGISTERS) / 16 : "x87 word " + at;
       }
     }
     return null;
@@ -114,9 +120,11 @@ final class FxImage {
 
   /** All words that differ from another image's, or with null all. */
   String dump(FxImage other) {
-    StringBuilder text = new StringBuilder(String.format("mxcsr %04x  x87 %016x %016x %016x%n", mxcsr(), word(0), word(8), word(16)));
+    StringBuilder text = new StringBuilder(String.format("mxcsr %04x  x87 %016x %016x %016x%n", mxcsr(), word(0),
+        word(8), word(16)));
     for (int at = REGISTERS; at < END; at += 16) {
-      boolean same = other == null ? word(at) == 0 && word(at + 8) == 0 : word(at) == other.word(at) && word(at + 8) == other.word(at + 8);
+      boolean same = other == null ? word(at) == 0 && word(at + 8) == 0 : word(at) == other.word(at)
+          && word(at + 8) == other.word(at + 8);
       if (!same) {
         String name = at >= XMM ? "xmm" + (at - XMM) / 16 : "st" + (at - REGISTERS) / 16;
         text.append(String.format("%-5s %016x %016x%n", name, word(at + 8), word(at)));

@@ -6,7 +6,10 @@ import dev.gnomon.guest.cpu.Rflags;
 import java.util.List;
 import java.util.SplittableRandom;
 
-/** Makes cases of one MMX, SSE or SSE2 instruction, in any rounding mode, with any flags and masks, most operands of it numbers worth a case. */
+/**
+ * Makes cases of one MMX, SSE or SSE2 instruction, in any rounding mode, with any flags and masks, most operands of it
+ * numbers worth a case.
+ */
 final class VectorGenerator extends CaseGenerator {
 
   VectorGenerator(List<InstructionForm> forms, boolean intel) {

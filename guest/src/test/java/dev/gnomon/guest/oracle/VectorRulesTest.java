@@ -16,7 +16,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Rules of MMX, SSE and x87 that user code on the host cannot show: control registers, and what processors leave open. */
+/**
+ * Rules of MMX, SSE and x87 that user code on the host cannot show: control registers, and what processors leave open.
+ */
 class VectorRulesTest {
   private static final long PAGE = HostMemory.FRAME_SIZE;
   private static final long CODE = 0x10_0000;
@@ -59,15 +61,23 @@ class VectorRulesTest {
     }
   }
 
-  /** Opcode, memory operand or register, then the outcome with EM, with TS, without OSFXSR, and with an x87 exception pending. */
+  /**
+   * Opcode, memory operand or register, then the outcome with EM, with TS, without OSFXSR, and with an x87 exception
+   * pending.
+   */
   @ParameterizedTest
   @CsvSource({
-      "660F6F, 0, true, UD, NM, UD, -", "660FFE, 0, false, UD, NM, UD, -", "0F58, 0, false, UD, NM, UD, -", "0F2F, 0, true, UD, NM, UD, -",
-      "0F6F, 0, true, UD, NM, -, MF", "0FFE, 0, false, UD, NM, -, MF", "0FE7, 0, true, UD, NM, -, MF", "0F77, 0, false, UD, NM, -, MF",
-      "0F2A, 0, false, UD, NM, UD, MF", "F30FD6, 0, false, UD, NM, UD, MF", "0FAE, 0, true, NM, NM, -, -", "0FAE, 1, true, NM, NM, -, -",
-      "0FAE, 2, true, UD, NM, UD, -", "0FAE, 3, true, UD, NM, UD, -", "0FC3, 0, true, -, -, -, -", "0F18, 1, true, -, -, -, -", "D8, 0, false, NM, NM, -, MF",
+      "660F6F, 0, true, UD, NM, UD, -", "660FFE, 0, false, UD, NM, UD, -", "0F58, 0, false, UD, NM, UD, -",
+          "0F2F, 0, true, UD, NM, UD, -",
+      "0F6F, 0, true, UD, NM, -, MF", "0FFE, 0, false, UD, NM, -, MF", "0FE7, 0, true, UD, NM, -, MF",
+          "0F77, 0, false, UD, NM, -, MF",
+      "0F2A, 0, false, UD, NM, UD, MF", "F30FD6, 0, false, UD, NM, UD, MF", "0FAE, 0, true, NM, NM, -, -",
+          "0FAE, 1, true, NM, NM, -, -",
+      "0FAE, 2, true, UD, NM, UD, -", "0FAE, 3, true, UD, NM, UD, -", "0FC3, 0, true, -, -, -, -",
+          "0F18, 1, true, -, -, -, -", "D8, 0, false, NM, NM, -, MF",
       "DD, 7, true, NM, NM, -, -", "9B, 0, false, -, NM, -, MF"})
-  void shouldCheckControlRegistersFirst(String opcode, int reg, boolean memory, String em, String ts, String noFxsr, String pending) {
+  void shouldCheckControlRegistersFirst(String opcode, int reg, boolean memory, String em, String ts, String noFxsr,
+      String pending) {
     int code = Integer.parseInt(opcode, 16);
     Consumer<Assembler> instruction = asm -> encode(asm, code, reg, memory);
     long cr0 = machine.cpu.cr0;
@@ -135,7 +145,8 @@ class VectorRulesTest {
     })).isEqualTo(NO_VECTOR);
     assertThat(machine.memory.read(DATA_FRAME + PAGE - 1, 1)).isEqualTo(5);
     assertThat(machine.memory.read(5 * PAGE, 8)).isEqualTo(0x0D0C_0B0A_0908_0706L);
-    assertThat(machine.cpu.xmm).startsWith(0x0807_0605_0403_0201L, 0x100F_0E0D_0C0B_0A09L, 0x0807_0605_0403_0201L, 0x100F_0E0D_0C0B_0A09L);
+    assertThat(machine.cpu.xmm).startsWith(0x0807_0605_0403_0201L, 0x100F_0E0D_0C0B_0A09L, 0x0807_0605_0403_0201L,
+        0x100F_0E0D_0C0B_0A09L);
   }
 
   @Test
@@ -166,8 +177,10 @@ class VectorRulesTest {
         asm.encode(0xF30F53, 0, 1, Reg.EAX);
         asm.encode(0xF30F52, 0, 2, Reg.EAX);
       });
-      assertThat(Float.intBitsToFloat((int) machine.cpu.xmm[2]) * (double) x).isBetween(1 - APPROXIMATION, 1 + APPROXIMATION);
-      assertThat(Float.intBitsToFloat((int) machine.cpu.xmm[4]) * Math.sqrt(x)).isBetween(1 - APPROXIMATION, 1 + APPROXIMATION);
+      assertThat(Float.intBitsToFloat((int) machine.cpu.xmm[2]) * (double) x).isBetween(1 - APPROXIMATION, 1
+          + APPROXIMATION);
+      assertThat(Float.intBitsToFloat((int) machine.cpu.xmm[4]) * Math.sqrt(x)).isBetween(1 - APPROXIMATION, 1
+          + APPROXIMATION);
     }
     assertThat(machine.cpu.mxcsr).isEqualTo(Mxcsr.INITIAL);
   }
@@ -176,6 +189,7 @@ class VectorRulesTest {
   @ParameterizedTest
   @CsvSource({"F20F12", "F30F16", "660FD0", "F20FF0", "660F7C", "660F3800", "660F3817", "DB"})
   void shouldRaiseUdForWhatCpuidDoesNotOffer(String opcode) {
-    assertThat(run(asm -> asm.encode(Integer.parseUnsignedInt(opcode, 16), 0, 1, ptr(Reg.RSI, 0)))).isEqualTo(Vector.UD);
+    assertThat(run(asm -> asm.encode(Integer.parseUnsignedInt(opcode, 16), 0, 1,
+        ptr(Reg.RSI, 0)))).isEqualTo(Vector.UD);
   }
 }

@@ -4,9 +4,11 @@ import java.util.SplittableRandom;
 
 /** Words that are one double, two singles, or integers, near the edges of their formats as often as not. */
 final class VectorValues {
-  private static final int[] SINGLE_EXPONENTS = {0, 0, 1, 1, 2, 3, 23, 24, 25, 26, 103, 104, 126, 127, 128, 129, 149, 150, 151, 157, 158, 159, 189, 190,
+  private static final int[] SINGLE_EXPONENTS = {0, 0, 1, 1, 2, 3, 23, 24, 25, 26, 103, 104, 126, 127, 128, 129, 149,
+      150, 151, 157, 158, 159, 189, 190,
       191, 253, 254, 254, 255};
-  private static final int[] DOUBLE_EXPONENTS = {0, 0, 1, 1, 2, 3, 52, 53, 54, 55, 870, 873, 874, 896, 897, 898, 970, 1021, 1022, 1023, 1024, 1053, 1054,
+  private static final int[] DOUBLE_EXPONENTS = {0, 0, 1, 1, 2, 3, 52, 53, 54, 55, 870, 873, 874, 896, 897, 898, 970,
+      1021, 1022, 1023, 1024, 1053, 1054,
       1055, 1075, 1076, 1085, 1086, 1087, 1150, 1151, 2045, 2046, 2046, 2047};
 
   private VectorValues() { }
@@ -21,13 +23,15 @@ final class VectorValues {
   }
 
   private static int single(SplittableRandom random) {
-    int exponent = random.nextInt(4) == 0 ? random.nextInt(256) : SINGLE_EXPONENTS[random.nextInt(SINGLE_EXPONENTS.length)];
+    int exponent = random.nextInt(4) == 0 ? random.nextInt(256)
+        : SINGLE_EXPONENTS[random.nextInt(SINGLE_EXPONENTS.length)];
     int fraction = (int) fraction(random, 23);
     return (random.nextBoolean() ? 1 << 31 : 0) | exponent << 23 | fraction;
   }
 
   private static long doubleBits(SplittableRandom random) {
-    long exponent = random.nextInt(4) == 0 ? random.nextInt(2048) : DOUBLE_EXPONENTS[random.nextInt(DOUBLE_EXPONENTS.length)];
+    long exponent = random.nextInt(4) == 0 ? random.nextInt(2048)
+        : DOUBLE_EXPONENTS[random.nextInt(DOUBLE_EXPONENTS.length)];
     return (random.nextBoolean() ? 1L << 63 : 0) | exponent << 52 | fraction(random, 52);
   }
 

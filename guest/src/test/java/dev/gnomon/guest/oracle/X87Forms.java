@@ -3,7 +3,9 @@ package dev.gnomon.guest.oracle;
 import java.util.ArrayList;
 import java.util.List;
 
-/** x87 instructions, one row a form, as in {@link InstructionForms}; the transcendental ones do not exist in the model. */
+/**
+ * x87 instructions, one row a form, as in {@link InstructionForms}; the transcendental ones do not exist in the model.
+ */
 final class X87Forms {
   private static final String[] ARITHMETIC = {"fadd", "fmul", "fcom", "fcomp", "fsub", "fsubr", "fdiv", "fdivr"};
 
@@ -56,6 +58,7 @@ final class X87Forms {
       rows.add("x87 D9 /6 reg");
       rows.add("x87 D9 /7 reg");
     }
-    return rows.stream().filter(row -> !row.isBlank()).map(row -> InstructionForm.parse(row + " vector128 x87")).toList();
+    return rows.stream().filter(row -> !row.isBlank()).map(row ->
+        InstructionForm.parse(row + " vector128 x87")).toList();
   }
 }

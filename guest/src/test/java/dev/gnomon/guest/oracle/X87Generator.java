@@ -68,7 +68,8 @@ final class X87Generator extends CaseGenerator {
       state.poke(target, 4, random.nextInt());
     } else if (form.is("decimal")) {
       for (int i = 0; i < 10; i++) {
-        state.poke(target + i, 1, i == 9 ? random.nextBoolean() ? 0x80 : 0 : random.nextInt(10) << 4 | random.nextInt(10));
+        state.poke(target + i, 1, i == 9 ? random.nextBoolean() ? 0x80 : 0 : random.nextInt(10) << 4
+            | random.nextInt(10));
       }
     }
   }
