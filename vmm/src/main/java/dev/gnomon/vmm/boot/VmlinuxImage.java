@@ -28,7 +28,7 @@ final class VmlinuxImage implements GuestImage {
   }
 
   static boolean matches(ImageBytes image) {
-    return ElfFile.matches(image) && PvhNote.entry(image) != PvhNote.NONE;
+    return ElfFile.matches(image) && Addresses.bits(PvhNote.entry(image)) != Addresses.bits(PvhNote.NONE);
   }
 
   @Override
