@@ -38,6 +38,7 @@ class ArchitectureTest {
   @BeforeAll
   void read() {
     classes = new ClassFileImporter().withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
+        .withImportOption(location -> !location.contains("-tests.jar"))
         .importPackages("dev.gnomon");
     for (String module : List.of("guest", "ept", "shadow", "vmm", "workloads", "bench")) {
       assertThat(classes.stream().filter(type -> type.getPackageName().startsWith("dev.gnomon." + module)))
