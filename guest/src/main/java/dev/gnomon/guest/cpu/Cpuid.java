@@ -5,8 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * CPUID leaves of the processor (SDM vol. 2A, "CPUID"): a GenuineIntel, family 6, model 15, stepping 11, that offers exactly what works here, with one
- * exception: an x87 unit is offered, because Linux runs on no x86-64 processor without, but its transcendental instructions do not exist. It has no
+ * CPUID leaves of the processor (SDM vol. 2A, "CPUID"): a GenuineIntel, family 6, model 15, stepping 11, that offers exactly what works here. It has no
  * machine check and no hypervisor bit; local APIC and MTRRs if the machine has them. The same in every mode of the machine.
  *
  * <p>A leaf is four registers, EAX, EBX, ECX, EDX. Leaves above the highest basic one give that one's data, as on Intel processors.

@@ -9,8 +9,7 @@ import dev.gnomon.guest.mmu.Status;
 
 /**
  * The x87 escape opcodes (SDM vol. 1, "Programming with the x87 FPU"): what may execute, pending exceptions, the
- * last-instruction pointers, and dispatch. The transcendental instructions do not exist; they and undefined encodings
- * are #UD.
+ * last-instruction pointers, and dispatch. Undefined encodings are #UD.
  */
 final class Fpu {
   private static final int OPCODE_BITS = 7;
@@ -21,6 +20,7 @@ final class Fpu {
   private final FpuEnvironment environment;
   private final FpuTransfers transfers;
   private final FpuArithmetic arithmetic;
+  private final FpuFunctions functions;
 
   Fpu(Cpu cpu, LinearMemory linear, Operands operands) {
     this.cpu = cpu;
@@ -29,6 +29,7 @@ final class Fpu {
     this.environment = new FpuEnvironment(cpu, linear, operands, state);
     this.transfers = new FpuTransfers(cpu, linear, operands, state);
     this.arithmetic = new FpuArithmetic(cpu, operands, state);
+    this.functions = new FpuFunctions(cpu, state);
   }
 
   /** 9B. */
@@ -110,7 +111,9 @@ final class Fpu {
     if (state.exceptionPending()) {
       return cpu.fault(Vector.MF);
     }
-    if (insn.opcode == 0xD9 || insn.opcode == 0xDD && insn.group() < 4 || insn.opcode == 0xDF && insn.group() < 4) {
+    if (insn.opcode == 0xD9 && FpuFunctions.is(key & 0xFF)) {
+      functions.run(key & 0xFF);
+    } else if (insn.opcode == 0xD9 || (insn.opcode == 0xDD || insn.opcode == 0xDF) && insn.group() < 4) {
       arithmetic.stack(insn.opcode, insn.group(), i);
     } else {
       arithmetic.registers(insn.opcode, insn.group(), i);
@@ -119,16 +122,13 @@ final class Fpu {
     return Status.OK;
   }
 
-  /** Whether a register form that is no control instruction exists; the transcendental ones do not. */
+  /** Whether a register form that is no control instruction exists. */
   private static boolean exists(int opcode, int group, int i) {
     return switch (opcode) {
       case 0xD9 -> switch (group) {
         case 2 -> i == 0;
         case 4 -> i < 2 || i == 4 || i == 5;
         case 5 -> i < 7;
-        // FXTRACT to FINCSTP; FPREM, FSQRT, FRNDINT, FSCALE.
-        case 6 -> i >= 4;
-        case 7 -> i == 0 || i == 2 || i == 4 || i == 5;
         default -> true;
       };
       case 0xDA -> group < 4 || group == 5 && i == 1;

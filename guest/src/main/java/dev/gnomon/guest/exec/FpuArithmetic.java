@@ -350,7 +350,7 @@ final class FpuArithmetic {
     state.push(unit.signExponent(), unit.significand());
   }
 
-  /** D9 F4 to FD, as far as they exist. */
+  /** D9 F4 to FD but for the transcendental ones. */
   private void functions(int number) {
     switch (number) {
       case 0x36 -> {

@@ -88,6 +88,11 @@ public final class X87Float extends SoftFloat {
     return result.significand;
   }
 
+  /** Whether the result is a finite number. */
+  public boolean isNumber() {
+    return result.kind == Unpacked.FINITE || result.kind == Unpacked.ZERO;
+  }
+
   /** Of the operations on a and b: the larger significand's NaN, a quiet one before a signaling one. */
   @Override
   Unpacked chosenNan() {
@@ -132,7 +137,7 @@ public final class X87Float extends SoftFloat {
   }
 
   /** The response to an unmasked overflow or underflow whose result goes to a register. */
-  private void wrap() {
+  void wrap() {
     int unmasked = flags & ~masks;
     if ((unmasked & OVERFLOW) != 0) {
       result.exponent -= WRAP;

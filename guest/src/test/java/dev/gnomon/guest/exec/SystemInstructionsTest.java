@@ -192,7 +192,7 @@ class SystemInstructionsTest {
   /** x87 control: opcode, group, rm or memory, CR0 bits, outcome. */
   @ParameterizedTest
   @CsvSource({"db, 4, 3, 0, OK", "db, 4, 3, 4, '#NM(0)'", "db, 4, 3, 8, '#NM(0)'", "9b, 0, 0, 8, OK", "9b, 0, 0, a, '#NM(0)'", "9b, 0, 0, 2, OK", "df, 4, 0, 0, OK",
-      "d8, 0, 0, 0, OK", "d9, 7, 6, 0, '#UD(0)'", "d8, 0, 0, 8, '#NM(0)'"})
+      "d8, 0, 0, 0, OK", "d9, 7, 6, 0, OK", "d9, 5, 7, 0, '#UD(0)'", "d8, 0, 0, 8, '#NM(0)'"})
   void shouldExecuteFpuControl(String opcode, int group, int rm, String cr0, String outcome) {
     SystemMachine m = SystemMachine.longMode(0);
     m.cpu.cr0 |= Long.parseLong(cr0, 16);

@@ -246,6 +246,7 @@ class CaseGenerator {
         || form.is("m10") || form.is("environment");
     test.x87UndefinedOnFault = vector && !form.is("x87");
     test.pointersUndefined = form.is("x87");
+    test.lastBitUndefined = false;
     test.faultAddressUndefined = form.is("m512") || form.is("masked") || form.is("m10") || form.is("environment");
     test.faultsUnordered = form.name().equals("call");
     test.countersCutOnFault = !intel && form.is("string") && shortAddress;

@@ -94,6 +94,21 @@ final class FxImage {
     }
   }
 
+  /** Takes over C1 from another image, and the registers that are one unit in the last place away. */
+  void forgiveLastBit(FxImage other) {
+    status(view.getShort(STATUS) & ~FpuWord.C1 | other.view.getShort(STATUS) & FpuWord.C1);
+    for (int at = REGISTERS; at < XMM; at += 16) {
+      long exponents = word(at + 8) - other.word(at + 8);
+      long significands = word(at) - other.word(at);
+      boolean near = exponents == 0 && Math.abs(significands) == 1
+          || Math.abs(exponents) == 1 && significands == (exponents > 0 ? Long.MIN_VALUE + 1 : Long.MAX_VALUE);
+      if (near) {
+        word(at, other.word(at));
+        word(at + 8, other.word(at + 8));
+      }
+    }
+  }
+
   /**
    * The first word that another image has otherwise, by what it is, or null.
    *

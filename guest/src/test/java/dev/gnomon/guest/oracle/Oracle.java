@@ -160,6 +160,9 @@ final class Oracle implements AutoCloseable {
         return MachineState.NAMES[register];
       }
     }
+    if (test.lastBitUndefined) {
+      host.fx.forgiveLastBit(model.fx);
+    }
     String vector = host.fx.difference(model.fx, host.vector == Vector.BP || !test.x87UndefinedOnFault,
         !test.pointersUndefined);
     if (vector != null) {

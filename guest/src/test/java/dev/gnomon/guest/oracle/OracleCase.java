@@ -26,6 +26,8 @@ final class OracleCase {
   boolean x87UndefinedOnFault;
   /** The x87 unit's pointers to its last instruction and operand may be anything: processors differ in when they set them. */
   boolean pointersUndefined;
+  /** x87 registers may be one unit in the last place off, and C1 with it: results of transcendental instructions. */
+  boolean lastBitUndefined;
   /** Which of several faults is seen is not defined: CALL may push before or after it checks its target. */
   boolean faultsUnordered;
   /** What was generated, in words. */

@@ -126,7 +126,7 @@ final class SequenceGenerator extends CaseGenerator {
     int start = length;
     while (true) {
       InstructionForm form = forms.get(random.nextInt(forms.size()));
-      if (!form.is(mode64 ? "legacy" : "long") && emit(form) && X87Generator.exists(form, lastModrm())) {
+      if (!form.is(mode64 ? "legacy" : "long") && emit(form) && !X87Generator.transcendental(form, lastModrm())) {
         return form;
       }
       length = start;

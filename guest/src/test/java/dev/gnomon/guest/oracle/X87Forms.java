@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * x87 instructions, one row a form, as in {@link InstructionForms}; the transcendental ones do not exist in the model.
+ * x87 instructions, one row a form, as in {@link InstructionForms}.
  */
 final class X87Forms {
   private static final String[] ARITHMETIC = {"fadd", "fmul", "fcom", "fcomp", "fsub", "fsubr", "fdiv", "fdivr"};
@@ -54,7 +54,7 @@ final class X87Forms {
         rows.add(String.format("x87 %02X /%d reg", opcode, i));
       }
     }
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 8; i++) {
       rows.add("x87 D9 /6 reg");
       rows.add("x87 D9 /7 reg");
     }

@@ -51,13 +51,31 @@ final class X87Generator extends CaseGenerator {
 
   @Override
   boolean emit(InstructionForm form) {
-    return super.emit(form) && exists(form, lastModrm());
+    if (!super.emit(form)) {
+      return false;
+    }
+    test.lastBitUndefined = transcendental(form, lastModrm());
+    return !test.lastBitUndefined || defined(lastModrm());
   }
 
-  /** Not one of the transcendental instructions. */
-  static boolean exists(InstructionForm form, int modrm) {
-    boolean register = form.opcode() == 0xD9 && modrm >= 0xF0;
-    return !register || modrm >= 0xF4 && modrm != 0xF9 && modrm != 0xFB && modrm < 0xFE;
+  /** Whether the manual says what comes of it: F2XM1 takes −1 to 1, FYL2XP1 something less. */
+  private boolean defined(int modrm) {
+    int exponent = (int) state.fx.word(FxImage.REGISTERS + 8) & 0x7FFF;
+    long fraction = state.fx.word(FxImage.REGISTERS) << 1;
+    boolean nan = exponent == 0x7FFF && fraction != 0;
+    return switch (modrm) {
+      case 0xF0 -> exponent < 0x3FFF || exponent == 0x3FFF && fraction == 0 || nan;
+      case 0xF9 -> exponent < 0x3FFD || nan;
+      default -> true;
+    };
+  }
+
+  /** One of the instructions whose last bit is the processor's own. */
+  static boolean transcendental(InstructionForm form, int modrm) {
+    return form.opcode() == 0xD9 && switch (modrm) {
+      case 0xF0, 0xF1, 0xF2, 0xF3, 0xF9, 0xFB, 0xFE, 0xFF -> true;
+      default -> false;
+    };
   }
 
   @Override
