@@ -1,28 +1,32 @@
 package dev.gnomon.vmm;
 
+import dev.gnomon.guest.cpu.CpuModel;
 import java.time.LocalDateTime;
 import java.util.Objects;
 
 /**
- * What a machine has around processor and memory.
+ * What a machine has besides memory: which processor, and which devices.
  *
  * @param machine which devices there are
  * @param rtcStart what the real-time clock shows at virtual time 0, years 0 to 9999; a guest may take it for UTC or for
  *     local time
  * @param x2Apic whether a local APIC has x2APIC mode
  * @param keyboard whether there is a keyboard controller with a keyboard
+ * @param cpu what the processor offers
  */
-public record PlatformOptions(MachineType machine, LocalDateTime rtcStart, boolean x2Apic, boolean keyboard) {
+public record PlatformOptions(MachineType machine, LocalDateTime rtcStart, boolean x2Apic, boolean keyboard,
+    CpuModel cpu) {
   /** Any fixed date would do; this one is behind all dates that programs of 2023 have in them. */
   public static final LocalDateTime DEFAULT_RTC_START = LocalDateTime.of(2024, 1, 1, 0, 0);
   public static final PlatformOptions DEFAULT = new PlatformOptions(MachineType.MINIMAL, DEFAULT_RTC_START, false,
-      false);
+      false, CpuModel.DEFAULT);
 
   private static final int MAX_YEAR = 9999;
 
   public PlatformOptions {
     Objects.requireNonNull(machine);
     Objects.requireNonNull(rtcStart);
+    Objects.requireNonNull(cpu);
     if (x2Apic && machine != MachineType.PC) {
       throw new IllegalArgumentException("x2APIC mode on machine " + machine + ": expected machine pc with it");
     }
@@ -33,18 +37,22 @@ public record PlatformOptions(MachineType machine, LocalDateTime rtcStart, boole
 
   /** Another machine, with a keyboard controller if it is a {@link MachineType#PC}. */
   public PlatformOptions withMachine(MachineType value) {
-    return new PlatformOptions(value, rtcStart, x2Apic, value == MachineType.PC);
+    return new PlatformOptions(value, rtcStart, x2Apic, value == MachineType.PC, cpu);
   }
 
   public PlatformOptions withRtcStart(LocalDateTime value) {
-    return new PlatformOptions(machine, value, x2Apic, keyboard);
+    return new PlatformOptions(machine, value, x2Apic, keyboard, cpu);
   }
 
   public PlatformOptions withX2Apic(boolean value) {
-    return new PlatformOptions(machine, rtcStart, value, keyboard);
+    return new PlatformOptions(machine, rtcStart, value, keyboard, cpu);
   }
 
   public PlatformOptions withKeyboard(boolean value) {
-    return new PlatformOptions(machine, rtcStart, x2Apic, value);
+    return new PlatformOptions(machine, rtcStart, x2Apic, value, cpu);
+  }
+
+  public PlatformOptions withCpu(CpuModel value) {
+    return new PlatformOptions(machine, rtcStart, x2Apic, keyboard, value);
   }
 }

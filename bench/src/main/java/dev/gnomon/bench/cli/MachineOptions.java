@@ -1,5 +1,6 @@
 package dev.gnomon.bench.cli;
 
+import dev.gnomon.guest.cpu.CpuModel;
 import dev.gnomon.guest.mmu.TlbGeometry;
 import dev.gnomon.guest.mmu.TlbPolicy;
 import dev.gnomon.shadow.ShadowOptions;
@@ -29,6 +30,11 @@ final class MachineOptions {
       description = "Devices: minimal (8259, 8254, RTC, COM1, VGA text) or pc (also local and I/O APIC, ACPI, PCI, "
           + "keyboard controller). Default: ${DEFAULT-VALUE}.")
   MachineType machine;
+
+  @Option(names = "--cpu", paramLabel = "MODEL", converter = CpuConverter.class, defaultValue = "default",
+      description = "Processor: minimal, default, max or one that QEMU knows, such as qemu64, Nehalem or Skylake-Client; "
+          + "then features, as in Nehalem,+rdrand,-popcnt. Default: ${DEFAULT-VALUE}.")
+  CpuModel cpu;
 
   @Option(names = "--rtc", paramLabel = "DATE", converter = DateConverter.class,
       description = "What the real-time clock shows at the start, as 2024-01-01T00:00:00 (the default).")
@@ -98,7 +104,7 @@ final class MachineOptions {
   }
 
   private PlatformOptions platform() {
-    PlatformOptions options = PlatformOptions.DEFAULT.withMachine(machine).withX2Apic(x2Apic);
+    PlatformOptions options = PlatformOptions.DEFAULT.withMachine(machine).withX2Apic(x2Apic).withCpu(cpu);
     if (keyboard != null) {
       options = options.withKeyboard(keyboard);
     }
@@ -145,6 +151,9 @@ final class MachineOptions {
       map.put("memory", Long.toString(options.memoryBytes()));
     }
     map.put("machine", options.platform().machine().toString());
+    if (!options.platform().cpu().equals(CpuModel.DEFAULT)) {
+      map.put("cpu", options.platform().cpu().toString());
+    }
     map.put("rtc", options.platform().rtcStart().toString());
     map.put("seed", Long.toString(options.seed()));
     map.put("ns-per-instruction", Long.toString(options.nsPerInstruction()));
@@ -176,6 +185,18 @@ final class MachineOptions {
         return MachineType.parse(text);
       } catch (IllegalArgumentException e) {
         throw new TypeConversionException("'" + text + "': expected minimal or pc");
+      }
+    }
+  }
+
+  /** Reads {@code --cpu}. */
+  static final class CpuConverter implements ITypeConverter<CpuModel> {
+    @Override
+    public CpuModel convert(String text) {
+      try {
+        return CpuModel.parse(text);
+      } catch (IllegalArgumentException e) {
+        throw new TypeConversionException(e.getMessage());
       }
     }
   }

@@ -169,7 +169,9 @@ public final class Cpu {
   public ApicPort apic;
   /** Null if the processor has none. */
   public Mtrrs mtrrs;
-  public Cpuid cpuid = new Cpuid();
+  public final Cpuid cpuid = new Cpuid();
+  /** State of the random numbers of RDRAND and RDSEED; begins as the machine's seed. */
+  public long randomState;
   /** Null if nobody looks. */
   public Observer observer;
 

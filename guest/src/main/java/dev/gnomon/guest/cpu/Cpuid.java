@@ -5,8 +5,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * CPUID leaves of the processor (SDM vol. 2A, "CPUID"): a GenuineIntel, family 6, model 15, stepping 11, that offers exactly what works here. It has no
- * machine check and no hypervisor bit; local APIC and MTRRs if the machine has them. The same in every mode of the machine.
+ * CPUID leaves of the processor (SDM vol. 2A, "CPUID"): a GenuineIntel that offers what its {@link CpuModel} has of
+ * what works here. It has no machine check and no hypervisor bit; local APIC and MTRRs if the machine has them. The same
+ * in every mode of the machine.
  *
  * <p>A leaf is four registers, EAX, EBX, ECX, EDX. Leaves above the highest basic one give that one's data, as on Intel processors.
  */
@@ -24,13 +25,9 @@ public final class Cpuid {
   private static final String BRAND = "Gnomon virtual processor";
   private static final int BRAND_BYTES = 48;
 
-  /** Family 6, model 15, stepping 11. */
-  private static final int SIGNATURE = 0x6FB;
   // Leaf 1.
   private static final int CLFLUSH_LINE = 8 << 8;
   private static final int ONE_LOGICAL_PROCESSOR = 1 << 16;
-  private static final int ECX_CX16 = 1 << 13;
-  private static final int ECX_PCID = 1 << 17;
   private static final int ECX_X2APIC = 1 << 21;
   private static final int ECX_TSC_DEADLINE = 1 << 24;
   private static final int EDX_FPU = 1;
@@ -55,16 +52,11 @@ public final class Cpuid {
   // Leaf 6: the APIC timer runs in all sleep states.
   private static final int EAX_ARAT = 1 << 2;
   // Leaf 7.
-  private static final int EBX_SMEP = 1 << 7;
-  private static final int EBX_INVPCID = 1 << 10;
   private static final int EBX_NO_FPU_SELECTORS = 1 << 13;
-  private static final int EBX_SMAP = 1 << 20;
   // Leaf 80000001H.
-  private static final int ECX_LAHF64 = 1;
   private static final int EDX_SYSCALL = 1 << 11;
   private static final int EDX_NX = 1 << 20;
   private static final int EDX_PAGE1G = 1 << 26;
-  private static final int EDX_RDTSCP = 1 << 27;
   private static final int EDX_LM = 1 << 29;
   // Leaf 80000007H.
   private static final int EDX_INVARIANT_TSC = 1 << 8;
@@ -84,11 +76,11 @@ public final class Cpuid {
   private final int[][][] basic = new int[MAX_BASIC + 1][MAX_SUBLEAVES][4];
   private final int[][] extended = new int[MAX_EXTENDED + 1][4];
 
-  /** The default model. */
+  /** {@link CpuModel#DEFAULT}. */
   public Cpuid() {
     byte[] vendor = "GenuineIntel".getBytes(StandardCharsets.US_ASCII);
     all(0, MAX_BASIC, word(vendor, 0), word(vendor, 8), word(vendor, 4));
-    all(1, SIGNATURE, CLFLUSH_LINE | ONE_LOGICAL_PROCESSOR, ECX_CX16 | ECX_PCID,
+    all(1, 0, CLFLUSH_LINE | ONE_LOGICAL_PROCESSOR, 0,
         EDX_FPU | EDX_DE | EDX_PSE | EDX_TSC | EDX_MSR | EDX_PAE | EDX_CX8 | EDX_SEP | EDX_PGE | EDX_CMOV | EDX_PAT | EDX_PSE36 | EDX_CLFSH
             | EDX_MMX | EDX_FXSR | EDX_SSE | EDX_SSE2);
     all(2, TLB_DESCRIPTORS, 0, 0, MORE_TLB_DESCRIPTORS);
@@ -96,7 +88,7 @@ public final class Cpuid {
     cache(1, CODE_CACHE, 1, 8, 64);
     cache(2, UNIFIED_CACHE, 2, 8, 512);
     cache(3, UNIFIED_CACHE, 3, 16, 8192);
-    set(7, 0, 0, EBX_SMEP | EBX_INVPCID | EBX_NO_FPU_SELECTORS | EBX_SMAP, 0, 0);
+    set(7, 0, 0, EBX_NO_FPU_SELECTORS, 0, 0);
     // One thread, one core: level types 1 and 2 in ECX[15:8], the level number below.
     set(0xB, 0, 0, 1, 1 << 8, 0);
     set(0xB, 1, 0, 1, 2 << 8 | 1, 0);
@@ -104,7 +96,7 @@ public final class Cpuid {
       set(0xB, sub, 0, 0, sub, 0);
     }
     set(EXTENDED, 0, EXTENDED + MAX_EXTENDED, 0, 0, 0);
-    set(EXTENDED + 1, 0, 0, 0, ECX_LAHF64, EDX_SYSCALL | EDX_NX | EDX_PAGE1G | EDX_RDTSCP | EDX_LM);
+    set(EXTENDED + 1, 0, 0, 0, 0, EDX_SYSCALL | EDX_NX | EDX_PAGE1G | EDX_LM);
     byte[] brand = Arrays.copyOf(BRAND.getBytes(StandardCharsets.US_ASCII), BRAND_BYTES);
     for (int i = 0; i < 3; i++) {
       set(EXTENDED + 2 + i, 0, word(brand, 16 * i), word(brand, 16 * i + 4), word(brand, 16 * i + 8), word(brand, 16 * i + 12));
@@ -112,6 +104,27 @@ public final class Cpuid {
     set(EXTENDED + 6, 0, 0, 0, L2_CACHE, 0);
     set(EXTENDED + 7, 0, 0, 0, 0, EDX_INVARIANT_TSC);
     set(EXTENDED + 8, 0, LINEAR_ADDRESS_BITS << 8 | HostMemory.MAXPHYADDR, 0, 0, 0);
+    select(CpuModel.DEFAULT);
+  }
+
+  /** Becomes another model; to be called before the processor runs, since decoded code depends on it. */
+  public void select(CpuModel model) {
+    for (int[] registers : basic[1]) {
+      registers[EAX] = model.signature();
+    }
+    for (Feature feature : Feature.values()) {
+      boolean offered = model.features().contains(feature);
+      int subleaves = feature.leaf == 1 ? MAX_SUBLEAVES : 1;
+      for (int sub = 0; sub < subleaves; sub++) {
+        int[] registers = query(feature.leaf, sub);
+        registers[feature.register] = offered ? registers[feature.register] | feature.bit
+            : registers[feature.register] & ~feature.bit;
+      }
+    }
+  }
+
+  public boolean offers(Feature feature) {
+    return (query(feature.leaf, 0)[feature.register] & feature.bit) != 0;
   }
 
   /**
@@ -186,31 +199,19 @@ public final class Cpuid {
     return text[at] & 0xFF | (text[at + 1] & 0xFF) << 8 | (text[at + 2] & 0xFF) << 16 | (text[at + 3] & 0xFF) << 24;
   }
 
-  public boolean rdtscp() {
-    return (extended[1][EDX] & EDX_RDTSCP) != 0;
-  }
-
-  public boolean invpcid() {
-    return (basic[7][0][EBX] & EBX_INVPCID) != 0;
-  }
-
-  public boolean smap() {
-    return (basic[7][0][EBX] & EBX_SMAP) != 0;
-  }
-
   /**
    * CR4 bits that may be set. As under KVM, MCE and PCE may be set though their feature is not offered, because much start-up code does
-   * not ask; VME, PVI, UMIP, FSGSBASE and OSXSAVE do not exist.
+   * not ask; VME, PVI and OSXSAVE do not exist.
    */
   public long cr4Bits() {
     long bits = ControlRegister.CR4_TSD | ControlRegister.CR4_DE | ControlRegister.CR4_PSE | ControlRegister.CR4_PAE | ControlRegister.CR4_MCE
         | ControlRegister.CR4_PGE | ControlRegister.CR4_PCE | ControlRegister.CR4_OSFXSR | ControlRegister.CR4_OSXMMEXCPT;
-    if ((basic[1][0][ECX] & ECX_PCID) != 0) {
-      bits |= ControlRegister.CR4_PCIDE;
-    }
-    if ((basic[7][0][EBX] & EBX_SMEP) != 0) {
-      bits |= ControlRegister.CR4_SMEP;
-    }
-    return smap() ? bits | ControlRegister.CR4_SMAP : bits;
+    return bits | bit(Feature.PCID, ControlRegister.CR4_PCIDE) | bit(Feature.SMEP, ControlRegister.CR4_SMEP)
+        | bit(Feature.SMAP, ControlRegister.CR4_SMAP) | bit(Feature.UMIP, ControlRegister.CR4_UMIP)
+        | bit(Feature.FSGSBASE, ControlRegister.CR4_FSGSBASE);
+  }
+
+  private long bit(Feature feature, long bit) {
+    return offers(feature) ? bit : 0;
   }
 }

@@ -4,6 +4,7 @@ import static dev.gnomon.guest.decode.MicroOp.HEADER;
 import static dev.gnomon.guest.decode.MicroOp.SIZE;
 
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.Cpuid;
 
 /**
  * Makes one superblock, as micro-ops in the arena: code of one page along the likely path. Conditional jumps leave it sideways; a jump back to its own
@@ -23,6 +24,8 @@ final class BlockBuilder {
   private static final int PARITY = 5;
   private static final int LESS = 6;
 
+  /** Which instructions exist. */
+  final Cpuid cpuid;
   private final CodeCache cache;
   private final InstructionDecoder decoder = new InstructionDecoder();
   private final Instruction insn = new Instruction();
@@ -41,7 +44,8 @@ final class BlockBuilder {
   /** Displacement at which decoding goes on. */
   private int resume;
 
-  BlockBuilder(CodeCache cache) {
+  BlockBuilder(CodeCache cache, Cpuid cpuid) {
+    this.cpuid = cpuid;
     this.cache = cache;
     this.code = cache.code;
     this.lowering = new Lowering(this);

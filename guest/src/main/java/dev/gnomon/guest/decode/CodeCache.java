@@ -1,5 +1,6 @@
 package dev.gnomon.guest.decode;
 
+import dev.gnomon.guest.cpu.Cpuid;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.Mmu;
 import java.util.Arrays;
@@ -39,8 +40,13 @@ public final class CodeCache implements HostMemory.WriteListener {
   /** A write hit decoded bytes of the frame that runs. */
   public boolean currentChanged;
 
-  /** @param limit most instructions in a block, 1 to {@link #MAX_BLOCK} */
-  public CodeCache(HostMemory memory, Mmu mmu, int limit) {
+  /**
+   * Creates an empty cache.
+   *
+   * @param cpuid which instructions exist
+   * @param limit most instructions in a block, 1 to {@link #MAX_BLOCK}
+   */
+  public CodeCache(HostMemory memory, Mmu mmu, Cpuid cpuid, int limit) {
     if (limit < 1 || limit > MAX_BLOCK) {
       throw new IllegalArgumentException("block limit " + limit + ": expected 1 to " + MAX_BLOCK + " instructions");
     }
@@ -49,7 +55,7 @@ public final class CodeCache implements HostMemory.WriteListener {
     this.limit = limit;
     this.frameBlocks = new int[memory.frames()];
     this.frameChunks = new long[memory.frames()];
-    this.builder = new BlockBuilder(this);
+    this.builder = new BlockBuilder(this, cpuid);
     flush();
   }
 

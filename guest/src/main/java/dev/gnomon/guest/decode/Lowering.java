@@ -8,6 +8,8 @@ import static dev.gnomon.guest.cpu.Cpu.T0;
 import static dev.gnomon.guest.cpu.Cpu.T1;
 import static dev.gnomon.guest.cpu.Cpu.ZERO;
 
+import dev.gnomon.guest.cpu.Feature;
+
 /**
  * Lowers one instruction to micro-ops: the dispatch by opcode. Order within an instruction follows the restart rule:
  * loads and everything that can fault come first, a store that can still fault comes before the registers that it goes
@@ -26,7 +28,25 @@ final class Lowering extends VectorLowering {
     if (insn.lock && !lockable()) {
       return undefined(false);
     }
-    return insn.opcode < Instruction.MAP_0F ? oneByte() : insn.opcode < Instruction.MAP_0F38 ? twoByte() : ALONE;
+    return insn.opcode < Instruction.MAP_0F ? oneByte() : insn.opcode < Instruction.MAP_0F38 ? twoByte() : threeByte();
+  }
+
+  private int threeByte() {
+    int op = insn.opcode;
+    if (op == (Instruction.MAP_0F38 | 0x82)) {
+      return ALONE;
+    }
+    if ((op & ~1) == (Instruction.MAP_0F38 | 0xF0)) {
+      return insn.rep == 0xF2 && out.cpuid.offers(Feature.SSE4_2) ? checksum((op & 1) == 0 ? 1 : insn.operandSize)
+          : undefined(false);
+    }
+    return vector();
+  }
+
+  /** CRC32 of an operand of so many bytes; the sum's own register has 32 bits, and as many zeros above with REX.W. */
+  private int checksum(int size) {
+    warm(WarmOp.CRC32, insn.reg, insn.reg, loadRm(size), 64 - 8 * size, 0);
+    return NEXT;
   }
 
   private int oneByte() {
@@ -97,6 +117,9 @@ final class Lowering extends VectorLowering {
         warm(WarmOp.CWD, SINK, RAX, ZERO, 64 - 8 * insn.operandSize, 0);
         return NEXT;
       case 0x9E, 0x9F:
+        if (insn.mode64 && !out.cpuid.offers(Feature.LAHF_LM)) {
+          return undefined(false);
+        }
         warm(op == 0x9E ? WarmOp.SAHF : WarmOp.LAHF, SINK, ZERO, ZERO, 0, 0);
         return NEXT;
       case 0xA0, 0xA1:
@@ -214,6 +237,9 @@ final class Lowering extends VectorLowering {
         return multiply(loadRm(insn.operandSize), insn.reg, 0);
       case 0xB0, 0xB1:
         return compareExchange(size);
+      case 0xB8:
+        return insn.rep != 0xF3 || !out.cpuid.offers(Feature.POPCNT) ? undefined(false)
+            : writeResult(WarmOp.POPCNT, insn.reg, loadRm(insn.operandSize));
       case 0xB6, 0xB7, 0xBE, 0xBF:
         int from = (op & 1) == 0 ? 1 : 2;
         extend(loadRm(from), from, op >= 0xB8);

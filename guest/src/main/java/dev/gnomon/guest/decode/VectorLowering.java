@@ -6,7 +6,7 @@ import static dev.gnomon.guest.cpu.Cpu.ZERO;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Segments;
 
-/** MMX, SSE and SSE2: each instruction becomes one {@link MicroOp#VECTOR}. */
+/** MMX and SSE to SSE4.2: each instruction becomes one {@link MicroOp#VECTOR}. */
 abstract sealed class VectorLowering extends BranchLowering permits Lowering {
   private static final int MMX_REGISTERS = 7;
   private static final int MOVE_STORE = 0x11;
@@ -27,22 +27,25 @@ abstract sealed class VectorLowering extends BranchLowering permits Lowering {
 
   final int vector() {
     int opcode = insn.opcode & 0xFF;
+    int map = (insn.opcode >> 8) - 1;
     int prefix = insn.rep == 0xF3 ? VectorOp.PREFIX_F3 : insn.rep == 0xF2 ? VectorOp.PREFIX_F2
         : insn.operandPrefix ? VectorOp.PREFIX_66 : VectorOp.NO_PREFIX;
-    VectorForm form = VectorForm.of(opcode, prefix);
+    VectorForm form = VectorForm.of(map, opcode, prefix);
     boolean memory = insn.isMemory();
-    if (form == null || memory && form.registerOnly() || !memory && form.memoryOnly()) {
+    boolean exists = form != null && (form.feature() == null || out.cpuid.offers(form.feature()));
+    if (!exists || memory && form.registerOnly() || !memory && form.memoryOnly()) {
       return undefined(false);
     }
     if (form == VectorForm.ALONE) {
       return ALONE;
     }
-    if (opcode >= 0x71 && opcode <= BYTE_SHIFTS) {
+    if (map == VectorOp.MAP_0F && opcode >= 0x71 && opcode <= BYTE_SHIFTS) {
       return shiftByImmediate(opcode, prefix, form.target());
     }
     int size = form.size() != 0 ? form.size() : (insn.rex & 8) != 0 ? 8 : 4;
     boolean store = form.target() == VectorOp.MEMORY;
-    int used = uses(form.target()) | (memory && opcode == INTEGERS_TO_FLOATS ? 0 : uses(form.source()));
+    boolean sparesMmx = memory && map == VectorOp.MAP_0F && opcode == INTEGERS_TO_FLOATS;
+    int used = uses(form.target()) | (sparesMmx ? 0 : uses(form.source()));
     int flags = used | (form.aligned() ? VectorOp.ALIGNED : 0) | ((insn.rex & 8) != 0 ? VectorOp.WIDE : 0);
     int immediate = (int) insn.immediate & 0xFF;
     if (memory) {
@@ -53,23 +56,23 @@ abstract sealed class VectorLowering extends BranchLowering permits Lowering {
       address(size, store);
       int register = number(store ? form.source() : form.target(), insn.reg);
       int source = store ? form.source() : VectorOp.MEMORY;
-      out.emit(MicroOp.VECTOR, register, addressA, addressB, addressX, 0, addressImmediate,
+      out.emit(MicroOp.VECTOR, register, addressA, addressB, addressX, map, addressImmediate,
           VectorOp.word(opcode, prefix, source, form.target(), size, flags, immediate));
     } else if (store) {
-      storeToRegister(opcode, prefix, form, size, flags);
+      storeToRegister(map, opcode, prefix, form, size, flags);
     } else {
-      out.emit(MicroOp.VECTOR, number(form.target(), insn.reg), ZERO, number(form.source(), insn.rm), 0, 0, 0,
+      out.emit(MicroOp.VECTOR, number(form.target(), insn.reg), ZERO, number(form.source(), insn.rm), 0, map, 0,
           VectorOp.word(opcode, prefix, form.source(), form.target(), size, flags, immediate));
     }
     return NEXT;
   }
 
   /** A store whose ModRM operand is a register: the load that does the same the other way round. */
-  private void storeToRegister(int opcode, int prefix, VectorForm form, int size, int flags) {
+  private void storeToRegister(int map, int opcode, int prefix, VectorForm form, int size, int flags) {
     int load = opcode;
     int loadPrefix = prefix;
     int target = form.source();
-    switch (opcode) {
+    switch (map == VectorOp.MAP_0F ? opcode : 0) {
       case MOVE_STORE, ALIGNED_STORE -> load = opcode - 1;
       case INTEGER_STORE -> load = 0x6F;
       case MOVQ_STORE -> {
@@ -78,8 +81,8 @@ abstract sealed class VectorLowering extends BranchLowering permits Lowering {
       }
       default -> target = VectorOp.GENERAL;
     }
-    out.emit(MicroOp.VECTOR, number(target, insn.rm), ZERO, number(form.source(), insn.reg), 0, 0, 0,
-        VectorOp.word(load, loadPrefix, form.source(), target, size, flags, 0));
+    out.emit(MicroOp.VECTOR, number(target, insn.rm), ZERO, number(form.source(), insn.reg), 0, map, 0,
+        VectorOp.word(load, loadPrefix, form.source(), target, size, flags, (int) insn.immediate & 0xFF));
   }
 
   /** Groups 12 to 14, as the shifts by a register that they correspond to. */

@@ -1,8 +1,9 @@
 package dev.gnomon.guest.decode;
 
 /**
- * What a {@link MicroOp#VECTOR} does: one whole MMX, SSE or SSE2 instruction, memory operand included, named by its
- * opcode in the 0F map and its mandatory prefix. It lies in bits 31..0 of the micro-op's second word:
+ * What a {@link MicroOp#VECTOR} does: one whole MMX or SSE to SSE4.2 instruction, memory operand included, named by its
+ * opcode, mandatory prefix and opcode map. The map is the micro-op's condition; all else lies in bits 31..0 of its
+ * second word:
  * <pre>
  *  31..24      23    22    21     20..16   15        14..12   11..10   9..8     7..0
  *  immediate   XMM   MMX   wide   size     ALIGNED   target   source   prefix   opcode
@@ -14,6 +15,11 @@ package dev.gnomon.guest.decode;
  * immediate added, so that the shifts by an immediate are shifts by slot ZERO.
  */
 public final class VectorOp {
+  // Opcode maps.
+  public static final int MAP_0F = 0;
+  public static final int MAP_0F38 = 1;
+  public static final int MAP_0F3A = 2;
+
   // Prefixes.
   public static final int NO_PREFIX = 0;
   public static final int PREFIX_66 = 1;
@@ -45,7 +51,7 @@ public final class VectorOp {
         | immediate << IMMEDIATE_SHIFT;
   }
 
-  /** Second opcode byte; 0 only checks that the registers may be used. */
+  /** Last opcode byte; 0 in {@link #MAP_0F} only checks that the registers may be used. */
   public static int opcode(int op) {
     return op & 0xFF;
   }
@@ -66,7 +72,7 @@ public final class VectorOp {
     return op >>> SIZE_SHIFT & 31;
   }
 
-  /** UCOMIS and COMIS, which set all status flags. */
+  /** UCOMIS, COMIS, PTEST and string comparisons, which set all status flags. */
   public static boolean setsFlags(int op) {
     return target(op) == FLAGS;
   }

@@ -78,5 +78,10 @@ public final class WarmOp {
   /** INVLPG of the page at a + b << x[1:0] + word 1; the condition field is the instruction's length. */
   public static final int INVLPG = 51;
 
+  /** d = bits set in a. */
+  public static final int POPCNT = 52;
+  /** d = CRC-32C of the lowest 64 − x bits of b, going on from a; no flags. */
+  public static final int CRC32 = 53;
+
   private WarmOp() {}
 }

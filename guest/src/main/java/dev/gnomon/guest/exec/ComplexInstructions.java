@@ -1,6 +1,8 @@
 package dev.gnomon.guest.exec;
 
+import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.Feature;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.cpu.Vector;
@@ -148,14 +150,23 @@ public final class ComplexInstructions {
       case 0xB2 -> segments.loadPointer(insn, Segments.SS);
       case 0xB4 -> segments.loadPointer(insn, Segments.FS);
       case 0xB5 -> segments.loadPointer(insn, Segments.GS);
+      case 0xC7 -> system.group9(insn);
       case 0xF7 -> vectors.maskedStore(insn);
       default -> undefined();
     };
   }
 
+  /** User-mode instruction prevention: SGDT, SIDT, SLDT, STR and SMSW are #GP(0) outside ring 0. */
+  private boolean forbidden() {
+    return (cpu.cr4 & ControlRegister.CR4_UMIP) != 0 && cpu.cpl != 0;
+  }
+
   /** 0F 01. */
   private int group7(Instruction insn) {
     int group = insn.group();
+    if ((group == 4 || insn.isMemory() && group < 2) && forbidden()) {
+      return cpu.fault(Vector.GP);
+    }
     if (group == 4) {
       return controls.storeMachineStatus(insn);
     }
@@ -173,21 +184,23 @@ public final class ComplexInstructions {
     };
   }
 
-  /** 0F AE: FXSAVE and its kin, the fences and CLFLUSH; there is no XSAVE and no FSGSBASE. */
+  /** 0F AE: FXSAVE and its kin, the fences, FSGSBASE and CLFLUSH and its kin; there is no XSAVE. */
   private int group15(Instruction insn) {
-    if (insn.rep != 0 || insn.operandPrefix) {
-      return undefined();
-    }
+    int group = insn.group();
     if (!insn.isMemory()) {
-      return insn.group() >= 5 ? complete(cpu, insn) : undefined();
+      return insn.rep == 0xF3 ? system.segmentBase(insn)
+          : insn.rep == 0 && !insn.operandPrefix && group >= 5 ? complete(cpu, insn) : undefined();
     }
-    if (insn.group() < 4) {
+    if (insn.rep == 0 && !insn.operandPrefix && group < 4) {
       return vectors.group15(insn);
     }
-    if (insn.group() != 7) {
+    boolean flush = insn.operandPrefix
+        ? group == 7 && cpu.cpuid.offers(Feature.CLFLUSHOPT) || group == 6 && cpu.cpuid.offers(Feature.CLWB)
+        : group == 7;
+    if (!flush || insn.rep != 0) {
       return undefined();
     }
-    // CLFLUSH is checked like a byte load.
+    // They are checked like a byte load; memory is coherent.
     int status = multiSlot.touch(insn);
     return status < 0 ? status : complete(cpu, insn);
   }

@@ -1,5 +1,6 @@
 package dev.gnomon.guest.exec;
 
+import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
@@ -48,6 +49,9 @@ final class DescriptorTables {
   }
 
   private int storeSelector(Instruction insn, int selector) {
+    if ((cpu.cr4 & ControlRegister.CR4_UMIP) != 0 && cpu.cpl != 0) {
+      return cpu.fault(Vector.GP);
+    }
     int status = operands.storeRm(insn, insn.isMemory() ? 2 : insn.operandSize, selector);
     return status < 0 ? status : ComplexInstructions.complete(cpu, insn);
   }

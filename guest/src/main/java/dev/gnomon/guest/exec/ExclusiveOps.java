@@ -1,6 +1,7 @@
 package dev.gnomon.guest.exec;
 
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.Feature;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.Instruction;
@@ -24,6 +25,9 @@ final class ExclusiveOps {
 
   int execute(Instruction insn) {
     boolean wide = insn.operandSize == 8;
+    if (wide && !cpu.cpuid.offers(Feature.CX16)) {
+      return cpu.fault(Vector.UD);
+    }
     int half = wide ? 8 : 4;
     // Alignment comes before the end of canonical addresses; aligned, the first byte speaks for all sixteen.
     int status = operands.linearize(insn.segment, operands.effectiveAddress(insn), wide ? 1 : 2 * half, true);

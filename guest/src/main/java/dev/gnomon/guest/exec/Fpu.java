@@ -2,6 +2,7 @@ package dev.gnomon.guest.exec;
 
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.Feature;
 import dev.gnomon.guest.cpu.FpuWord;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.Instruction;
@@ -59,9 +60,14 @@ final class Fpu {
         return operands.storeRm(insn, 2, cpu.fpuControl);
       case 0xDD7:
         return operands.storeRm(insn, 2, FpuWord.visible(cpu.fpuStatus, cpu.fpuControl));
-      // FISTTP is SSE3's, the others do not exist.
-      case 0xD91, 0xDB1, 0xDB4, 0xDB6, 0xDD1, 0xDD5, 0xDF1:
+      case 0xD91, 0xDB4, 0xDB6, 0xDD5:
         return cpu.fault(Vector.UD);
+      // FISTTP.
+      case 0xDB1, 0xDD1, 0xDF1:
+        if (!cpu.cpuid.offers(Feature.SSE3)) {
+          return cpu.fault(Vector.UD);
+        }
+        break;
       default:
         break;
     }

@@ -42,9 +42,9 @@ final class FpuTransfers {
       case 0xDB0 -> loadInteger(insn, 4);
       case 0xDF0 -> loadInteger(insn, 2);
       case 0xDF5 -> loadInteger(insn, 8);
-      case 0xDB2, 0xDB3 -> storeInteger(insn, 4, insn.group() == 3);
-      case 0xDF2, 0xDF3 -> storeInteger(insn, 2, insn.group() == 3);
-      case 0xDF7 -> storeInteger(insn, 8, true);
+      case 0xDB1, 0xDB2, 0xDB3 -> storeInteger(insn, 4);
+      case 0xDF1, 0xDF2, 0xDF3 -> storeInteger(insn, 2);
+      case 0xDD1, 0xDF7 -> storeInteger(insn, 8);
       case 0xDB5, 0xDF4 -> loadTen(insn);
       default -> storeTen(insn);
     };
@@ -103,7 +103,9 @@ final class FpuTransfers {
     return finish(insn, size, bits, empty, insn.group() == 3);
   }
 
-  private int storeInteger(Instruction insn, int size, boolean pop) {
+  /** FIST, FISTP, and FISTTP, which truncates. */
+  private int storeInteger(Instruction insn, int size) {
+    boolean truncates = insn.group() == 1;
     boolean masked = (cpu.fpuControl & X87Float.INVALID) != 0;
     boolean empty = state.empty(0);
     if (empty && !masked) {
@@ -112,7 +114,8 @@ final class FpuTransfers {
     }
     unit.first(empty ? X87Float.INDEFINITE_EXPONENT : state.exponent(0), empty ? X87Float.INDEFINITE
         : state.significand(0));
-    return finish(insn, size, unit.toInteger(8 * size), empty, pop);
+    long value = truncates ? unit.toTruncatedInteger(8 * size) : unit.toInteger(8 * size);
+    return finish(insn, size, value, empty, insn.group() != 2);
   }
 
   /** Stores unless an unmasked exception, precision apart, forbids it, and then sets flags. */

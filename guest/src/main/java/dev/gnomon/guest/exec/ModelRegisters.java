@@ -3,6 +3,7 @@ package dev.gnomon.guest.exec;
 import dev.gnomon.guest.cpu.ApicPort;
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.Feature;
 import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.cpu.Mtrrs;
 import dev.gnomon.guest.cpu.Segments;
@@ -46,12 +47,21 @@ public final class ModelRegisters {
       case Msr.FS_BASE -> cpu.value = cpu.base[Segments.FS];
       case Msr.GS_BASE -> cpu.value = cpu.base[Segments.GS];
       case Msr.KERNEL_GS_BASE -> cpu.value = cpu.kernelGsBase;
-      case Msr.TSC_AUX -> cpu.value = cpu.tscAux;
+      case Msr.TSC_AUX -> {
+        if (!hasTscAux()) {
+          return cpu.fault(Vector.GP);
+        }
+        cpu.value = cpu.tscAux;
+      }
       default -> {
         return readOther(msr);
       }
     }
     return Status.OK;
+  }
+
+  private boolean hasTscAux() {
+    return cpu.cpuid.offers(Feature.RDTSCP) || cpu.cpuid.offers(Feature.RDPID);
   }
 
   private int readOther(int msr) {
@@ -106,7 +116,7 @@ public final class ModelRegisters {
       case Msr.GS_BASE -> cpu.base[Segments.GS] = value;
       case Msr.KERNEL_GS_BASE -> cpu.kernelGsBase = value;
       case Msr.TSC_AUX -> {
-        if (value >>> 32 != 0) {
+        if (value >>> 32 != 0 || !hasTscAux()) {
           return cpu.fault(Vector.GP);
         }
         cpu.tscAux = value;

@@ -27,7 +27,7 @@ public final class Processor {
   /** @param blockLimit most instructions in a decoded block, 1 to {@link CodeCache#MAX_BLOCK}; results do not depend on it */
   public Processor(Cpu cpu, int blockLimit) {
     this.cpu = cpu;
-    this.cache = new CodeCache(cpu.memory, cpu.mmu, blockLimit);
+    this.cache = new CodeCache(cpu.memory, cpu.mmu, cpu.cpuid, blockLimit);
     this.linear = new LinearMemory(cpu);
     Operands operands = new Operands(cpu, linear);
     this.events = new EventDelivery(cpu, linear);

@@ -4,6 +4,7 @@ import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.ExitQualification;
 import dev.gnomon.guest.cpu.ExitReason;
+import dev.gnomon.guest.cpu.Feature;
 import dev.gnomon.guest.cpu.Intercepts;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
@@ -20,6 +21,8 @@ final class SystemInstructions {
   private static final int POPF_FLAGS =
       Rflags.STATUS | Rflags.TF | Rflags.DF | Rflags.NT | Rflags.AC | Rflags.ID;
   private static final long PUSHF_MASK = ~(long) (Rflags.VM | Rflags.RF);
+
+  private static final long GOLDEN_GAMMA = 0x9E37_79B9_7F4A_7C15L;
 
   private final Cpu cpu;
   private final Intercepts intercepts;
@@ -138,7 +141,7 @@ final class SystemInstructions {
   }
 
   int readTimeStamp(Instruction insn, boolean withProcessor) {
-    if (withProcessor && !cpu.cpuid.rdtscp()) {
+    if (withProcessor && !cpu.cpuid.offers(Feature.RDTSCP)) {
       return cpu.fault(Vector.UD);
     }
     if (timeForbidden()) {
@@ -153,6 +156,48 @@ final class SystemInstructions {
     if (withProcessor) {
       cpu.regs[Cpu.RCX] = cpu.tscAux & 0xFFFF_FFFFL;
     }
+    return done(insn);
+  }
+
+  /**
+   * Group 9 with a register: RDRAND, RDSEED and RDPID. Random numbers come from the machine's seed, as SplitMix64 has
+   * them (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators"), and never run out.
+   */
+  int group9(Instruction insn) {
+    boolean seed = insn.group() == 7;
+    if (seed && !insn.isMemory() && insn.rep == 0xF3 && cpu.cpuid.offers(Feature.RDPID)) {
+      operands.setRegister(insn.rm, insn.mode64 ? 8 : 4, cpu.tscAux);
+      return done(insn);
+    }
+    boolean offered = cpu.cpuid.offers(seed ? Feature.RDSEED : Feature.RDRAND);
+    if (!offered || insn.isMemory() || insn.rep != 0 || insn.group() < 6) {
+      return cpu.fault(Vector.UD);
+    }
+    cpu.randomState += GOLDEN_GAMMA;
+    long z = cpu.randomState;
+    z = (z ^ z >>> 30) * 0xBF58_476D_1CE4_E5B9L;
+    z = (z ^ z >>> 27) * 0x94D0_49BB_1331_11EBL;
+    operands.setRegister(insn.rm, insn.operandSize, z ^ z >>> 31);
+    cpu.setStatusFlags(Rflags.CF);
+    return done(insn);
+  }
+
+  /** F3 0F AE /0 to /3 with a register: RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE. */
+  int segmentBase(Instruction insn) {
+    if (!insn.mode64 || insn.group() > 3 || (cpu.cr4 & ControlRegister.CR4_FSGSBASE) == 0) {
+      return cpu.fault(Vector.UD);
+    }
+    int segment = (insn.group() & 1) == 0 ? Segments.FS : Segments.GS;
+    int size = (insn.rex & 8) != 0 ? 8 : 4;
+    if (insn.group() < 2) {
+      operands.setRegister(insn.rm, size, cpu.base[segment]);
+      return done(insn);
+    }
+    long base = Operands.zeroExtend(cpu.regs[insn.rm], size);
+    if (!Operands.canonical(base)) {
+      return cpu.fault(Vector.GP);
+    }
+    cpu.base[segment] = base;
     return done(insn);
   }
 
@@ -217,7 +262,7 @@ final class SystemInstructions {
 
   /** 66 0F 38 82. On an exit {@code guestLinear} is the operand's address, besides what the SDM defines. */
   int invalidatePcid(Instruction insn) {
-    if (!insn.operandPrefix || !insn.isMemory() || !cpu.cpuid.invpcid()) {
+    if (!insn.operandPrefix || !insn.isMemory() || !cpu.cpuid.offers(Feature.INVPCID)) {
       return cpu.fault(Vector.UD);
     }
     if (cpu.cpl != 0) {
@@ -267,7 +312,7 @@ final class SystemInstructions {
 
   /** STAC and CLAC. */
   private int accessCheck(Instruction insn, boolean set) {
-    if (cpu.cpl != 0 || !cpu.cpuid.smap() || insn.rep != 0 || insn.operandPrefix) {
+    if (cpu.cpl != 0 || !cpu.cpuid.offers(Feature.SMAP) || insn.rep != 0 || insn.operandPrefix) {
       return cpu.fault(Vector.UD);
     }
     cpu.setSystemFlags(set ? cpu.systemFlags | Rflags.AC : cpu.systemFlags & ~Rflags.AC);

@@ -10,7 +10,7 @@ import dev.gnomon.guest.fp.SseFloat;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * SSE and SSE2 floating point over the lanes of a register. Exceptions of all lanes are gathered first; an unmasked one
+ * SSE to SSE4.1 floating point over the lanes of a register. Exceptions of all lanes are gathered first; an unmasked one
  * of those found before computing hides the others, and the destination is not written (SDM vol. 1, "SSE and SSE2 SIMD
  * Floating-Point Exception Conditions").
  */
@@ -42,7 +42,9 @@ final class VectorFloats {
       case 0x2E, 0x2F -> order(op, d, low);
       case 0x5A -> convert(op, d, low, high);
       case 0x5B -> convertDoublewords(op, d, low, high);
+      case 0x7C, 0x7D -> horizontal(op, d, low, high);
       case 0xC2 -> compare(op, d, low, high);
+      case 0xD0 -> addSubtract(op, d, low, high);
       case 0xE6 -> convertDoubles(op, d, low, high);
       default -> arithmetic(op, d, low, high);
     };
@@ -103,6 +105,111 @@ final class VectorFloats {
   private long singles(int operation, long a, long b) {
     return unit.operate(operation, true, a & LOW32, b & LOW32)
         | unit.operate(operation, true, a >>> 32, b >>> 32) << 32;
+  }
+
+  /** HADDPS, HADDPD, HSUBPS, HSUBPD: neighbours with each other. */
+  private int horizontal(int op, int d, long low, long high) {
+    int operation = VectorOp.opcode(op) == 0x7C ? SseFloat.ADD : SseFloat.SUB;
+    long a = xmm[2 * d];
+    long b = xmm[2 * d + 1];
+    if (VectorOp.prefix(op) == VectorOp.PREFIX_66) {
+      return write(d, unit.operate(operation, false, a, b), unit.operate(operation, false, low, high));
+    }
+    return write(d, neighbours(operation, a) | neighbours(operation, b) << 32,
+        neighbours(operation, low) | neighbours(operation, high) << 32);
+  }
+
+  private long neighbours(int operation, long pair) {
+    return unit.operate(operation, true, pair & LOW32, pair >>> 32);
+  }
+
+  /** ADDSUBPS, ADDSUBPD: even lanes are subtracted, odd ones added. */
+  private int addSubtract(int op, int d, long low, long high) {
+    long a = xmm[2 * d];
+    long b = xmm[2 * d + 1];
+    if (VectorOp.prefix(op) == VectorOp.PREFIX_66) {
+      return write(d, unit.operate(SseFloat.SUB, false, a, low), unit.operate(SseFloat.ADD, false, b, high));
+    }
+    return write(d, addSubtract(a, low), addSubtract(b, high));
+  }
+
+  private long addSubtract(long a, long b) {
+    return unit.operate(SseFloat.SUB, true, a & LOW32, b & LOW32)
+        | unit.operate(SseFloat.ADD, true, a >>> 32, b >>> 32) << 32;
+  }
+
+  /** ROUNDPS 08, ROUNDPD 09, ROUNDSS 0A, ROUNDSD 0B. */
+  int round(int op, int d, long low, long high) {
+    unit.control(cpu.mxcsr);
+    int control = VectorOp.immediate(op);
+    long a = xmm[2 * d];
+    long b = xmm[2 * d + 1];
+    return switch (VectorOp.opcode(op)) {
+      case 0x08 -> write(d, roundSingles(control, low), roundSingles(control, high));
+      case 0x09 -> write(d, unit.toIntegral(false, control, low), unit.toIntegral(false, control, high));
+      case 0x0A -> write(d, a & ~LOW32 | unit.toIntegral(true, control, low & LOW32), b);
+      default -> write(d, unit.toIntegral(false, control, low), b);
+    };
+  }
+
+  private long roundSingles(int control, long pair) {
+    return unit.toIntegral(true, control, pair & LOW32) | unit.toIntegral(true, control, pair >>> 32) << 32;
+  }
+
+  /**
+   * DPPS 40 and DPPD 41: products of the lanes that bits 7..4 of the immediate name, their sum to those that bits 3..0
+   * name. Exceptions come step by step: an unmasked one ends the instruction before the next step's are found.
+   */
+  int dotProduct(int op, int d, long low, long high) {
+    unit.control(cpu.mxcsr);
+    int control = VectorOp.immediate(op);
+    long a = xmm[2 * d];
+    long b = xmm[2 * d + 1];
+    if (VectorOp.opcode(op) == 0x41) {
+      long first = product(false, control >> 4, a, low);
+      long second = product(false, control >> 5, b, high);
+      if (raise() != Status.OK) {
+        return Status.FAULT;
+      }
+      unit.flags = 0;
+      // Each lane has a sum of its own, whose order decides among NaNs.
+      long lower = unit.operate(SseFloat.ADD, false, first, second);
+      long upper = unit.operate(SseFloat.ADD, false, second, first);
+      return write(d, (control & 1) != 0 ? lower : 0, (control & 2) != 0 ? upper : 0);
+    }
+    long p = product(true, control >> 4, a & LOW32, low & LOW32);
+    long q = product(true, control >> 5, a >>> 32, low >>> 32);
+    long r = product(true, control >> 6, b & LOW32, high & LOW32);
+    long s = product(true, control >> 7, b >>> 32, high >>> 32);
+    if (raise() != Status.OK) {
+      return Status.FAULT;
+    }
+    unit.flags = 0;
+    long first = pairSum(q, p);
+    long second = pairSum(p, q);
+    long third = pairSum(s, r);
+    long fourth = pairSum(r, s);
+    if (raise() != Status.OK) {
+      return Status.FAULT;
+    }
+    unit.flags = 0;
+    return write(d, sum(control, 1, first, third) | sum(control, 2, second, fourth) << 32,
+        sum(control, 4, third, first) | sum(control, 8, fourth, second) << 32);
+  }
+
+  private long pairSum(long x, long y) {
+    return unit.operate(SseFloat.ADD, true, x, y);
+  }
+
+  /** A lane of the result: the sum if a bit of the immediate asks for it, else 0; it is computed either way. */
+  private long sum(int control, int bit, long x, long y) {
+    long sum = pairSum(x, y);
+    return (control & bit) != 0 ? sum : 0;
+  }
+
+  /** The product, or +0 if the lowest bit does not want it. */
+  private long product(boolean single, int wanted, long x, long y) {
+    return (wanted & 1) != 0 ? unit.operate(SseFloat.MUL, single, x, y) : 0;
   }
 
   private int compare(int op, int d, long low, long high) {

@@ -24,6 +24,7 @@ final class VectorOps {
   private final VectorMemory memory;
   private final VectorFloats floats;
   private final FpuState fpu;
+  private final VectorExtensions extensions;
 
   VectorOps(Cpu cpu, CodeCache cache, LinearMemory linear, MemoryPath path) {
     this.cpu = cpu;
@@ -34,6 +35,7 @@ final class VectorOps {
     this.memory = new VectorMemory(cpu, linear, path);
     this.floats = new VectorFloats(cpu);
     this.fpu = new FpuState(cpu);
+    this.extensions = new VectorExtensions(cpu, fpu, floats);
   }
 
   /** Runs the operation at {@code pc}. @param alone the instruction is the only one of its block. @return status */
@@ -41,7 +43,8 @@ final class VectorOps {
     long w = cache.code[pc];
     int op = (int) cache.code[pc + 1];
     int status = available(op);
-    if (status < 0 || VectorOp.opcode(op) == 0) {
+    int map = MicroOp.condition(w);
+    if (status < 0 || VectorOp.opcode(op) == 0 && map == VectorOp.MAP_0F) {
       return status;
     }
     int d = MicroOp.d(w);
@@ -74,9 +77,12 @@ final class VectorOps {
         low = (op & VectorOp.WIDE) != 0 ? low : low & LOW32;
         break;
     }
+    if (map != VectorOp.MAP_0F) {
+      return extensions.run(map, op, d, low, high);
+    }
     return switch (VectorOp.opcode(op)) {
-      case 0x2A, 0x2C, 0x2D, 0x2E, 0x2F, 0x51, 0x52, 0x53, 0x58, 0x59, 0x5A, 0x5B, 0x5C, 0x5D, 0x5E, 0x5F, 0xC2,
-          0xE6 -> number(op, d, low, high);
+      case 0x2A, 0x2C, 0x2D, 0x2E, 0x2F, 0x51, 0x52, 0x53, 0x58, 0x59, 0x5A, 0x5B, 0x5C, 0x5D, 0x5E, 0x5F, 0x7C, 0x7D,
+          0xC2, 0xD0, 0xE6 -> number(op, d, low, high);
       default -> {
         switch (VectorOp.target(op)) {
           case VectorOp.XMM -> xmm(op, d, low, high, MicroOp.x(w));
@@ -119,8 +125,10 @@ final class VectorOps {
 
   private int store(long w, int op, int d, boolean aligned, boolean alone) {
     boolean mmx = VectorOp.source(op) == VectorOp.MMX;
+    boolean extracts = MicroOp.condition(w) != VectorOp.MAP_0F;
     // MOVHPS and MOVHPD store the upper half.
-    long low = mmx ? fpu.mmx(d) : xmm[VectorOp.opcode(op) == 0x17 ? 2 * d + 1 : 2 * d];
+    long low = mmx ? fpu.mmx(d) : extracts ? VectorExtensions.extract(op, xmm[2 * d], xmm[2 * d + 1])
+        : xmm[VectorOp.opcode(op) == 0x17 ? 2 * d + 1 : 2 * d];
     int status = memory.store(path.address(w, MicroOp.immediate(w)), VectorOp.size(op), low, mmx ? 0 : xmm[2 * d + 1],
         aligned, MemoryPath.stack(w), alone);
     if (mmx && status == Status.OK) {
@@ -139,18 +147,22 @@ final class VectorOps {
       case 0x10:
         moveScalar(op, at, low, high);
         break;
-      case 0x28, 0x6F, 0x6E:
+      case 0x28, 0x6F, 0x6E, 0xF0:
         set(at, low, high);
         break;
       case 0x7E, 0xD6:
         set(at, low, 0);
         break;
       case 0x12:
-        // MOVHLPS, or MOVLPS from memory.
-        xmm[at] = VectorOp.source(op) == VectorOp.MEMORY ? low : high;
+        moveLow(op, at, low, high);
         break;
       case 0x16:
-        xmm[at + 1] = low;
+        if (VectorOp.prefix(op) == VectorOp.PREFIX_F3) {
+          // MOVSHDUP.
+          set(at, low >>> 32 | low & ~LOW32, high >>> 32 | high & ~LOW32);
+        } else {
+          xmm[at + 1] = low;
+        }
         break;
       case 0x14, 0x15: {
         long from = opcode == 0x14 ? a : b;
@@ -214,6 +226,15 @@ final class VectorOps {
   private void set(int at, long low, long high) {
     xmm[at] = low;
     xmm[at + 1] = high;
+  }
+
+  /** MOVSLDUP, MOVDDUP; MOVHLPS, or MOVLPS from memory. */
+  private void moveLow(int op, int at, long low, long high) {
+    switch (VectorOp.prefix(op)) {
+      case VectorOp.PREFIX_F3 -> set(at, low & LOW32 | low << 32, high & LOW32 | high << 32);
+      case VectorOp.PREFIX_F2 -> set(at, low, low);
+      default -> xmm[at] = VectorOp.source(op) == VectorOp.MEMORY ? low : high;
+    }
   }
 
   /** MOVUPS and MOVUPD; MOVSS and MOVSD, which clear what is above when they load and keep it when they copy. */

@@ -17,6 +17,9 @@ import java.lang.invoke.VarHandle;
 
 /** The operations of {@code WarmOp}: each case does one, on the processor's registers and lazy flags. */
 final class WarmOps {
+  /** Polynomial 11EDC6F41H, bit-reflected. */
+  private static final int CASTAGNOLI = 0x82F6_3B78;
+
   private final Cpu cpu;
   private final long[] r;
   private final CodeCache cache;
@@ -161,9 +164,28 @@ final class WarmOps {
         return Status.OK;
       case INVLPG:
         return invalidatePage(memoryPath.address(w, immediate), MicroOp.condition(w));
+      case POPCNT:
+        r[d] = Long.bitCount(a << x);
+        cpu.setStatusFlags(r[d] == 0 ? Rflags.ZF : 0);
+        return Status.OK;
+      case CRC32:
+        r[d] = checksum((int) a, b, 64 - x);
+        return Status.OK;
       default:
         throw new AssertionError("no warm operation " + operation);
     }
+  }
+
+  /** CRC-32C, its polynomial and all data bit-reflected (SDM vol. 2A, "CRC32"). @return zero-extended */
+  private static long checksum(int sum, long data, int bits) {
+    int value = sum;
+    for (int at = 0; at < bits; at += 8) {
+      value ^= (int) (data >>> at) & 0xFF;
+      for (int i = 0; i < 8; i++) {
+        value = value >>> 1 ^ -(value & 1) & CASTAGNOLI;
+      }
+    }
+    return value & 0xFFFF_FFFFL;
   }
 
   /** INVLPG. If what is fetched may have changed, nothing that was found before runs behind it. */

@@ -3,7 +3,7 @@ package dev.gnomon.guest.fp;
 import dev.gnomon.guest.cpu.Mxcsr;
 
 /**
- * SSE and SSE2 floating point on single numbers, as bits of their formats (SDM vol. 1, "SSE and SSE2 Floating-Point
+ * SSE to SSE4.1 floating point on single numbers, as bits of their formats (SDM vol. 1, "SSE and SSE2 Floating-Point
  * Exceptions"; vol. 2 by instruction). A result that the host computes the same way is left to the host: round to
  * nearest, PE masked and already set, normal operands and a normal result, so that no flag can change.
  */
@@ -225,6 +225,35 @@ public final class SseFloat extends SoftFloat {
   public long toInteger(boolean single, boolean truncate, int width, long x) {
     load(single, x);
     return toInteger(width, truncate ? TOWARD_ZERO : rounding);
+  }
+
+  /**
+   * ROUND: to an integer in the same format.
+   *
+   * @param control bit 3 raises no PE; bit 2 rounds as MXCSR tells, otherwise bits 1..0 do
+   */
+  public long toIntegral(boolean single, int control, long x) {
+    load(single, x);
+    b.kind = Unpacked.ZERO;
+    if (nan()) {
+      return bits(single);
+    }
+    if (a.kind == Unpacked.ZERO) {
+      zero(a.negative);
+      return bits(single);
+    }
+    if (a.kind == Unpacked.INFINITE || a.exponent >= 63) {
+      return x;
+    }
+    int before = flags;
+    long value = toInteger(64, (control & 4) != 0 ? rounding : control & 3);
+    if ((control & 8) != 0) {
+      flags = before;
+    }
+    b.ofInteger(value);
+    result.copyFrom(b);
+    result.negative = a.negative;
+    return bits(single);
   }
 
   /**

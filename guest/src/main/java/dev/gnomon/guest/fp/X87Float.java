@@ -93,6 +93,11 @@ public final class X87Float extends SoftFloat {
     return result.kind == Unpacked.FINITE || result.kind == Unpacked.ZERO;
   }
 
+  /** The first operand truncated to a signed integer. */
+  public long toTruncatedInteger(int bits) {
+    return toInteger(bits, TOWARD_ZERO);
+  }
+
   /** Of the operations on a and b: the larger significand's NaN, a quiet one before a signaling one. */
   @Override
   Unpacked chosenNan() {

@@ -63,7 +63,7 @@ class CpuidTest {
   void shouldReplaceLeafAndRefuseUnknownOne() {
     cpuid.set(7, 0, 1, 2, 3, 4);
     assertThat(cpuid.query(7, 0)).containsExactly(1, 2, 3, 4);
-    assertThat(cpuid.smap()).isFalse();
+    assertThat(cpuid.offers(Feature.SMAP)).isFalse();
     assertThat(cpuid.cr4Bits() & ControlRegister.CR4_SMAP).isZero();
     assertThatThrownBy(() -> cpuid.set(0x40, 0, 0, 0, 0, 0)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("40H");
   }

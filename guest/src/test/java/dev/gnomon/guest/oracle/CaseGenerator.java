@@ -25,6 +25,7 @@ class CaseGenerator {
   static final int NONE = -1;
   private static final int FS_PREFIX = 0x64;
   private static final int GS_PREFIX = 0x65;
+  private static final int[] VECTOR_SIZES = {1, 2, 4, 8, 10, 16, 28, 108, 512};
   private static final int[] SEGMENT_PREFIXES = {0x26, 0x2E, 0x36, 0x3E, FS_PREFIX, GS_PREFIX};
   private static final long LOW_32 = 0xFFFF_FFFFL;
   /** Addresses where canonical form and wrap-around decide. */
@@ -167,7 +168,9 @@ class CaseGenerator {
     int mandatory = form.mandatoryPrefix();
     boolean vector = form.is("vector128");
     // Beside F2H or F3H, 66H selects nothing.
-    boolean prefix66 = vector ? mandatory == 0x66 || (mandatory != 0 || form.is("environment")) && random.nextInt(16) == 0 && !form.is("gpr")
+    boolean prefix66 = vector || mandatory == 0x66
+        ? mandatory == 0x66
+            || (mandatory != 0 || form.is("environment")) && random.nextInt(16) == 0 && !form.is("gpr")
         : random.nextInt(4) == 0 && (!branch || mode64 && intel && random.nextInt(8) == 0) && !form.is("plain");
     rexAllowed = mode64 && random.nextInt(8) < 5;
     boolean wide = rexAllowed && random.nextBoolean();
@@ -210,6 +213,9 @@ class CaseGenerator {
     int opcode = form.opcode() & 0xFFF;
     if (opcode > 0xFF) {
       put(0x0F, 1);
+      if (form.threeBytes()) {
+        put(form.opcode() >> 8 & 0xFF, 1);
+      }
       opcode &= 0xFF;
     }
     immediate = 0;
@@ -259,7 +265,7 @@ class CaseGenerator {
   }
 
   int repeatPrefix(InstructionForm form) {
-    if (form.is("vector128")) {
+    if (form.is("vector128") || form.mandatoryPrefix() != 0) {
       return form.mandatoryPrefix() > 0x66 ? form.mandatoryPrefix() : 0;
     }
     if (form.is("string")) {
@@ -292,7 +298,12 @@ class CaseGenerator {
   }
 
   private int vectorSize(InstructionForm form) {
-    return form.is("m512") ? 512 : form.is("m108") ? 108 : form.is("m28") ? 28 : form.is("m10") ? 10 : form.is("m16") ? 16 : form.is("m8") ? 8 : form.is("m4") ? 4 : form.is("m2") ? 2 : size;
+    for (int bytes : VECTOR_SIZES) {
+      if (form.is("m" + bytes)) {
+        return bytes;
+      }
+    }
+    return size;
   }
 
   /** ModRM byte of a register form that was emitted last. */

@@ -51,6 +51,14 @@ class HostProcessorOracleTest {
   }
 
   @Test
+  void shouldExecuteEveryExtensionAsTheHostDoes() {
+    VectorGenerator vectors = new VectorGenerator(ExtensionForms.vectors(), intel);
+    assertThat(oracle.compare(SEED, FIRST, CASES / 3 * 2, vectors::generate)).isNull();
+    CaseGenerator general = new CaseGenerator(ExtensionForms.general(), intel);
+    assertThat(oracle.compare(SEED, FIRST, CASES / 6, general::generate)).isNull();
+  }
+
+  @Test
   void shouldExecuteEveryX87InstructionAsTheHostDoes() {
     X87Generator generator = new X87Generator(X87Forms.all(), intel);
     assertThat(oracle.compare(SEED, FIRST, CASES / 3, generator::generate)).isNull();

@@ -9,7 +9,7 @@ import java.util.Set;
 /**
  * One row of the table of instructions: an opcode with its operands.
  *
- * @param opcode up to two bytes, 0F first, behind a mandatory prefix
+ * @param opcode up to three bytes, 0F without its 0 first, behind a mandatory prefix: 66F3800 is 66 0F 38 00
  * @param digit ModRM.reg if it is an opcode extension, −1 if it names a register, −2 if there is no ModRM
  * @param traits what else the row says, see {@link InstructionForms}
  */
@@ -43,7 +43,13 @@ record InstructionForm(String name, int opcode, int digit, UndefinedFlags flags,
 
   /** 66H, F2H or F3H if the opcode needs it, else 0. */
   int mandatoryPrefix() {
-    return opcode >>> 12;
+    return opcode >>> (threeBytes() ? 20 : 12);
+  }
+
+  /** In the map 0F 38 or 0F 3A. */
+  boolean threeBytes() {
+    int map = opcode >> 8 & 0xFFF;
+    return map == 0xF38 || map == 0xF3A;
   }
 
   boolean hasModrm() {

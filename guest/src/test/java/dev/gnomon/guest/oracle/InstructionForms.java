@@ -220,11 +220,13 @@ final class InstructionForms {
 
   private InstructionForms() { }
 
-  /** The general-purpose instructions and those of x87, MMX and SSE. */
+  /** The general-purpose instructions and those of x87, MMX and SSE, as far as the host has them. */
   static List<InstructionForm> withVectors() {
     List<InstructionForm> forms = new ArrayList<>(all());
     forms.addAll(VectorForms.all());
     forms.addAll(X87Forms.all());
+    forms.addAll(ExtensionForms.general());
+    forms.addAll(ExtensionForms.vectors());
     return forms;
   }
 

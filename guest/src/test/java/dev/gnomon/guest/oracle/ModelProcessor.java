@@ -1,6 +1,7 @@
 package dev.gnomon.guest.oracle;
 
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.CpuModel;
 import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Vector;
 import java.util.Arrays;
@@ -19,7 +20,7 @@ final class ModelProcessor {
   private final byte[] int3 = new byte[OracleLayout.CODE_SIZE];
 
   ModelProcessor(int blockLimit) {
-    machine = new UserMachine(16 * OracleLayout.PAGE, blockLimit);
+    machine = new UserMachine(16 * OracleLayout.PAGE, blockLimit, CpuModel.parse("max"));
     for (int page = 0; page < DATA_PAGES; page++) {
       long offset = page * OracleLayout.PAGE;
       machine.pages.map(OracleLayout.READ_ONLY + offset, DATA_FRAMES + offset, page == 0 ? 0 : PageMap.WRITE);

@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * Makes cases of one MMX, SSE or SSE2 instruction, in any rounding mode, with any flags and masks, most operands of it
- * numbers worth a case.
+ * Makes cases of one MMX or SSE to SSE4.2 instruction, in any rounding mode, with any flags and masks, most operands of
+ * it numbers worth a case.
  */
 final class VectorGenerator extends CaseGenerator {
 
@@ -63,11 +63,46 @@ final class VectorGenerator extends CaseGenerator {
     return value | masks << Mxcsr.MASKS_SHIFT;
   }
 
+  /** Operands of few different elements, some of them 0, and lengths about as many as there are. */
+  private void strings(boolean memory) {
+    if (random.nextInt(4) == 0) {
+      return;
+    }
+    int width = random.nextBoolean() ? 8 : 16;
+    for (int at = FxImage.XMM; at < FxImage.END; at += 8) {
+      state.fx.word(at, elements(width));
+    }
+    for (int i = 0; i + 8 <= state.areas.length; i += 8) {
+      long word = elements(width);
+      for (int j = 0; j < 8; j++) {
+        state.areas[i + j] = (byte) (word >>> 8 * j);
+      }
+    }
+    for (int register : new int[] {0, 2}) {
+      // With an operand in memory they may be part of its address.
+      if (!memory && random.nextInt(4) != 0) {
+        long length = random.nextInt(-20, 20);
+        state.regs[register] = mode64 ? length : length & 0xFFFF_FFFFL;
+      }
+    }
+  }
+
+  private long elements(int width) {
+    long word = 0;
+    for (int at = 0; at < 64; at += width) {
+      word |= (random.nextInt(8) == 0 ? random.nextInt() & 0xFFL : random.nextInt(4)) << at;
+    }
+    return word;
+  }
+
   @Override
   void operandsInPlace(InstructionForm form, boolean memory, int immediateSize) {
     if (form.is("m512")) {
       // A misaligned FXSAVE or FXRSTOR may raise #AC in place of #GP.
       state.rflags &= ~Rflags.AC;
+    }
+    if (form.is("strings")) {
+      strings(memory);
     }
     if (form.is("mxcsr")) {
       state.poke(target, 4, random.nextInt(4) == 0 ? random.nextInt() : mxcsr(random));

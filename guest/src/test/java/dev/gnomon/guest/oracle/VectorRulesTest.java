@@ -187,7 +187,7 @@ class VectorRulesTest {
 
   /** SSE3, SSSE3 and SSE4: not offered, so not there. */
   @ParameterizedTest
-  @CsvSource({"F20F12", "F30F16", "660FD0", "F20FF0", "660F7C", "660F3800", "660F3817", "DB"})
+  @CsvSource({"F20F12", "F30F16", "660FD0", "F20FF0", "660F7C", "660F3800", "660F3817", "DB", "F30FB8", "F20F38F0"})
   void shouldRaiseUdForWhatCpuidDoesNotOffer(String opcode) {
     assertThat(run(asm -> asm.encode(Integer.parseUnsignedInt(opcode, 16), 0, 1,
         ptr(Reg.RSI, 0)))).isEqualTo(Vector.UD);

@@ -19,6 +19,9 @@ final class X87Forms {
       fnstenv D9 /6 m m28 environment
       fnstcw D9 /7 m m2
       fild DB /0 m m4
+      fisttp DB /1 m m4 host-pni
+      fisttp DD /1 m m8 host-pni
+      fisttp DF /1 m m2 host-pni
       fist DB /2 m m4
       fistp DB /3 m m4
       ud DB /4 m
@@ -58,7 +61,7 @@ final class X87Forms {
       rows.add("x87 D9 /6 reg");
       rows.add("x87 D9 /7 reg");
     }
-    return rows.stream().filter(row -> !row.isBlank()).map(row ->
-        InstructionForm.parse(row + " vector128 x87")).toList();
+    return ExtensionForms.parse(
+        rows.stream().filter(row -> !row.isBlank()).map(row -> row + " vector128 x87").toList());
   }
 }

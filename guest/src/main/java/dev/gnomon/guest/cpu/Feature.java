@@ -1,0 +1,72 @@
+package dev.gnomon.guest.cpu;
+
+/**
+ * Features of the processor that a {@link CpuModel} may offer or not (SDM vol. 2A, "CPUID"). What a feature brings
+ * raises #UD, or is reserved, where it is not offered. All other features that work here are in every model.
+ */
+public enum Feature {
+  SSE3("sse3", 1, Cpuid.ECX, 0),
+  SSSE3("ssse3", 1, Cpuid.ECX, 9, SSE3),
+  CX16("cx16", 1, Cpuid.ECX, 13),
+  PCID("pcid", 1, Cpuid.ECX, 17),
+  SSE4_1("sse4.1", 1, Cpuid.ECX, 19, SSSE3),
+  SSE4_2("sse4.2", 1, Cpuid.ECX, 20, SSE4_1),
+  POPCNT("popcnt", 1, Cpuid.ECX, 23),
+  RDRAND("rdrand", 1, Cpuid.ECX, 30),
+  FSGSBASE("fsgsbase", 7, Cpuid.EBX, 0),
+  SMEP("smep", 7, Cpuid.EBX, 7),
+  INVPCID("invpcid", 7, Cpuid.EBX, 10, PCID),
+  RDSEED("rdseed", 7, Cpuid.EBX, 18),
+  SMAP("smap", 7, Cpuid.EBX, 20),
+  CLFLUSHOPT("clflushopt", 7, Cpuid.EBX, 23),
+  CLWB("clwb", 7, Cpuid.EBX, 24),
+  UMIP("umip", 7, Cpuid.ECX, 2),
+  RDPID("rdpid", 7, Cpuid.ECX, 22),
+  LAHF_LM("lahf-lm", 0x8000_0001, Cpuid.ECX, 0),
+  RDTSCP("rdtscp", 0x8000_0001, Cpuid.EDX, 27);
+
+  private final String text;
+  final int leaf;
+  final int register;
+  final int bit;
+  private final Feature needed;
+
+  Feature(String text, int leaf, int register, int bit) {
+    this(text, leaf, register, bit, null);
+  }
+
+  Feature(String text, int leaf, int register, int bit, Feature needed) {
+    this.text = text;
+    this.leaf = leaf;
+    this.register = register;
+    this.bit = 1 << bit;
+    this.needed = needed;
+  }
+
+  /** The feature without which this one does not exist, or null. */
+  public Feature needed() {
+    return needed;
+  }
+
+  /**
+   * The feature of a name as QEMU and Linux spell it: {@code sse4.1}, {@code sse4-1} and {@code sse4_1} are one.
+   *
+   * @throws IllegalArgumentException if there is none
+   */
+  public static Feature parse(String text) {
+    String name = text.equals("pni") ? "sse3" : text.replace('_', '-').replace("sse4-", "sse4.");
+    StringBuilder all = new StringBuilder();
+    for (Feature feature : values()) {
+      if (feature.text.equals(name)) {
+        return feature;
+      }
+      all.append(all.length() == 0 ? "" : ", ").append(feature);
+    }
+    throw new IllegalArgumentException("processor feature '" + text + "': expected one of " + all);
+  }
+
+  @Override
+  public String toString() {
+    return text;
+  }
+}
