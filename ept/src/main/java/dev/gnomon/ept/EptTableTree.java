@@ -4,6 +4,7 @@ import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
+import dev.gnomon.guest.memory.SlotMap;
 import dev.gnomon.guest.memory.TableFrames;
 
 /**
@@ -13,7 +14,7 @@ import dev.gnomon.guest.memory.TableFrames;
 final class EptTableTree {
   /** What a range edit does to each leaf. */
   enum Edit {
-    UNMAP, WRITE_PROTECT, CLEAR_ACCESSED, CLEAR_DIRTY
+    UNMAP, WRITE_PROTECT, ALLOW_WRITE, CLEAR_ACCESSED, CLEAR_DIRTY
   }
 
   /** Bits in which merged leaves may differ. */
@@ -202,6 +203,28 @@ final class EptTableTree {
     return edit(root, EptEntry.LEVELS, 0, first, last, edit);
   }
 
+  /** Tells the slots of every page in a range that has D. */
+  void markDirty(@Gpa long first, @Gpa long last, SlotMap slots) {
+    markDirty(root, EptEntry.LEVELS, 0, first, last, slots);
+  }
+
+  private void markDirty(@Hpa long table, int level, @Gpa long base, @Gpa long first, @Gpa long last, SlotMap slots) {
+    int shift = EptEntry.shift(level);
+    int from = (int) (Math.max(Addresses.bits(first - base), 0) >>> shift);
+    int to = (int) Math.min(Addresses.bits(last - base) >>> shift, EptEntry.ENTRIES - 1);
+    for (int i = from; i <= to; i++) {
+      long entry = read(table + 8L * i);
+      @Gpa long start = base + ((long) i << shift);
+      if (isTable(entry, level)) {
+        markDirty(EptEntry.address(entry), level - 1, start, first, last, slots);
+      } else if (isPage(entry, level) && (entry & EptEntry.DIRTY) != 0) {
+        for (long offset = 0; offset < 1L << shift; offset += HostMemory.FRAME_SIZE) {
+          slots.markDirty(start + offset);
+        }
+      }
+    }
+  }
+
   private boolean edit(@Hpa long table, int level, @Gpa long base, @Gpa long first, @Gpa long last, Edit edit) {
     boolean invalidate = false;
     int shift = EptEntry.shift(level);
@@ -237,6 +260,7 @@ final class EptTableTree {
     long edited = switch (edit) {
       case UNMAP -> 0;
       case WRITE_PROTECT -> entry & ~EptEntry.WRITE;
+      case ALLOW_WRITE -> entry | EptEntry.WRITE;
       case CLEAR_ACCESSED -> entry & ~EptEntry.ACCESSED;
       case CLEAR_DIRTY -> entry & ~EptEntry.DIRTY;
     };

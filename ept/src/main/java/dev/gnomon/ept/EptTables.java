@@ -1,5 +1,6 @@
 package dev.gnomon.ept;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
@@ -60,6 +61,11 @@ public final class EptTables {
   private long collapses;
   private long zaps;
   private long mmioMarkers;
+  private long fastFaults;
+  /** Pages of logged slots get W only for a write. */
+  private boolean protectsLogged;
+  /** D flags of logged slots are the log, so that none may be lost. */
+  private boolean keepsDirty;
   private EptObserver observer = new EptObserver() { };
 
   /**
@@ -139,6 +145,11 @@ public final class EptTables {
     return mmioMarkers;
   }
 
+  /** Violations that only gave back a W which dirty logging had taken; the Linux kernel's {@code pf_fast}. */
+  public long fastFaults() {
+    return fastFaults;
+  }
+
   /** The entry at which a walk of an address ends: a page, an {@link MmioMarker}, or one that is not present. */
   public long entry(@Gpa long gpa) {
     return tree.read(tree.find(gpa));
@@ -168,7 +179,7 @@ public final class EptTables {
     if (kind == SlotMap.READ_ONLY && (qualification & EptViolation.ACC_WRITE) != 0) {
       return READ_ONLY;
     }
-    return fill(gpa, kind);
+    return fill(gpa, kind, (qualification & EptViolation.ACC_WRITE) != 0);
   }
 
   /**
@@ -188,7 +199,7 @@ public final class EptTables {
     int kind = slots.kind(gpa);
     if (kind != SlotMap.NONE) {
       tree.set(at, 1, 0);
-      return fill(gpa, kind);
+      return fill(gpa, kind, false);
     }
     return MmioMarker.generation(entry) == (slots.generation() & MmioMarker.GENERATION_MASK) ? MMIO : mark(gpa);
   }
@@ -217,21 +228,25 @@ public final class EptTables {
     return MMIO | flags;
   }
 
-  private int fill(@Gpa long gpa, int kind) {
+  private int fill(@Gpa long gpa, int kind, boolean write) {
     @Hpa long hpa = slots.back(gpa);
     if (hpa < 0) {
       return mark(gpa);
     }
-    int result = install(gpa, hpa, kind);
+    int result = install(gpa, hpa, kind, write);
     if (result == NO_FRAMES) {
-      result = (rebuild() ? install(gpa, hpa, kind) : NO_FRAMES) | INVEPT;
+      result = (rebuild() ? install(gpa, hpa, kind, write) : NO_FRAMES) | INVEPT;
     }
     return result;
   }
 
   /** Maps the page around an address, without zapping anything for room. */
-  private int install(@Gpa long gpa, @Hpa long hpa, int kind) {
-    long rights = kind == SlotMap.READ_ONLY ? EptEntry.READ | EptEntry.EXECUTE : EptEntry.RIGHTS;
+  private int install(@Gpa long gpa, @Hpa long hpa, int kind, boolean write) {
+    boolean held = protectsLogged && slots.logged(gpa);
+    if (held && write) {
+      slots.markDirty(gpa);
+    }
+    long rights = kind == SlotMap.READ_ONLY || held && !write ? EptEntry.READ | EptEntry.EXECUTE : EptEntry.RIGHTS;
     int goal = EptEntry.level(Math.min(maxPageShift, slots.mappingShift(gpa)));
     int flags = 0;
     @Hpa long at = tree.descend(gpa, goal);
@@ -266,6 +281,7 @@ public final class EptTables {
     if ((old & rights) == rights) {
       return SPURIOUS | flags;
     }
+    fastFaults += held && (rights & ~old) == EptEntry.WRITE ? 1 : 0;
     write(page, at, level, old, old | rights);
     return FIXED | flags;
   }
@@ -311,7 +327,7 @@ public final class EptTables {
         page += HostMemory.FRAME_SIZE;
         continue;
       }
-      int result = install(page, hpa, kind);
+      int result = install(page, hpa, kind, false);
       if (result == NO_FRAMES) {
         return NO_FRAMES | flags;
       }
@@ -323,6 +339,9 @@ public final class EptTables {
 
   /** Unmaps a range, for slots that go or move. The tables under it are freed. @return whether INVEPT is needed */
   public boolean unmap(@Gpa long gpa, long length) {
+    if (keepsDirty) {
+      markDirty(gpa, length);
+    }
     return edit(gpa, length, EptTableTree.Edit.UNMAP);
   }
 
@@ -334,6 +353,40 @@ public final class EptTables {
   /** Clears D in a range. @return whether INVEPT is needed for writes to set it again */
   public boolean clearDirty(@Gpa long gpa, long length) {
     return edit(gpa, length, EptTableTree.Edit.CLEAR_DIRTY);
+  }
+
+  /** Tells the slots of each page in a range whose D is set. */
+  public void markDirty(@Gpa long gpa, long length) {
+    Range range = range(gpa, length);
+    tree.markDirty(range.first, range.last, slots);
+  }
+
+  /**
+   * Prepares a range whose slot has just begun to be logged: pages are split to 4 KiB, or unmapped if no frame is left for that, and lose
+   * W or D. The caller does INVEPT.
+   *
+   * @param byProtection writes are found by violations and told to the slots from now on, for all logged slots; otherwise D is their mark
+   * @param byDirtyFlags what D flags say is told to the slots wherever one would be lost
+   */
+  public void startLog(@Gpa long gpa, long length, boolean byProtection, boolean byDirtyFlags) {
+    Range range = range(gpa, length);
+    for (@Gpa long page = range.first; page <= range.last;
+        page = (page & -1L << EptEntry.SHIFT_2M) + (1L << EptEntry.SHIFT_2M)) {
+      split(page, EptEntry.SHIFT_4K);
+      if (pageShift(page) > EptEntry.SHIFT_4K) {
+        @Gpa long end = Math.min((page | (1L << EptEntry.SHIFT_2M) - 1), range.last);
+        unmap(page, Addresses.bits(end - page) + 1);
+      }
+    }
+    protectsLogged = byProtection;
+    keepsDirty = byDirtyFlags;
+    edit(gpa, length, byProtection ? EptTableTree.Edit.WRITE_PROTECT : EptTableTree.Edit.CLEAR_DIRTY);
+  }
+
+  /** Lets writes of a range that is logged no more go unseen, and merges its pages. The caller does INVEPT. */
+  public void stopLog(@Gpa long gpa, long length) {
+    edit(gpa, length, EptTableTree.Edit.ALLOW_WRITE);
+    collapse(gpa, length);
   }
 
   /** Clears A in the leaves of a range. @return whether INVEPT is needed for accesses to set it again */
@@ -402,6 +455,9 @@ public final class EptTables {
   private boolean rebuild() {
     zaps++;
     observer.zapAll();
+    if (keepsDirty) {
+      tree.markDirty(0, LAST_GPA, slots);
+    }
     tree.clear();
     boolean complete = true;
     for (Range range : eager) {

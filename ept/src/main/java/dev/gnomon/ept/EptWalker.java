@@ -28,6 +28,8 @@ import dev.gnomon.guest.mmu.WalkObserver;
  *   changed meanwhile, the walk starts again. The flags are never cleared.</li>
  * <li>An update of a guest entry ({@link #TABLE_UPDATE}) uses the translation that the walk has in hand: it checks
  *   rights and may exit, but counts no references and no cache hit.</li>
+ * <li>With the page-modification log on ("Page-Modification Logging"), a walk that must set A or D while the log is full exits with
+ *   {@link ExitReason#PML_FULL} and sets nothing; one that has set D writes the guest-physical page to the log.</li>
  * <li>Nothing is cached from a walk that fails. A violation drops what is cached for its address.</li>
  * </ul>
  *
@@ -48,6 +50,11 @@ public final class EptWalker implements SecondStage {
   private static final int TRAIL_REFERENCES = 1;
   private static final int TRAIL_SIZE = 2 * EptEntry.LEVELS + 2;
 
+  /** Entries of the page-modification log, 8 bytes each. */
+  public static final int PML_ENTRIES = 512;
+  private static final int PML_INDEX_MASK = 0xFFFF;
+  private static final int PML_OFF = -1;
+
   private final HostMemory memory;
   private final EptCapabilities capabilities;
   private final int allowedRights;
@@ -60,6 +67,9 @@ public final class EptWalker implements SecondStage {
   private @Hpa long root;
   private long ep4ta;
   private boolean accessedDirty;
+  /** VMCS fields "PML address" and "PML index"; the address is {@link #PML_OFF} while the control is off. */
+  private @Hpa long pmlAddress = PML_OFF;
+  private int pmlIndex;
 
   /** A walker that models no nested TLB, with the soft one on. */
   public EptWalker(HostMemory memory, EptCapabilities capabilities) {
@@ -102,6 +112,29 @@ public final class EptWalker implements SecondStage {
     this.root = EptPointer.root(eptp);
     this.ep4ta = EptPointer.ep4ta(eptp);
     this.accessedDirty = (eptp & EptPointer.ENABLE_AD) != 0;
+  }
+
+  /**
+   * Turns page-modification logging on, the log being empty. It logs only while the EPT pointer enables A and D flags.
+   *
+   * @param page host-physical address of the log's 4-KiB page
+   */
+  public void startPml(@Hpa long page) {
+    pmlAddress = page;
+    pmlIndex = PML_ENTRIES - 1;
+  }
+
+  public void stopPml() {
+    pmlAddress = PML_OFF;
+  }
+
+  /** VMCS field "PML index": entry that is written next, from 511 down; above 511 the log is full. */
+  public int pmlIndex() {
+    return pmlIndex;
+  }
+
+  public void setPmlIndex(int index) {
+    pmlIndex = index;
   }
 
   public long eptPointer() {
@@ -256,7 +289,11 @@ public final class EptWalker implements SecondStage {
       if (level <= 0 || !allows((int) trail[TRAIL_RIGHTS], needs)) {
         break;
       }
-    } while (accessedDirty && !setAccessedDirty(level, needs == WRITE_NEEDS));
+      if (pmlAddress != PML_OFF && pmlIndex >= PML_ENTRIES && accessedDirty && lacksFlags(level, needs == WRITE_NEEDS)) {
+        out.references += (access & TABLE_UPDATE) == 0 ? (int) trail[TRAIL_REFERENCES] : 0;
+        return exit(ExitReason.PML_FULL, 0, gva, out);
+      }
+    } while (accessedDirty && !setAccessedDirty(gpa, level, needs == WRITE_NEEDS));
     if ((access & TABLE_UPDATE) == 0) {
       out.references += (int) trail[TRAIL_REFERENCES];
     }
@@ -311,15 +348,19 @@ public final class EptWalker implements SecondStage {
   }
 
   /** @return false if an entry was changed by someone else: walk again */
-  private boolean setAccessedDirty(int leafLevel, boolean write) {
+  private boolean setAccessedDirty(@Gpa long gpa, int leafLevel, boolean write) {
     for (int level = EptEntry.LEVELS; level >= leafLevel; level--) {
       long entry = trail[2 * level + 1];
-      long flags = level == leafLevel && write ? EptEntry.ACCESSED | EptEntry.DIRTY : EptEntry.ACCESSED;
+      long flags = flags(level == leafLevel && write);
       if ((entry & flags) != flags) {
         if (!memory.compareAndSet(trail[2 * level], 8, entry, entry | flags)) {
           return false;
         }
         trail[2 * level + 1] = entry | flags;
+        if (pmlAddress != PML_OFF && (flags & ~entry & EptEntry.DIRTY) != 0) {
+          memory.write64(pmlAddress + 8L * pmlIndex, Addresses.bits(gpa) & -HostMemory.FRAME_SIZE);
+          pmlIndex = pmlIndex - 1 & PML_INDEX_MASK;
+        }
         if (level == 3 && (flags & ~entry & EptEntry.DIRTY) != 0 && soft != null) {
           // The soft TLB holds a 1-GiB page in pieces, and all of them are dirty now.
           soft.flush();
@@ -327,6 +368,21 @@ public final class EptWalker implements SecondStage {
       }
     }
     return true;
+  }
+
+  private static long flags(boolean dirty) {
+    return dirty ? EptEntry.ACCESSED | EptEntry.DIRTY : EptEntry.ACCESSED;
+  }
+
+  /** Whether an entry of the walk in hand has a flag to be set. */
+  private boolean lacksFlags(int leafLevel, boolean write) {
+    for (int level = EptEntry.LEVELS; level >= leafLevel; level--) {
+      long flags = flags(level == leafLevel && write);
+      if ((trail[2 * level + 1] & flags) != flags) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private long mapping(long[] trail, int level) {
@@ -352,8 +408,12 @@ public final class EptWalker implements SecondStage {
   }
 
   private long misconfiguration(@Gpa long gpa, @Gva long gva, Translation out) {
+    return exit(ExitReason.EPT_MISCONFIG, gpa, gva, out);
+  }
+
+  private static long exit(int reason, @Gpa long gpa, @Gva long gva, Translation out) {
     out.gva = gva;
-    out.exitReason = ExitReason.EPT_MISCONFIG;
+    out.exitReason = reason;
     out.exitQualification = 0;
     out.exitGpa = gpa;
     return Status.EXIT;

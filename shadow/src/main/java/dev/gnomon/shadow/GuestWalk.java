@@ -166,6 +166,7 @@ final class GuestWalk {
           return false;
         }
         entry[level] = updated;
+        pages.slots.markDirty(entryGpa[level]);
         pages.observer().setAccessedOrDirty(entryGpa[level], updated);
         writes.marked(entryGpa[level], role);
       }

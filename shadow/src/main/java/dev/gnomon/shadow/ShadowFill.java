@@ -167,8 +167,14 @@ final class ShadowFill {
       return FaultResult.EMULATE;
     }
     boolean writable = kind == SlotMap.RAM && (access & ShadowAccess.WRITE) != 0;
-    boolean writeProtected = writable && !pages.unsyncPages.mayBeWritable(gfn, prefetch, true);
-    int rights = writable && !writeProtected ? access : access & ~ShadowAccess.WRITE;
+    // In a logged slot only a write makes a page writable; one that it has made so keeps the right until the log is taken.
+    boolean logged = writable && pages.slots.logged(gfn << 12);
+    boolean held = logged && !write && !(mapped && ShadowPte.isWritable(old));
+    boolean writeProtected = writable && !held && !pages.unsyncPages.mayBeWritable(gfn, prefetch, true);
+    int rights = writable && !held && !writeProtected ? access : access & ~ShadowAccess.WRITE;
+    if (logged && write && !writeProtected) {
+      pages.slots.markDirty(gfn << 12);
+    }
     long spte = ShadowPte.P | Addresses.bits(hpa) | ShadowPte.rightsOf(rights) | (prefetch ? 0 : ShadowPte.A)
         | (level > 1 ? ShadowPte.PS : 0)
         | (kind == SlotMap.RAM ? ShadowPte.HOST_WRITABLE : 0)

@@ -386,9 +386,11 @@ public final class ShadowMmu {
       index = ShadowPte.index(gva, page.level());
       spte = pages.read(page, index);
     }
-    if (!ShadowPte.isWriteLogged(spte)) {
+    // A large page of a logged slot is split by the full path.
+    if (!ShadowPte.isWriteLogged(spte) || page.level() > 1 && pages.slots.logged(fault.gpa)) {
       return false;
     }
+    pages.slots.markDirty(fault.gpa);
     pages.write(page, index, spte | ShadowPte.W);
     pages.statistics.pfFast++;
     return true;
@@ -526,5 +528,22 @@ public final class ShadowMmu {
     boolean changed = pages.writeProtect(gfn, false);
     finish();
     return changed;
+  }
+
+  /**
+   * {@link #writeProtect(long)} for many frames of a logged slot, of which no larger mapping is left.
+   *
+   * @param first guest frame of the bitmap's first bit
+   * @param frames bit n of word n / 64 selects the n-th frame from there
+   */
+  public void writeProtect(long first, long[] frames) {
+    for (int word = 0; word < frames.length; word++) {
+      for (long bits = frames[word]; bits != 0; bits &= bits - 1) {
+        long gfn = first + ((long) word << 6 | Long.numberOfTrailingZeros(bits));
+        pages.zapLargeMappings(gfn);
+        pages.writeProtect(gfn, false);
+      }
+    }
+    finish();
   }
 }

@@ -249,6 +249,17 @@ public final class ShadowPages {
     return changed;
   }
 
+  /** Drops the mappings of a frame that are larger than it. */
+  void zapLargeMappings(long gfn) {
+    for (int level = 2; level <= 3; level++) {
+      long first = gfn & -ShadowPte.framesPerEntry(level);
+      for (int location; (location = rmap.first(first, level)) != ShadowPage.NONE; ) {
+        zapEntry(rmap.page(location), ReverseMap.index(location));
+        requestFlush();
+      }
+    }
+  }
+
   /** Makes a not-present entry point to a lower table. */
   void link(ShadowPage parent, int index, ShadowPage child) {
     write(parent, index, ShadowPte.table(child.spt));

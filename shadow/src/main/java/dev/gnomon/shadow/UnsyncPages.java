@@ -194,7 +194,7 @@ final class UnsyncPages {
     long writable = (access & ShadowAccess.WRITE) != 0 ? ShadowPte.MMU_WRITABLE | ShadowPte.D : 0;
     long synced = spte & ~(ShadowPte.W | ShadowPte.U | ShadowPte.XD | ShadowPte.MMU_WRITABLE)
         | ShadowPte.rightsOf(access) | writable;
-    if (ShadowPte.isWriteLogged(spte)) {
+    if (ShadowPte.isWriteLogged(spte) || !ShadowPte.isWritable(spte) && pages.slots.logged(gfn << 12)) {
       synced &= ~ShadowPte.W;
     }
     if (synced != spte) {

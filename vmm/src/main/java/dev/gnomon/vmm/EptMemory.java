@@ -5,6 +5,10 @@ import dev.gnomon.ept.EptTables;
 import dev.gnomon.ept.EptWalker;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.memory.Hpa;
+import dev.gnomon.guest.memory.SlotMap;
+import dev.gnomon.guest.memory.TableFrames;
 
 /** A vCPU's hold on its VM's EPT tables: routes exits to them and does the INVEPT that they ask for. */
 final class EptMemory {
@@ -13,13 +17,20 @@ final class EptMemory {
   final EptTables tables;
   private final EptWalker walker;
   private final Cpu cpu;
+  private final HostMemory memory;
+  private final TableFrames frames;
+  private final SlotMap slots;
+  private @Hpa long modificationLog = -1;
   /** KVM's {@code tlb_flush}. */
   long tlbFlushes;
 
-  EptMemory(EptTables tables, EptWalker walker, Cpu cpu) {
+  EptMemory(EptTables tables, EptWalker walker, Cpu cpu, TableFrames frames, SlotMap slots) {
     this.tables = tables;
     this.walker = walker;
     this.cpu = cpu;
+    this.memory = cpu.memory;
+    this.frames = frames;
+    this.slots = slots;
   }
 
   /** @return a result of {@link EptTables#violation} */
@@ -38,6 +49,37 @@ final class EptMemory {
       throw new IllegalArgumentException("no frame left for EPT tables of guest-physical 0x" + Long.toHexString(gpa) + " + " + length
           + " bytes");
     }
+  }
+
+  /** Whether the EPT pointer has the processor keep A and D flags. */
+  boolean accessedDirty() {
+    return (walker.eptPointer() & EptPointer.ENABLE_AD) != 0;
+  }
+
+  /** Has the processor log the pages whose D it sets. @throws IllegalArgumentException if no frame is left for the log */
+  void startModificationLog() {
+    if (modificationLog < 0) {
+      modificationLog = frames.allocate();
+      if (modificationLog < 0) {
+        throw new IllegalArgumentException("no frame left for a page-modification log: expected one more in the tables region");
+      }
+    }
+    walker.startPml(modificationLog);
+  }
+
+  void stopModificationLog() {
+    walker.stopPml();
+    frames.free(modificationLog);
+    modificationLog = -1;
+  }
+
+  /** Tells the slots of all pages in the processor's log and empties it (KVM's {@code vmx_flush_pml_buffer}). */
+  void drainModificationLog() {
+    int written = walker.pmlIndex() >= EptWalker.PML_ENTRIES ? 0 : walker.pmlIndex() + 1;
+    for (int i = EptWalker.PML_ENTRIES - 1; i >= written; i--) {
+      slots.markDirty(memory.read64(modificationLog + 8L * i));
+    }
+    walker.setPmlIndex(EptWalker.PML_ENTRIES - 1);
   }
 
   private int settle(int result) {

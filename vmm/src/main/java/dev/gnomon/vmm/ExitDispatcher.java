@@ -138,6 +138,10 @@ final class ExitDispatcher {
       case ExitReason.TASK_SWITCH:
         statistics.count(reason);
         return taskSwitch(exit);
+      case ExitReason.PML_FULL:
+        statistics.count(reason);
+        ept.drainModificationLog();
+        return AGAIN;
       case ExitReason.INVPCID:
         statistics.count(reason);
         return invpcid(exit);

@@ -48,8 +48,11 @@ final class SlotStage implements SecondStage {
   @Override
   public @Hpa long translate(@Gpa long gpa, @Gva long gva, int access, Translation out) {
     long hpa = resolve(gpa, access, out, slots.kind(gpa) == SlotMap.NONE ? -1 : slots.back(gpa));
-    if (hpa >= 0 && (access & (Access.WRITE | TABLE)) == Access.WRITE && slots.kind(gpa) == SlotMap.RAM) {
-      remember(gpa);
+    if (hpa >= 0 && (access & Access.WRITE) != 0 && slots.kind(gpa) == SlotMap.RAM) {
+      slots.markDirty(gpa);
+      if ((access & TABLE) == 0) {
+        remember(gpa);
+      }
     }
     return hpa;
   }

@@ -29,6 +29,7 @@ public final class Vm {
   private final VmxControls controls;
   private final EptMemory ept;
   private final ShadowPaging shadow;
+  private final DirtyLog dirtyLog;
 
   Vm(VmBuilder.Parts parts) {
     options = parts.options;
@@ -43,6 +44,7 @@ public final class Vm {
     controls = parts.controls;
     ept = parts.ept;
     shadow = parts.shadow;
+    dirtyLog = new DirtyLog(slots, ept, shadow == null ? null : shadow.mmu);
     statistics = new VmStatistics(exits, parts.counters, parts.emulator, slots, ept, shadow);
   }
 
@@ -121,6 +123,11 @@ public final class Vm {
   /** All counters by KVM's names, in KVM's order. */
   public Map<String, Long> statistics() {
     return statistics.byName();
+  }
+
+  /** Which pages of a memory slot are written. */
+  public DirtyLog dirtyLog() {
+    return dirtyLog;
   }
 
   /** The EPT tables, null in other modes. */

@@ -225,13 +225,14 @@ public final class VmBuilder {
 
   private ExitDispatcher buildEpt(Parts parts, GuestCore core) {
     EptCapabilities capabilities = EptCapabilities.ALL;
-    EptTables tables = new EptTables(parts.memory, new TableFrames(parts.memory), parts.slots, capabilities, options.eptMaxPageShift());
+    TableFrames frames = new TableFrames(parts.memory);
+    EptTables tables = new EptTables(parts.memory, frames, parts.slots, capabilities, options.eptMaxPageShift());
     EptWalker walker = new EptWalker(parts.memory, capabilities, nestedTlb(), true);
     long eptp = tables.eptPointer(options.eptAccessedDirty());
     walker.setEptPointer(eptp);
     parts.cpu.mmu.setTags(VPID, eptp & EptPointer.ADDRESS_MASK);
     parts.cpu.mmu.setTranslator(new PageWalker(parts.memory, parts.cpu.mmu.paging, walker));
-    parts.ept = new EptMemory(tables, walker, parts.cpu);
+    parts.ept = new EptMemory(tables, walker, parts.cpu, frames, parts.slots);
     if (parts.requestDevices != null) {
       parts.ept.mapInAdvance(parts.requestDevices.polledGpa(), PolledRequestDevice.PAGE_BYTES);
     }

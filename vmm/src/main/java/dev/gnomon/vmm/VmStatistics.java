@@ -46,7 +46,7 @@ final class VmStatistics {
     all.put("pf_fixed", counters.pfFixed + s.pfFixed);
     all.put("pf_emulate", counters.pfEmulate + s.pfEmulate);
     all.put("pf_spurious", counters.pfSpurious + s.pfSpurious);
-    all.put("pf_fast", s.pfFast);
+    all.put("pf_fast", s.pfFast + (e == null ? 0 : e.fastFaults()));
     all.put("pf_mmio_spte_created", s.pfMmioSpteCreated + (e == null ? 0 : e.mmioMarkers()));
     all.put("pf_guest", s.pfGuest);
     all.put("tlb_flush", s.tlbFlush + (ept == null ? 0 : ept.tlbFlushes));

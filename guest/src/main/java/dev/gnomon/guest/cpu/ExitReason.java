@@ -29,6 +29,7 @@ public final class ExitReason {
   public static final int INVVPID = 53;
   public static final int WBINVD = 54;
   public static final int INVPCID = 58;
+  public static final int PML_FULL = 62;
 
   /** Not an exit: the instruction budget is used up, or the next deadline is reached. */
   public static final int BUDGET = 256;
@@ -68,6 +69,7 @@ public final class ExitReason {
       case INVVPID -> "INVVPID";
       case WBINVD -> "WBINVD";
       case INVPCID -> "INVPCID";
+      case PML_FULL -> "PML_FULL";
       case BUDGET -> "BUDGET";
       case NO_PROGRESS -> "NO_PROGRESS";
       default -> "REASON_" + reason;

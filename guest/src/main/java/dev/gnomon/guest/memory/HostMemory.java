@@ -106,6 +106,11 @@ public final class HostMemory {
     return frameFlags.length;
   }
 
+  /** Who hears of writes to flagged frames, so that another can be put before. */
+  public WriteListener writeListener() {
+    return listener;
+  }
+
   public void setWriteListener(WriteListener listener) {
     this.listener = listener;
   }

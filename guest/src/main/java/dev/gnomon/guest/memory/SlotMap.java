@@ -24,6 +24,16 @@ public interface SlotMap {
   /** log2 of the largest naturally aligned page around {@code gpa} that one slot and one contiguous, equally aligned backing cover: 12, 21 or 30. */
   int mappingShift(@Gpa long gpa);
 
+  /**
+   * Whether writes to the page are logged. Such a page is mapped by 4 KiB, and where write-protection finds the writes, writable only for a write.
+   */
+  default boolean logged(@Gpa long gpa) {
+    return false;
+  }
+
+  /** The page is written: notes it if its slot is logged (KVM's {@code mark_page_dirty}). */
+  default void markDirty(@Gpa long gpa) {}
+
   /** Grows with each change of the slots; MMIO shadow entries carry it. */
   int generation();
 }

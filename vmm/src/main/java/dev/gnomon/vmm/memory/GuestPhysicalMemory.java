@@ -35,6 +35,7 @@ public final class GuestPhysicalMemory {
   public void write(@Gpa long gpa, int size, long value) {
     @Hpa long hpa = slots.back(gpa);
     if (hpa >= 0) {
+      slots.markDirty(gpa);
       memory.write(hpa, size, value);
     }
   }
@@ -61,6 +62,7 @@ public final class GuestPhysicalMemory {
     requireCovered(gpa, length);
     for (int done = 0; done < length; ) {
       int chunk = Math.min(length - done, PAGE - ((int) (gpa + done) & PAGE_MASK));
+      slots.markDirty(gpa + done);
       memory.writeBytes(slots.back(gpa + done), bytes, from + done, chunk);
       done += chunk;
     }
@@ -79,6 +81,7 @@ public final class GuestPhysicalMemory {
       int chunk = (int) Math.min(length - done, PAGE - Addresses.offset(gpa + done, PAGE));
       @Hpa long hpa = slots.backing(gpa + done);
       if (hpa >= 0) {
+        slots.markDirty(gpa + done);
         memory.writeBytes(hpa, zeros, 0, chunk);
       }
       done += chunk;

@@ -42,6 +42,9 @@ public final class MemorySlots implements SlotMap {
   private int[] mappings;
   /** Offset in host memory of a slot with backing of its own, {@link #UNBACKED} for RAM and devices. */
   private int[] runs;
+  /** By slot: the pages written, bit n of word n / 64 for page n; null where writes are not logged. */
+  private long[][] dirty;
+  private int loggedSlots;
   private int last;
   /** Host frames in the store by guest frame, plus 1, of RAM that is backed: what most lookups want. 0 if not looked up yet or something else. */
   private int[] ramFrames;
@@ -116,6 +119,7 @@ public final class MemorySlots implements SlotMap {
       newRuns[i] = UNBACKED;
     }
     runs = newRuns;
+    dirty = new long[n][];
     last = 0;
     ramFrames = new int[identity ? 0 : (int) Addresses.frame(newLayout.ramEnd())];
   }
@@ -167,10 +171,14 @@ public final class MemorySlots implements SlotMap {
   private void change(MemoryLayout newLayout) {
     List<MemorySlot> before = layout.slots();
     int[] oldRuns = runs;
+    long[][] oldDirty = dirty;
     index(newLayout);
+    loggedSlots = 0;
     for (int i = 0; i < runs.length; i++) {
       int was = before.indexOf(newLayout.slots().get(i));
       runs[i] = was < 0 ? UNBACKED : oldRuns[was];
+      dirty[i] = was < 0 ? null : oldDirty[was];
+      loggedSlots += dirty[i] == null ? 0 : 1;
     }
     generation++;
   }
@@ -258,7 +266,7 @@ public final class MemorySlots implements SlotMap {
   @Override
   public int mappingShift(@Gpa long gpa) {
     int i = find(gpa);
-    if (i >= 0 && mappings[i] != NONE) {
+    if (i >= 0 && mappings[i] != NONE && dirty[i] == null) {
       if (fits(i, gpa, SHIFT_1G)) {
         return SHIFT_1G;
       }
@@ -284,6 +292,89 @@ public final class MemorySlots implements SlotMap {
       return (memory.dramBase() + runs[slot] + (start - starts[slot]) & size - 1) == 0;
     }
     return backingSize.shift() >= shift;
+  }
+
+  /**
+   * Begins to note which pages of a slot are written; none is at first. The caller lets no mapping grant more than {@link #logged} says.
+   *
+   * @throws IllegalArgumentException if there is no writable slot of that name or it is logged already
+   */
+  public MemorySlot startLog(String name) {
+    int i = slotIndex(name);
+    MemorySlot slot = layout.slots().get(i);
+    if (mappings[i] != RAM || dirty[i] != null) {
+      throw new IllegalArgumentException("memory slot " + slot + ": expected memory that the guest can write and that is not logged yet");
+    }
+    dirty[i] = emptyBitmap(slot);
+    loggedSlots++;
+    return slot;
+  }
+
+  /** The pages written since the log began or was last taken. The log goes on empty. */
+  public long[] takeLog(String name) {
+    int i = loggedIndex(name);
+    long[] taken = dirty[i];
+    dirty[i] = emptyBitmap(layout.slots().get(i));
+    return taken;
+  }
+
+  /** Notes nothing more of a slot. */
+  public MemorySlot stopLog(String name) {
+    int i = loggedIndex(name);
+    dirty[i] = null;
+    loggedSlots--;
+    return layout.slots().get(i);
+  }
+
+  /** The slot of a name. @throws IllegalArgumentException if there is none or its writes are not logged */
+  public MemorySlot logged(String name) {
+    return layout.slots().get(loggedIndex(name));
+  }
+
+  /** Slots whose writes are logged. */
+  public int loggedSlots() {
+    return loggedSlots;
+  }
+
+  private static long[] emptyBitmap(MemorySlot slot) {
+    return new long[(int) ((slot.size() >> FRAME_SHIFT) + Long.SIZE - 1 >> 6)];
+  }
+
+  private int loggedIndex(String name) {
+    int i = slotIndex(name);
+    if (dirty[i] == null) {
+      throw new IllegalArgumentException("memory slot " + layout.slots().get(i) + ": expected one whose writes are logged");
+    }
+    return i;
+  }
+
+  private int slotIndex(String name) {
+    for (int i = 0; i < starts.length; i++) {
+      if (layout.slots().get(i).name().equals(name)) {
+        return i;
+      }
+    }
+    throw new IllegalArgumentException("memory slot " + name + ": no slot of that name");
+  }
+
+  @Override
+  public boolean logged(@Gpa long gpa) {
+    if (loggedSlots == 0) {
+      return false;
+    }
+    int i = find(gpa);
+    return i >= 0 && dirty[i] != null;
+  }
+
+  @Override
+  public void markDirty(@Gpa long gpa) {
+    if (loggedSlots != 0) {
+      int i = find(gpa);
+      if (i >= 0 && dirty[i] != null) {
+        int page = (int) (gpa - starts[i] >> FRAME_SHIFT);
+        dirty[i][page >>> 6] |= 1L << page;
+      }
+    }
   }
 
   @Override
