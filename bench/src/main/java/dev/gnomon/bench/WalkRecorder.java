@@ -33,7 +33,7 @@ final class WalkRecorder implements WalkObserver {
   WalkRecorder(PagingContext paging, boolean physicalIsHost) {
     this.paging = paging;
     this.physicalIsHost = physicalIsHost;
-    this.lastLevel = paging.mode == PagingContext.LONG4 ? 5 : 3;
+    this.lastLevel = PagingContext.isLong(paging.mode) ? 5 : 3;
   }
 
   @Override

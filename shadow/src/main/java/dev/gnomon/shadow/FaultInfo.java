@@ -19,7 +19,12 @@ public final class FaultInfo {
      * and still lets SMAP refuse later accesses. KVM maps the page as a supervisor page all the same, and so loses SMAP
      * on it.
      */
-    WP_SMAP
+    WP_SMAP,
+    /**
+     * Supervisor write with CR0.WP = 0 to a page whose protection key, or whose read-only mapping under protection keys, lets no shadow entry
+     * allow it: the processor runs with WP = 1.
+     */
+    WP_KEYS
   }
 
   public @Gva long gva;

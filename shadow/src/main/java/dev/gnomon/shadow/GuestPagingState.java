@@ -15,6 +15,9 @@ public final class GuestPagingState {
   public long cr3;
   public long cr4;
   public long efer;
+  /** PKRU and IA32_PKRS, which the guest writes without exits; as of the last fault. */
+  int pkru;
+  int pkrs;
   /** The four PDPTE registers, PAE paging only; already checked for reserved bits by the load. */
   public final long[] pdpte = new long[4];
 
@@ -60,6 +63,11 @@ public final class GuestPagingState {
     return (cr4 & ControlRegister.CR4_SMAP) != 0;
   }
 
+  /** Protection keys limit access to user or supervisor pages. */
+  public boolean keys() {
+    return longMode() && (cr4 & (ControlRegister.CR4_PKE | ControlRegister.CR4_PKS)) != 0;
+  }
+
   public boolean pse() {
     return (cr4 & ControlRegister.CR4_PSE) != 0;
   }
@@ -83,9 +91,11 @@ public final class GuestPagingState {
 
   /** Sets what {@link dev.gnomon.guest.mmu.Permissions} asks of. */
   void fill(PagingContext guest) {
-    guest.mode = longMode() ? PagingContext.LONG4 : pae() ? PagingContext.PAE : legacy() ? PagingContext.LEGACY
+    guest.mode = longMode() ? PagingContext.longMode(keys()) : pae() ? PagingContext.PAE : legacy() ? PagingContext.LEGACY
         : PagingContext.NONE;
     guest.wp = wp();
+    guest.pke = (cr4 & ControlRegister.CR4_PKE) != 0;
+    guest.pks = (cr4 & ControlRegister.CR4_PKS) != 0;
     guest.nxe = nxe();
     guest.smep = smep();
     guest.smap = smap();

@@ -49,6 +49,11 @@ final class GuestPte {
         | ((gpte & PageTableEntry.NX) != 0 ? 0 : ShadowAccess.EXEC);
   }
 
+  /** Protection key of an entry that maps a page, in its place; 0 where there are no keys. */
+  static long key(long gpte, int role) {
+    return Role.hasKeys(role) ? gpte & ShadowPte.KEY : 0;
+  }
+
   /** Guest-physical address of the table or of the first byte of the page that the entry names. */
   static @Gpa long address(long gpte, int level, int role) {
     boolean page = level > 1 && isLeaf(gpte, level, role);

@@ -92,7 +92,7 @@ final class GuestTableWrites {
     }
     boolean again = fill.prefetchFromGuest(page, index);
     long now = again ? pages.read(page, index) : 0;
-    if (ShadowPte.isPresent(old) && (!ShadowPte.isPresent(now) || ((now ^ old) & ShadowPte.FRAME) != 0
+    if (ShadowPte.isPresent(old) && (!ShadowPte.isPresent(now) || ((now ^ old) & (ShadowPte.FRAME | ShadowPte.KEY)) != 0
         || (ShadowPte.access(old) & ~ShadowPte.access(now)) != 0)) {
       pages.requestFlush();
     }

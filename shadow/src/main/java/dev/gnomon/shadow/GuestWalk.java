@@ -10,6 +10,7 @@ import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.PageFaultCode;
 import dev.gnomon.guest.mmu.PagingContext;
 import dev.gnomon.guest.mmu.Permissions;
+import dev.gnomon.guest.mmu.ProtectionKeys;
 import dev.gnomon.guest.mmu.Translation;
 
 /**
@@ -136,10 +137,29 @@ final class GuestWalk {
       if (GuestPte.isLeaf(gpte, level, role)) {
         gpa = address | Addresses.offset(gva, 1L << GuestPte.pageShift(level, role));
         access = combined;
+        if (Role.hasKeys(role) && keyDenies(gpte, combined, request)) {
+          return fail(request, PageFaultCode.P | PageFaultCode.PK);
+        }
         return permits(combined, request) || fail(request, PageFaultCode.P);
       }
       table = address;
     }
+  }
+
+  private boolean keyDenies(long gpte, int combined, int request) {
+    guest.pkru = state.pkru;
+    guest.pkrs = state.pkrs;
+    return ProtectionKeys.deny(request, keyed(gpte, combined), guest);
+  }
+
+  private static int keyed(long gpte, int combined) {
+    return ProtectionKeys.rights(gpte) | ((combined & ShadowAccess.USER) != 0 ? Translation.USER : 0);
+  }
+
+  /** After success: the page's key forbids writes, though perhaps not to this one with CR0.WP = 0. */
+  boolean keyForbidsWrites() {
+    return Role.hasKeys(role)
+        && (ProtectionKeys.limits(keyed(entry[leafLevel], access), guest) & ProtectionKeys.WRITE_DISABLE) != 0;
   }
 
   private boolean fail(int request, int flags) {

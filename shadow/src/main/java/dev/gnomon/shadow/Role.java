@@ -1,12 +1,15 @@
 package dev.gnomon.shadow;
 
 import dev.gnomon.guest.memory.Gva;
+import dev.gnomon.guest.mmu.ProtectionKeys;
 
 /**
  * What a shadow page stands for besides its guest frame, packed in an {@code int} as KVM's {@code union
  * kvm_mmu_page_role}: two pages with the same frame and role are one page, and a page is usable only where each bit
  * fits.
  * <pre>
+ *  20:17   16
+ *  key   | keys |
  *  15    14    13               12               11       10        9            8:6      5:4        3        2:0
  *  pse | lma | smap_andnot_wp | smep_andnot_wp | cr0_wp | efer_nx | has_4_byte | access | quadrant | direct | level
  * </pre>
@@ -14,7 +17,8 @@ import dev.gnomon.guest.memory.Gva;
  * with different rights has several shadows. {@code quadrant} is which part of a 1024-entry guest table of 4-byte
  * entries a page of 512 entries covers: 0..1 at level 1, 0..3 at level 2. KVM keeps {@code pse} and {@code lma} only in
  * the role of the whole MMU; here they belong to each page, because they decide how its guest entries are read (4-MiB
- * pages, reserved bits 62:52).
+ * pages, reserved bits 62:52). {@code keys}: CR4.PKE or CR4.PKS; {@code key} is that of the large guest page above a direct page. KVM has no shadow
+ * paging with protection keys.
  */
 public final class Role {
   private static final int LEVEL = 7;
@@ -30,7 +34,10 @@ public final class Role {
   private static final int SMAP_ANDNOT_WP = 1 << 13;
   private static final int EFER_LMA = 1 << 14;
   private static final int CR4_PSE = 1 << 15;
-  private static final int PLACE = LEVEL | DIRECT | QUADRANT | ACCESS;
+  private static final int CR4_KEYS = 1 << 16;
+  private static final int KEY_SHIFT = 17;
+  private static final int KEY = 15 << KEY_SHIFT;
+  private static final int PLACE = LEVEL | DIRECT | QUADRANT | ACCESS | KEY;
 
   private Role() {}
 
@@ -46,6 +53,7 @@ public final class Role {
     role |= state.legacy() ? HAS_4_BYTE_GPTE : 0;
     role |= state.legacy() && state.pse() ? CR4_PSE : 0;
     role |= state.longMode() ? EFER_LMA : 0;
+    role |= state.keys() ? CR4_KEYS : 0;
     role |= state.nxe() ? EFER_NX : 0;
     role |= state.wp() ? CR0_WP : 0;
     role |= state.smep() && !state.wp() ? SMEP_ANDNOT_WP : 0;
@@ -57,6 +65,20 @@ public final class Role {
   static int child(int parent, int level, boolean direct, int access, @Gva long gva) {
     int role = parent & ~PLACE | level | (direct ? DIRECT : 0) | access << ACCESS_SHIFT;
     return has4ByteGpte(role) && !direct ? withQuadrant(role, quadrant(gva, level)) : role;
+  }
+
+  /** Role of a direct table for a page with a protection key, as in {@link ShadowPte#KEY}. */
+  static int withKey(int role, long key) {
+    return role | (int) (key >>> ProtectionKeys.ENTRY_SHIFT) << KEY_SHIFT;
+  }
+
+  /** Protection key of all pages below a direct page, in its place in an entry. */
+  static long key(int role) {
+    return (long) ((role & KEY) >>> KEY_SHIFT) << ProtectionKeys.ENTRY_SHIFT;
+  }
+
+  public static boolean hasKeys(int role) {
+    return (role & CR4_KEYS) != 0;
   }
 
   static int withQuadrant(int role, int quadrant) {

@@ -49,13 +49,14 @@ final class ShadowFill {
       }
     }
     int goal = kind == SlotMap.NONE ? 1 : mappingLevel(gfn, level);
+    long key = walk == null ? 0 : GuestPte.key(walk.entry[walk.leafLevel], root.role);
     for (; level > goal; level--) {
-      page = directTable(page, ShadowPte.index(gva, level), gva, gfn, access);
+      page = directTable(page, ShadowPte.index(gva, level), gva, gfn, access, key);
     }
     int index = ShadowPte.index(gva, level);
     page.writeFloodingCount = 0;
     long first = gfn & -ShadowPte.framesPerEntry(level);
-    FaultResult result = set(page, index, access, first, kind == SlotMap.NONE ? -1 : pages.slots.back(first << 12),
+    FaultResult result = set(page, index, access, key, first, kind == SlotMap.NONE ? -1 : pages.slots.back(first << 12),
         kind, false, write);
     if (result != FaultResult.SPURIOUS) {
       prefetchAround(page, index);
@@ -89,12 +90,12 @@ final class ShadowFill {
   }
 
   /** Follows or makes the link to a direct table, below a large guest page or without paging. */
-  private ShadowPage directTable(ShadowPage page, int index, @Gva long gva, long gfn, int access) {
+  private ShadowPage directTable(ShadowPage page, int index, @Gva long gva, long gfn, int access, long key) {
     page.writeFloodingCount = 0;
     long spte = dropLarge(page, index);
     if (ShadowPte.isPresent(spte)) {
       ShadowPage child = pages.child(spte);
-      if (Role.access(child.role) == access) {
+      if (Role.access(child.role) == access && Role.key(child.role) == key) {
         return child;
       }
       pages.zapEntry(page, index);
@@ -102,7 +103,7 @@ final class ShadowFill {
     }
     int level = page.level();
     ShadowPage child = pages.getPage(gfn & -ShadowPte.framesPerEntry(level),
-        Role.child(page.role, level - 1, true, access, gva));
+        Role.withKey(Role.child(page.role, level - 1, true, access, gva), key));
     pages.link(page, index, child);
     return child;
   }
@@ -137,12 +138,13 @@ final class ShadowFill {
   /**
    * Sets one leaf entry.
    *
+   * @param key protection key, as in {@link ShadowPte#KEY}
    * @param gfn first guest frame of the mapping
    * @param hpa its host-physical address; ignored without a slot
    * @param prefetch no access asked for it
    * @param write the access that asked writes
    */
-  private FaultResult set(ShadowPage page, int index, int access, long gfn, @Hpa long hpa, int kind, boolean prefetch,
+  private FaultResult set(ShadowPage page, int index, int access, long key, long gfn, @Hpa long hpa, int kind, boolean prefetch,
       boolean write) {
     int level = page.level();
     long old = pages.read(page, index);
@@ -175,14 +177,14 @@ final class ShadowFill {
     if (logged && write && !writeProtected) {
       pages.slots.markDirty(gfn << 12);
     }
-    long spte = ShadowPte.P | Addresses.bits(hpa) | ShadowPte.rightsOf(rights) | (prefetch ? 0 : ShadowPte.A)
+    long spte = ShadowPte.P | Addresses.bits(hpa) | key | ShadowPte.rightsOf(rights) | (prefetch ? 0 : ShadowPte.A)
         | (level > 1 ? ShadowPte.PS : 0)
         | (kind == SlotMap.RAM ? ShadowPte.HOST_WRITABLE : 0)
         | ((rights & ShadowAccess.WRITE) != 0 ? ShadowPte.MMU_WRITABLE | ShadowPte.D : 0);
     boolean same = mapped && (old & ~(ShadowPte.A | ShadowPte.D)) == (spte & ~(ShadowPte.A | ShadowPte.D));
     if (!same) {
       pages.write(page, index, spte);
-      if (mapped && (ShadowPte.access(old) & ~rights) != 0) {
+      if (mapped && ((ShadowPte.access(old) & ~rights) != 0 || (old & ShadowPte.KEY) != key)) {
         pages.requestFlush();
       }
     }
@@ -221,7 +223,7 @@ final class ShadowFill {
       if (i == index || pages.read(page, i) != 0) {
         continue;
       }
-      boolean filled = page.direct() ? prefetch(page, i, page.gfn + i, Role.access(page.role))
+      boolean filled = page.direct() ? prefetch(page, i, page.gfn + i, Role.access(page.role), Role.key(page.role))
           : prefetchFromGuest(page, i);
       if (!filled) {
         return;
@@ -242,16 +244,16 @@ final class ShadowFill {
       return false;
     }
     int access = GuestPte.protectClean(Role.access(page.role) & GuestPte.access(gpte), gpte);
-    return prefetch(page, index, Addresses.frame(GuestPte.address(gpte, 1, page.role)), access);
+    return prefetch(page, index, Addresses.frame(GuestPte.address(gpte, 1, page.role)), access, GuestPte.key(gpte, page.role));
   }
 
-  private boolean prefetch(ShadowPage page, int index, long gfn, int access) {
+  private boolean prefetch(ShadowPage page, int index, long gfn, int access, long key) {
     int kind = pages.slots.kind(gfn << 12);
     @Hpa long hpa = kind == SlotMap.NONE ? -1 : pages.slots.backing(gfn << 12);
     if (hpa < 0) {
       return false;
     }
-    set(page, index, access, gfn, hpa, kind, true, false);
+    set(page, index, access, key, gfn, hpa, kind, true, false);
     return true;
   }
 }

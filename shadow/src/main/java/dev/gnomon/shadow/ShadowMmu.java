@@ -135,7 +135,7 @@ public final class ShadowMmu {
   private boolean setHardware() {
     ShadowRoot root = roots[0];
     boolean fourLevel = Role.level(root.role) == 4;
-    hardware.mode = fourLevel ? PagingContext.LONG4 : PagingContext.PAE;
+    hardware.mode = fourLevel ? PagingContext.longMode(state.keys()) : PagingContext.PAE;
     hardware.root = !fourLevel ? 0 : Addresses.walkedInOneStage(root.parts[0] == null ? pages.emptyTable : root.parts[0].spt);
     for (int i = 0; i < ShadowRoot.PARTS; i++) {
       hardware.pdpte[i] = fourLevel || root.parts[i] == null ? 0 : Addresses.bits(root.parts[i].spt) | ShadowPte.P;
@@ -143,6 +143,8 @@ public final class ShadowMmu {
     hardware.pcid = state.pcid();
     hardware.wp = true;
     hardware.nxe = true;
+    hardware.pke = (state.cr4 & ControlRegister.CR4_PKE) != 0;
+    hardware.pks = (state.cr4 & ControlRegister.CR4_PKS) != 0;
     hardware.pse = true;
     hardware.pge = false;
     boolean smep = state.paging() && state.smep();
@@ -251,7 +253,8 @@ public final class ShadowMmu {
 
   private FaultResult route(@Gva long gva, int errorCode, int request) {
     boolean write = (request & Access.WRITE) != 0;
-    if ((errorCode & PageFaultCode.RSVD) != 0 && isKnownMmio(gva, request)) {
+    copyKeyRegisters();
+    if ((errorCode & PageFaultCode.RSVD) != 0 && !state.keys() && isKnownMmio(gva, request)) {
       return emulate(Reason.MMIO);
     }
     boolean paging = state.paging();
@@ -277,11 +280,20 @@ public final class ShadowMmu {
       return emulate(Reason.READ_ONLY_SLOT);
     }
     int access = paging ? walk.access : ShadowAccess.ALL;
+    boolean supervisorMayWrite = paging && write && kind == SlotMap.RAM && !state.wp() && (request & Access.USER) == 0;
+    if (supervisorMayWrite && walk.keyForbidsWrites()) {
+      // The processor runs with WP = 1, so that the key would stop the write.
+      return emulate(Reason.WP_KEYS);
+    }
     if (paging && write && kind == SlotMap.RAM && (access & ShadowAccess.WRITE) == 0) {
       // Only a supervisor with CR0.WP = 0 gets here. The processor runs with WP = 1, so the page becomes a writable
       // supervisor page for now.
       if (state.smap() && (access & ShadowAccess.USER) != 0) {
         return emulate(Reason.WP_SMAP);
+      }
+      if (state.keys() && (access & ShadowAccess.USER) != 0) {
+        // As a supervisor page it would be in the charge of another key register.
+        return emulate(Reason.WP_KEYS);
       }
       access = supervisorWritable(access);
     } else if (paging && !write && kind == SlotMap.RAM && !state.wp() && (request & Access.USER) == 0
@@ -297,6 +309,12 @@ public final class ShadowMmu {
     }
     FaultResult result = fill.map(root, gva, paging ? walk : null, gfn, access, kind, write);
     return result == FaultResult.EMULATE ? emulate(kind == SlotMap.NONE ? Reason.MMIO : Reason.PAGE_TABLE) : result;
+  }
+
+  /** Brings the walk's copies of PKRU and IA32_PKRS up to date. */
+  void copyKeyRegisters() {
+    state.pkru = hardware.pkru;
+    state.pkrs = hardware.pkrs;
   }
 
   /** Rights of a read-only page while a supervisor with CR0.WP = 0 writes it. */

@@ -4,6 +4,7 @@ import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
+import dev.gnomon.guest.mmu.ProtectionKeys;
 
 /**
  * Entry of a shadow page table: the processor's own 8-byte entry, with two of the bits that it leaves to software, or
@@ -12,13 +13,13 @@ import dev.gnomon.guest.memory.Hpa;
  * <pre>
  *  mapping or table
  *  63   62:52  51:46  45:12   11  10             9               8  7    6   5   4:3  2   1   0
- *  XD | 0    | 0    | frame | 0 | MMU_WRITABLE | HOST_WRITABLE | 0 | PS | D | A | 0  | U | W | P
+ *  XD | key  | 0    | frame | 0 | MMU_WRITABLE | HOST_WRITABLE | 0 | PS | D | A | 0  | U | W | P
  *
  *  MMIO marker: any access faults with the reserved-bit flag, because bit 51 is not below MAXPHYADDR
  *  63   62:61  60:52             51       50:46  45:12  11:3             2   1   0
  *  XD | 0    | generation 17:9 | MARKER | 0    | gfn  | generation 8:0 | U | W | 1
  * </pre>
- * HOST_WRITABLE: the memory slot may be written. MMU_WRITABLE: the hypervisor's own write-protection of guest tables
+ * Bits 62:59 hold the guest's protection key where the guest uses keys, which is under 4-level tables only. HOST_WRITABLE: the memory slot may be written. MMU_WRITABLE: the hypervisor's own write-protection of guest tables
  * does not forbid it, so that only dirty logging can have cleared W. Names as in KVM ({@code spte.h}).
  */
 public final class ShadowPte {
@@ -31,6 +32,8 @@ public final class ShadowPte {
   public static final long HOST_WRITABLE = 1L << 9;
   public static final long MMU_WRITABLE = 1L << 10;
   public static final long XD = 1L << 63;
+  /** The guest's protection key. */
+  public static final long KEY = ProtectionKeys.ENTRY_MASK;
   public static final long MMIO_MARKER = 1L << 51;
   /** Frame address, bits 45:12. */
   public static final long FRAME = (1L << HostMemory.MAXPHYADDR) - HostMemory.FRAME_SIZE;

@@ -39,6 +39,7 @@ public record ShadowView(List<Step> guest, String guestEnd, List<Step> shadow) {
     if (mmu.state.paging()) {
       GuestWalk walk = new GuestWalk(pages, mmu.state, null, true);
       walk.stateChanged();
+      mmu.copyKeyRegisters();
       boolean allowed = walk.read(mmu.roots[0].role, gva, Access.SMAP_OVERRIDE);
       for (int level = walk.topLevel; walk.tableRead && level >= walk.leafLevel; level--) {
         long gpte = walk.entry[level];

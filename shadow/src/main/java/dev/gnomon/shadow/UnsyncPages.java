@@ -192,14 +192,15 @@ final class UnsyncPages {
       access &= ~ShadowAccess.WRITE;
     }
     long writable = (access & ShadowAccess.WRITE) != 0 ? ShadowPte.MMU_WRITABLE | ShadowPte.D : 0;
-    long synced = spte & ~(ShadowPte.W | ShadowPte.U | ShadowPte.XD | ShadowPte.MMU_WRITABLE)
-        | ShadowPte.rightsOf(access) | writable;
+    long key = GuestPte.key(gpte, page.role);
+    long synced = spte & ~(ShadowPte.W | ShadowPte.U | ShadowPte.XD | ShadowPte.KEY | ShadowPte.MMU_WRITABLE)
+        | key | ShadowPte.rightsOf(access) | writable;
     if (ShadowPte.isWriteLogged(spte) || !ShadowPte.isWritable(spte) && pages.slots.logged(gfn << 12)) {
       synced &= ~ShadowPte.W;
     }
     if (synced != spte) {
       pages.write(page, index, synced);
-      if ((ShadowPte.access(spte) & ~access) != 0) {
+      if ((ShadowPte.access(spte) & ~access) != 0 || (spte & ShadowPte.KEY) != key) {
         pages.requestFlush();
       }
     }

@@ -15,8 +15,10 @@ final class ControlRegisterExits {
   private static final long CR4_PDPTE = ControlRegister.CR4_PAE | ControlRegister.CR4_PGE | ControlRegister.CR4_PSE | ControlRegister.CR4_SMEP;
   private static final long CR0_ROLE = ControlRegister.CR0_PG | ControlRegister.CR0_WP;
   private static final long CR4_ROLE = ControlRegister.CR4_PAE | ControlRegister.CR4_PSE | ControlRegister.CR4_SMEP
-      | ControlRegister.CR4_SMAP | ControlRegister.CR4_PCIDE;
-  private static final long CR4_FLUSH = ControlRegister.CR4_PAE | ControlRegister.CR4_PSE | ControlRegister.CR4_PCIDE;
+      | ControlRegister.CR4_SMAP | ControlRegister.CR4_PCIDE
+      | ControlRegister.CR4_PKE | ControlRegister.CR4_PKS;
+  private static final long CR4_FLUSH = ControlRegister.CR4_PAE | ControlRegister.CR4_PSE | ControlRegister.CR4_PCIDE
+      | ControlRegister.CR4_PKE | ControlRegister.CR4_PKS;
   private static final long CR3_RESERVED = -1L << HostMemory.MAXPHYADDR;
 
   private final Cpu cpu;
@@ -86,6 +88,7 @@ final class ControlRegisterExits {
     cpu.cr0 = cr0;
     cpu.cr3 = cr3;
     cpu.cr4 = cr4;
+    cpu.cpuid.showProtectionKeys((cr4 & ControlRegister.CR4_PKE) != 0);
     cpu.efer = efer;
     cpu.rip = rip;
     cpu.retired = retired;

@@ -39,7 +39,7 @@ final class EmulationPort implements Translator {
     if ((cpu.cr0 & ControlRegister.CR0_PG) == 0) {
       paging.mode = PagingContext.NONE;
     } else if (cpu.longMode()) {
-      paging.mode = PagingContext.LONG4;
+      paging.mode = PagingContext.longMode((cpu.cr4 & (ControlRegister.CR4_PKE | ControlRegister.CR4_PKS)) != 0);
       paging.root = cpu.cr3 & ControlRegister.CR3_ROOT_LONG;
     } else {
       paging.mode = pae ? PagingContext.PAE : PagingContext.LEGACY;
@@ -50,6 +50,10 @@ final class EmulationPort implements Translator {
     paging.nxe = (cpu.efer & ControlRegister.EFER_NXE) != 0;
     paging.smep = (cpu.cr4 & ControlRegister.CR4_SMEP) != 0;
     paging.smap = (cpu.cr4 & ControlRegister.CR4_SMAP) != 0;
+    paging.pke = (cpu.cr4 & ControlRegister.CR4_PKE) != 0;
+    paging.pks = (cpu.cr4 & ControlRegister.CR4_PKS) != 0;
+    paging.pkru = cpu.mmu.paging.pkru;
+    paging.pkrs = cpu.mmu.paging.pkrs;
     paging.pse = (cpu.cr4 & ControlRegister.CR4_PSE) != 0;
     paging.pge = (cpu.cr4 & ControlRegister.CR4_PGE) != 0;
   }

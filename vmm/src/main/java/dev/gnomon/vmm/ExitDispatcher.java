@@ -237,6 +237,7 @@ final class ExitDispatcher {
       case MMIO -> Cause.MMIO;
       case READ_ONLY_SLOT -> Cause.READ_ONLY_WRITE;
       case WP_SMAP -> Cause.WP_SMAP;
+      case WP_KEYS -> Cause.WP_KEYS;
       case PAGE_TABLE, NONE -> Cause.PAGE_TABLE_WRITE;
     };
     statistics.count(ExitReason.EXCEPTION_NMI, cause);

@@ -26,6 +26,7 @@ public final class ExitStatistics {
     READ_ONLY_WRITE("read-only write"),
     MMIO("mmio"),
     WP_SMAP("WP=0 write under SMAP (emulated)"),
+    WP_KEYS("WP=0 write under protection keys (emulated)"),
     EXCEPTION("exception %d (reflected)"),
     EPT_FILL("fill"),
     EPT_BAD_ENTRY("bad entry"),

@@ -6,7 +6,7 @@ import dev.gnomon.guest.memory.HostMemory;
  * Control-register and EFER bits (SDM vol. 3A, "Control Registers" and "Extended Feature Enable Register").
  * <pre>
  * CR0  31 PG | 30 CD | 29 NW | 18 AM | 16 WP | 5 NE | 4 ET | 3 TS | 2 EM | 1 MP | 0 PE
- * CR4  21 SMAP | 20 SMEP | 18 OSXSAVE | 17 PCIDE | 16 FSGSBASE | 11 UMIP | 10 OSXMMEXCPT | 9 OSFXSR | 8 PCE | 7 PGE | 6 MCE | 5 PAE | 4 PSE | 3 DE | 2 TSD | 1 PVI | 0 VME
+ * CR4  24 PKS | 22 PKE | 21 SMAP | 20 SMEP | 18 OSXSAVE | 17 PCIDE | 16 FSGSBASE | 11 UMIP | 10 OSXMMEXCPT | 9 OSFXSR | 8 PCE | 7 PGE | 6 MCE | 5 PAE | 4 PSE | 3 DE | 2 TSD | 1 PVI | 0 VME
  * EFER 11 NXE | 10 LMA | 8 LME | 0 SCE
  * </pre>
  */
@@ -49,6 +49,8 @@ public final class ControlRegister {
   public static final long CR4_OSXSAVE = 1L << 18;
   public static final long CR4_SMEP = 1L << 20;
   public static final long CR4_SMAP = 1L << 21;
+  public static final long CR4_PKE = 1L << 22;
+  public static final long CR4_PKS = 1L << 24;
 
   public static final long EFER_SCE = 1L;
   public static final long EFER_LME = 1L << 8;

@@ -296,7 +296,7 @@ public final class Cpu {
       paging.mode = PagingContext.NONE;
       paging.root = 0;
     } else if (longMode()) {
-      paging.mode = PagingContext.LONG4;
+      paging.mode = PagingContext.longMode((cr4 & (ControlRegister.CR4_PKE | ControlRegister.CR4_PKS)) != 0);
       paging.root = cr3 & ControlRegister.CR3_ROOT_LONG;
     } else {
       paging.mode = pae ? PagingContext.PAE : PagingContext.LEGACY;
@@ -307,6 +307,8 @@ public final class Cpu {
     paging.nxe = (efer & ControlRegister.EFER_NXE) != 0;
     paging.smep = (cr4 & ControlRegister.CR4_SMEP) != 0;
     paging.smap = (cr4 & ControlRegister.CR4_SMAP) != 0;
+    paging.pke = (cr4 & ControlRegister.CR4_PKE) != 0;
+    paging.pks = (cr4 & ControlRegister.CR4_PKS) != 0;
     paging.pse = (cr4 & ControlRegister.CR4_PSE) != 0;
     paging.pge = (cr4 & ControlRegister.CR4_PGE) != 0;
   }

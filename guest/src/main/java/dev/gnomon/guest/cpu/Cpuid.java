@@ -53,6 +53,9 @@ public final class Cpuid {
   private static final int EAX_ARAT = 1 << 2;
   // Leaf 7.
   private static final int EBX_NO_FPU_SELECTORS = 1 << 13;
+  private static final int ECX_PKU = 1 << 3;
+  private static final int ECX_OSPKE = 1 << 4;
+  private static final int ECX_PKS = 1 << 31;
   // Leaf 80000001H.
   private static final int EDX_SYSCALL = 1 << 11;
   private static final int EDX_NX = 1 << 20;
@@ -177,6 +180,24 @@ public final class Cpuid {
     offer(1, EDX, EDX_MTRR);
   }
 
+  /** Says that there are protection keys for user pages (PKU) or supervisor pages (PKS). */
+  public void offerProtectionKeys(boolean user, boolean supervisor) {
+    offer(7, ECX, (user ? ECX_PKU : 0) | (supervisor ? ECX_PKS : 0));
+  }
+
+  public boolean pku() {
+    return (basic[7][0][ECX] & ECX_PKU) != 0;
+  }
+
+  public boolean pks() {
+    return (basic[7][0][ECX] & ECX_PKS) != 0;
+  }
+
+  /** CPUID.7:ECX.OSPKE follows CR4.PKE. */
+  public void showProtectionKeys(boolean enabled) {
+    basic[7][0][ECX] = enabled ? basic[7][0][ECX] | ECX_OSPKE : basic[7][0][ECX] & ~ECX_OSPKE;
+  }
+
   private void offer(int leaf, int register, int bits) {
     for (int[] registers : basic[leaf]) {
       registers[register] |= bits;
@@ -208,7 +229,8 @@ public final class Cpuid {
         | ControlRegister.CR4_PGE | ControlRegister.CR4_PCE | ControlRegister.CR4_OSFXSR | ControlRegister.CR4_OSXMMEXCPT;
     return bits | bit(Feature.PCID, ControlRegister.CR4_PCIDE) | bit(Feature.SMEP, ControlRegister.CR4_SMEP)
         | bit(Feature.SMAP, ControlRegister.CR4_SMAP) | bit(Feature.UMIP, ControlRegister.CR4_UMIP)
-        | bit(Feature.FSGSBASE, ControlRegister.CR4_FSGSBASE);
+        | bit(Feature.FSGSBASE, ControlRegister.CR4_FSGSBASE) | (pku() ? ControlRegister.CR4_PKE : 0)
+        | (pks() ? ControlRegister.CR4_PKS : 0);
   }
 
   private long bit(Feature feature, long bit) {

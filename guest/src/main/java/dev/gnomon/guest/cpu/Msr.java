@@ -17,6 +17,8 @@ public final class Msr {
   public static final int X2APIC_LAST = 0x8FF;
   public static final int EFER = 0xC000_0080;
   public static final int STAR = 0xC000_0081;
+  /** IA32_PKRS: rights of supervisor pages by protection key. */
+  public static final int PKRS = 0x6E1;
   public static final int LSTAR = 0xC000_0082;
   public static final int CSTAR = 0xC000_0083;
   public static final int FMASK = 0xC000_0084;

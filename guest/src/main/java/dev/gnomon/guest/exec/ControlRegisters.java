@@ -221,10 +221,15 @@ final class ControlRegisters {
         return status;
       }
     }
+    // Walks without keys do not look for them, so that no translation may be kept over the switch.
+    boolean switchesKeys = (changed & (ControlRegister.CR4_PKE | ControlRegister.CR4_PKS)) != 0;
     boolean clearsPcide = (changed & cpu.cr4 & ControlRegister.CR4_PCIDE) != 0;
     cpu.cr4 = value;
     cpu.syncPaging();
-    if ((changed & CR4_FLUSH_ALL) != 0 || clearsPcide) {
+    if (switchesKeys) {
+      cpu.cpuid.showProtectionKeys((value & ControlRegister.CR4_PKE) != 0);
+    }
+    if ((changed & CR4_FLUSH_ALL) != 0 || clearsPcide || switchesKeys) {
       cpu.mmu.flushAll();
     } else if ((changed & value & ControlRegister.CR4_SMEP) != 0) {
       cpu.mmu.flushPcid((value & ControlRegister.CR4_PCIDE) != 0 ? (int) (cpu.cr3 & ControlRegister.CR3_PCID) : 0);

@@ -67,6 +67,8 @@ public final class ModelRegisters {
   private int readOther(int msr) {
     if (cpu.mtrrs != null && Mtrrs.is(msr)) {
       cpu.value = cpu.mtrrs.read(msr);
+    } else if (msr == Msr.PKRS && cpu.cpuid.pks()) {
+      cpu.value = cpu.mmu.paging.pkrs & 0xFFFF_FFFFL;
     } else if (isApic(msr) && cpu.apic.readable(msr)) {
       cpu.value = cpu.apic.read(msr);
     } else {
@@ -129,6 +131,10 @@ public final class ModelRegisters {
   }
 
   private int writeOther(int msr, long value) {
+    if (msr == Msr.PKRS && cpu.cpuid.pks() && value >>> 32 == 0) {
+      cpu.mmu.setPkrs((int) value);
+      return Status.OK;
+    }
     boolean taken = cpu.mtrrs != null && Mtrrs.is(msr) ? cpu.mtrrs.write(msr, value) : isApic(msr) && cpu.apic.write(msr, value);
     return taken ? Status.OK : cpu.fault(Vector.GP);
   }

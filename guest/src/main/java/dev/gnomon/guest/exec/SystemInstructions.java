@@ -304,6 +304,8 @@ final class SystemInstructions {
     return switch (modrm) {
       case 0xC1 -> intercepts.enabled ? exit(insn, ExitReason.VMCALL) : cpu.fault(Vector.UD);
       case 0xCA, 0xCB -> accessCheck(insn, modrm == 0xCB);
+      case 0xEE -> readPkru(insn);
+      case 0xEF -> writePkru(insn);
       case 0xF8 -> swapGs(insn);
       case 0xF9 -> readTimeStamp(insn, true);
       default -> cpu.fault(Vector.UD);
@@ -316,6 +318,35 @@ final class SystemInstructions {
       return cpu.fault(Vector.UD);
     }
     cpu.setSystemFlags(set ? cpu.systemFlags | Rflags.AC : cpu.systemFlags & ~Rflags.AC);
+    return done(insn);
+  }
+
+  private boolean noPkru(Instruction insn) {
+    return (cpu.cr4 & ControlRegister.CR4_PKE) == 0 || insn.rep != 0 || insn.operandPrefix;
+  }
+
+  /** RDPKRU. */
+  private int readPkru(Instruction insn) {
+    if (noPkru(insn)) {
+      return cpu.fault(Vector.UD);
+    }
+    if ((int) cpu.regs[Cpu.RCX] != 0) {
+      return cpu.fault(Vector.GP);
+    }
+    cpu.regs[Cpu.RAX] = cpu.mmu.paging.pkru & 0xFFFF_FFFFL;
+    cpu.regs[Cpu.RDX] = 0;
+    return done(insn);
+  }
+
+  /** WRPKRU. */
+  private int writePkru(Instruction insn) {
+    if (noPkru(insn)) {
+      return cpu.fault(Vector.UD);
+    }
+    if (((int) cpu.regs[Cpu.RCX] | (int) cpu.regs[Cpu.RDX]) != 0) {
+      return cpu.fault(Vector.GP);
+    }
+    cpu.mmu.setPkru((int) cpu.regs[Cpu.RAX]);
     return done(insn);
   }
 

@@ -193,6 +193,10 @@ public final class Mmu {
     boolean writable = (rights & Translation.STAGE_WRITABLE) != 0 && (rights & Translation.DIRTY) != 0
         && ((rights & Translation.WRITABLE) != 0 || !byUser && !paging.wp)
         && memory.frameFlags(offset >>> HostMemory.FRAME_SHIFT) == 0;
+    if (PagingContext.hasKeys(paging.mode)) {
+      boolean limited = (ProtectionKeys.limits(rights, paging) & ProtectionKeys.WRITE_DISABLE) != 0;
+      writable &= !limited || !byUser && !paging.wp;
+    }
     int deny = (writable ? 0 : SoftTlb.DENY_STORE) | ((rights & Translation.READABLE) != 0 ? 0 : SoftTlb.DENY_LOAD);
     boolean overrides = (access & (Access.SMAP_OVERRIDE | Access.IMPLICIT)) == Access.SMAP_OVERRIDE;
     (byUser ? userData : overrides ? supervisorAcData : supervisorData).fill(gva, offset, deny);
@@ -357,6 +361,20 @@ public final class Mmu {
       statistics.flushTransition++;
       flushContext(0, TaggedArray.ANY, true);
     }
+  }
+
+  /** WRPKRU: takes effect with the next data access, also where a translation is cached. */
+  public void setPkru(int pkru) {
+    if (pkru != paging.pkru) {
+      paging.pkru = pkru;
+      softData.flush();
+    }
+  }
+
+  /** WRMSR to IA32_PKRS. */
+  public void setPkrs(int pkrs) {
+    paging.pkrs = pkrs;
+    softData.flush();
   }
 
   /** A frame is no longer plain memory: stores to it must take the slow path. */

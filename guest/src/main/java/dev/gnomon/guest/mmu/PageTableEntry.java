@@ -98,7 +98,7 @@ public final class PageTableEntry {
   /**
    * Bits that must be 0 in a present 8-byte entry read during a walk.
    *
-   * @param mode {@link PagingContext#PAE} or {@link PagingContext#LONG4}
+   * @param mode {@link PagingContext#PAE} or one of IA-32e mode
    * @param leaf whether the entry maps a page
    */
   public static long reserved(int mode, int level, boolean leaf, boolean nxe) {

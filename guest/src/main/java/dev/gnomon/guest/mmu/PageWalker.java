@@ -22,6 +22,8 @@ import dev.gnomon.guest.memory.Hpa;
  * </ol>
  * Entries in memory that is not backed read as all ones, as everywhere on the bus.
  *
+ * <p>With protection keys on, no walk takes the short path.
+ *
  * <p>A walk that began at a paging-structure cache entry and would fault is repeated from the root, so that a stale
  * entry costs references and no fault; the SDM allows either.
  *
@@ -232,7 +234,7 @@ public final class PageWalker implements Translator {
   }
 
   private static int bothStages(int guest, int stage) {
-    return guest & (Translation.WRITABLE | Translation.USER | Translation.GLOBAL) | stage & STAGE_RIGHTS
+    return guest & (Translation.WRITABLE | Translation.USER | Translation.GLOBAL | Translation.KEY) | stage & STAGE_RIGHTS
         | guest & stage & (Translation.EXECUTABLE | Translation.DIRTY);
   }
 
@@ -246,7 +248,7 @@ public final class PageWalker implements Translator {
     int mode = paging.mode;
     int level;
     @Gpa long table;
-    if (mode == PagingContext.LONG4) {
+    if (PagingContext.isLong(mode)) {
       level = TOP_LEVEL;
       table = paging.root;
     } else {
@@ -357,6 +359,12 @@ public final class PageWalker implements Translator {
   /** Checks the rights at the leaf, sets the flags, and passes the page on. @param top level of the first entry read */
   private @Hpa long finish(@Gva long gva, int access, int level, int top, long leaf, int rights, Translation out,
       PagingStructureCache cache, boolean effects, WalkObserver steps) {
+    if (PagingContext.hasKeys(paging.mode)) {
+      rights |= ProtectionKeys.rights(leaf);
+      if (ProtectionKeys.deny(access, rights, paging)) {
+        return fault(gva, access, PageFaultCode.P | PageFaultCode.PK, out);
+      }
+    }
     if (!Permissions.allowed(access, rights, paging)) {
       return fault(gva, access, PageFaultCode.P, out);
     }

@@ -16,8 +16,25 @@ public final class PagingContext {
   public static final int PAE = 2;
   /** 4 levels (IA-32e). */
   public static final int LONG4 = 3;
+  /** 4 levels, with protection keys for user or supervisor pages. */
+  public static final int LONG4_KEYS = 4;
   /** IA32_PAT after reset: WB, WT, UC−, UC, twice. */
   public static final long PAT_RESET = 0x0007_0406_0007_0406L;
+
+  /** IA-32e mode's paging. @param keys CR4.PKE or CR4.PKS is set */
+  public static int longMode(boolean keys) {
+    return keys ? LONG4_KEYS : LONG4;
+  }
+
+  /** Whether a mode has 8-byte entries with four levels. */
+  public static boolean isLong(int mode) {
+    return mode >= LONG4;
+  }
+
+  /** Whether a mode has protection keys. */
+  public static boolean hasKeys(int mode) {
+    return mode >= LONG4_KEYS;
+  }
 
   public int mode = NONE;
   /**
@@ -33,6 +50,13 @@ public final class PagingContext {
   public boolean nxe;
   public boolean smep;
   public boolean smap;
+  /** CR4.PKE: PKRU limits access to user pages; only in the modes with keys. */
+  public boolean pke;
+  /** CR4.PKS: IA32_PKRS limits access to supervisor pages; only in the modes with keys. */
+  public boolean pks;
+  /** PKRU and IA32_PKRS, see {@link ProtectionKeys}; change them by {@link Mmu#setPkru} and {@link Mmu#setPkrs}. */
+  public int pkru;
+  public int pkrs;
   public boolean pse;
   public boolean pge;
   /** The processor has 1-GiB pages (CPUID 80000001H:EDX.Page1GB). */

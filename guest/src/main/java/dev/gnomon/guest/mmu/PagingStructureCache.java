@@ -65,7 +65,7 @@ public final class PagingStructureCache {
    * prefix.
    */
   int lookup(@Gva long gva, PagingContext paging) {
-    int top = paging.mode == PagingContext.LONG4 ? LEVELS : 2;
+    int top = PagingContext.isLong(paging.mode) ? LEVELS : 2;
     for (int level = 2; level <= top; level++) {
       TaggedArray array = arrays[level];
       if (array != null) {

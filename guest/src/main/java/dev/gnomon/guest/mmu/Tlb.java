@@ -23,6 +23,8 @@ final class Tlb {
   private static final int[] SHIFTS = {12, 21, 30};
   private static final long FRAME = PageTableEntry.ADDRESS;
   private static final int RIGHTS = 0x7F;
+  /** From a key's place in a value, that of the entry, to the one in the rights. */
+  private static final int KEY_SHIFT = ProtectionKeys.ENTRY_SHIFT - Translation.KEY_SHIFT;
   private static final int TYPE_SHIFT = 7;
   private static final int TYPE_MASK = 0xF;
   private static final int GUEST_SHIFT = 8;
@@ -128,8 +130,9 @@ final class Tlb {
       }
     }
     long value = foundArray.values[i];
-    if (!permits(access, (int) value & RIGHTS)) {
-      return refuse(gva, access, (int) value & RIGHTS, out);
+    int rights = rights(value);
+    if (!permits(access, rights)) {
+      return refuse(gva, access, rights, out);
     }
     describe(gva, value, (int) (foundArray.extras[i] >>> GUEST_SHIFT), foundSize, out);
     if (!hit) {
@@ -139,12 +142,16 @@ final class Tlb {
     return out.hpa;
   }
 
+  private static int rights(long value) {
+    return (int) value & RIGHTS | (int) (value >>> KEY_SHIFT) & Translation.KEY;
+  }
+
   private long refuse(@Gva long gva, int access, int rights, Translation out) {
-    if (faultsAreFinal && paging.mode != PagingContext.NONE && !Permissions.allowed(access, rights, paging)) {
+    if (faultsAreFinal && paging.mode != PagingContext.NONE && (!Permissions.allowed(access, rights, paging) || keyDenies(access, rights))) {
       out.gva = gva;
       out.references = 0;
       out.guestReferences = 0;
-      out.errorCode = Permissions.errorCode(access, PageFaultCode.P, paging);
+      out.errorCode = Permissions.errorCode(access, keyDenies(access, rights) ? PageFaultCode.P | PageFaultCode.PK : PageFaultCode.P, paging);
       return Status.FAULT;
     }
     boolean fetch = (access & Access.FETCH) != 0;
@@ -194,7 +201,7 @@ final class Tlb {
 
   private void insert(TaggedArray array, @Gva long gva, int size, Translation walk) {
     long page = Addresses.bits(walk.hpa) & -(1L << SHIFTS[size]);
-    long value = page & FRAME | (long) (walk.memoryType & TYPE_MASK) << TYPE_SHIFT | walk.rights & RIGHTS;
+    long value = page & FRAME | (long) (walk.rights & Translation.KEY) << KEY_SHIFT | (long) (walk.memoryType & TYPE_MASK) << TYPE_SHIFT | walk.rights & RIGHTS;
     long key = TaggedArray.key(Addresses.bits(gva) >>> SHIFTS[size], paging.vpid, paging.pcid);
     array.insert(key, paging.ep4ta, value, (long) walk.guestPageShift << GUEST_SHIFT | size);
     fragments |= SHIFTS[size] < walk.guestPageShift;
@@ -223,7 +230,11 @@ final class Tlb {
     if (paging.mode == PagingContext.NONE) {
       return stage && ((access & Access.FETCH) == 0 || (rights & Translation.EXECUTABLE) != 0);
     }
-    return stage && Permissions.allowed(access, rights, paging);
+    return stage && Permissions.allowed(access, rights, paging) && !keyDenies(access, rights);
+  }
+
+  private boolean keyDenies(int access, int rights) {
+    return PagingContext.hasKeys(paging.mode) && ProtectionKeys.deny(access, rights, paging);
   }
 
   private static void describe(@Gva long gva, long value, int guestShift, int size, Translation out) {
@@ -232,7 +243,7 @@ final class Tlb {
     out.gpa = -1;
     out.pageShift = SHIFTS[size];
     out.guestPageShift = guestShift;
-    out.rights = (int) value & RIGHTS;
+    out.rights = rights(value);
     out.memoryType = (int) (value >>> TYPE_SHIFT) & TYPE_MASK;
     out.references = 0;
     out.guestReferences = 0;

@@ -24,6 +24,10 @@ public final class Translation {
    */
   public static final int STAGE_WRITABLE = 64;
 
+  /** Protection key of the guest's page. */
+  public static final int KEY_SHIFT = 8;
+  public static final int KEY = 15 << KEY_SHIFT;
+
   public @Gva long gva;
   /** Host-physical address of the byte. */
   public @Hpa long hpa;

@@ -52,7 +52,7 @@ final class PageTables {
   }
 
   int topLevel() {
-    return paging.mode == PagingContext.LONG4 ? 4 : 2;
+    return PagingContext.isLong(paging.mode) ? 4 : 2;
   }
 
   /** Maps a page whose entry lies at a level; the entries above get all rights. */

@@ -1,5 +1,6 @@
 package dev.gnomon.vmm.lockstep;
 
+import dev.gnomon.guest.cpu.Cpuid;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.vmm.boot.BootRequest;
 
@@ -28,6 +29,9 @@ interface GuestProgram {
 
   /** To be loaded and entered at {@link #CODE}. */
   byte[] code();
+
+  /** Offers what the program wants beside the default processor. */
+  default void equip(Cpuid cpuid) {}
 
   /** The mode in which the code is entered. */
   BootRequest.Entry entry();

@@ -77,6 +77,7 @@ final class Lockstep {
     // Its data would overwrite longer code, which would then run wild.
     assertThat(program.code().length).isLessThanOrEqualTo(GuestProgram.MAX_CODE_BYTES);
     Vm vm = builder.build();
+    program.equip(vm.cpu().cpuid);
     vm.boot(GuestImages.flat(BootRequest.of("program", program.code()).withLoadAddress(GuestProgram.CODE).withEntry(program.entry())));
     program.poke((gpa, value) -> vm.guestMemory().write(gpa, 8, value));
     return vm;

@@ -30,10 +30,12 @@ import static dev.gnomon.guest.asm.Reg.RSP;
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.cpu.ControlRegister;
+import dev.gnomon.guest.cpu.Cpuid;
 import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Mmu;
+import dev.gnomon.guest.mmu.ProtectionKeys;
 import dev.gnomon.vmm.boot.BootRequest;
 import dev.gnomon.vmm.lockstep.PagingStep.AccessKind;
 import dev.gnomon.vmm.lockstep.PagingStep.Store;
@@ -56,6 +58,8 @@ final class PagingProgram implements GuestProgram {
   enum Kind {
     /** One PCID; each edit is followed by the invalidation that the SDM demands. */
     SYNCHRONISED,
+    /** As {@link #SYNCHRONISED}, with protection keys on pages and limits in PKRU and IA32_PKRS. */
+    KEYS,
     /** One PCID; invalidations come at random. Each step ends with OUT to {@link #STEP_PORT}. */
     UNSYNCHRONISED,
     /** Several PCIDs, each of one root; no global pages. Synchronised by any means that there is. */
@@ -77,6 +81,7 @@ final class PagingProgram implements GuestProgram {
   /** Ends an excursion into ring 3. */
   static final int RETURN_VECTOR = 0x80;
   private static final int ALL = -1;
+  private static final int KEYS = 4;
   private static final int[] PCIDS = {0, 1, 2, 3, 0xFFF};
 
   private final Kind kind;
@@ -101,6 +106,13 @@ final class PagingProgram implements GuestProgram {
   @Override
   public byte[] code() {
     return code;
+  }
+
+  @Override
+  public void equip(Cpuid cpuid) {
+    if (kind == Kind.KEYS) {
+      cpuid.offerProtectionKeys(true, true);
+    }
   }
 
   @Override
@@ -168,6 +180,7 @@ final class PagingProgram implements GuestProgram {
     a.mov(CR3, RAX);
     a.mov(RAX, CR4);
     a.or(RAX, (kind == Kind.PCIDS ? 0 : ControlRegister.CR4_PGE) | (kind.hasPcids() ? ControlRegister.CR4_PCIDE : 0));
+    a.or(RAX, kind == Kind.KEYS ? ControlRegister.CR4_PKE | ControlRegister.CR4_PKS : 0);
     a.mov(CR4, RAX);
     a.mov(R14, LOG);
     a.mov(R13, 0);
@@ -211,6 +224,9 @@ final class PagingProgram implements GuestProgram {
     level = level > 4 ? 1 : level;
     @Gpa long at = LongModeTables.randomEntryAddress(level, crowd, random);
     long entry = LongModeTables.randomEntry(level, random);
+    if (kind == Kind.KEYS) {
+      entry = entry & ~ProtectionKeys.ENTRY_MASK | (long) random.nextInt(KEYS) << ProtectionKeys.ENTRY_SHIFT;
+    }
     List<Store> stores;
     a.mov(RDI, at);
     switch (random.nextInt(4)) {
@@ -235,7 +251,7 @@ final class PagingProgram implements GuestProgram {
     }
     int index = level == 1 ? LongModeTables.indexOf(at) : ALL;
     switch (kind) {
-      case SYNCHRONISED -> synchronise(index, random);
+      case SYNCHRONISED, KEYS -> synchronise(index, random);
       case PCIDS, GLOBAL_PCIDS -> synchronisePcids(index, random);
       case UNSYNCHRONISED -> { }
     }
@@ -501,7 +517,7 @@ final class PagingProgram implements GuestProgram {
       @Gpa long root = LongModeTables.root(random.nextInt(LongModeTables.ROOT_COUNT));
       a.mov(RAX, root);
       a.mov(CR3, RAX);
-      if (kind == Kind.SYNCHRONISED) {
+      if (kind == Kind.SYNCHRONISED || kind == Kind.KEYS) {
         flushAll();
       }
       return new PagingStep.LoadRoot(root);
@@ -516,7 +532,32 @@ final class PagingProgram implements GuestProgram {
     return new PagingStep.LoadRoot(root);
   }
 
+  /** Limits random keys, but not for the kernel the key 0 of its own pages; flushes nothing. */
+  private PagingStep limitKeys(SplittableRandom random) {
+    a.mov(RAX, random.nextInt() & 0xFFL & (random.nextBoolean() ? 0xAA : 0xFF));
+    a.mov(ECX, 0);
+    a.mov(EDX, 0);
+    switch (random.nextInt(4)) {
+      case 0 -> {
+        a.mov(ECX, Msr.PKRS);
+        a.and(RAX, -4);
+        a.wrmsr();
+      }
+      case 1 -> {
+        a.mov(RAX, CR4);
+        a.xor(RAX, random.nextBoolean() ? ControlRegister.CR4_PKE : ControlRegister.CR4_PKS);
+        a.mov(CR4, RAX);
+      }
+      // WRPKRU; #UD while PKE is off.
+      default -> a.db(0x0F, 0x01, 0xEF);
+    }
+    return new PagingStep.Toggle();
+  }
+
   private PagingStep toggle(SplittableRandom random) {
+    if (kind == Kind.KEYS && random.nextBoolean()) {
+      return limitKeys(random);
+    }
     switch (random.nextInt(4)) {
       case 0 -> {
         a.mov(RAX, CR0);
@@ -541,7 +582,7 @@ final class PagingProgram implements GuestProgram {
       }
     }
     switch (kind) {
-      case SYNCHRONISED -> flushAll();
+      case SYNCHRONISED, KEYS -> flushAll();
       case PCIDS, GLOBAL_PCIDS -> synchronisePcids(ALL, random);
       case UNSYNCHRONISED -> { }
     }
