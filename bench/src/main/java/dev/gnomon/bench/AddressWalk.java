@@ -20,7 +20,6 @@ import java.util.List;
 
 /** Walks one address on a stopped machine, without any effect. */
 public final class AddressWalk {
-  private static final int CANONICAL_SHIFT = 16;
 
   private final Vm vm;
   private final @Gva long gva;
@@ -31,9 +30,9 @@ public final class AddressWalk {
    * @throws IllegalArgumentException if the address cannot be one in the guest's present mode
    */
   public AddressWalk(Vm vm, @Gva long gva, int access) {
-    if (gva << CANONICAL_SHIFT >> CANONICAL_SHIFT != gva) {
+    if (!vm.cpu().canonical(gva)) {
       throw new IllegalArgumentException("address 0x" + Long.toHexString(gva)
-          + " is not canonical: expected bits 63 to 47 all equal");
+          + " is not canonical: expected its bits from 63 down to " + (vm.cpu().linearBits() - 1) + " all equal");
     }
     if (!vm.cpu().longMode() && gva >>> 32 != 0) {
       throw new IllegalArgumentException("address 0x" + Long.toHexString(gva)
@@ -166,6 +165,8 @@ public final class AddressWalk {
     return switch (paging.mode) {
       case PagingContext.LONG4, PagingContext.LONG4_KEYS -> String.format("PML4[%d] PDPT[%d] PD[%d] PT[%d] +0x%x", gva >>> 39 & 511,
           gva >>> 30 & 511, pd, pt, low);
+      case PagingContext.LONG5, PagingContext.LONG5_KEYS -> String.format("PML5[%d] PML4[%d] PDPT[%d] PD[%d] PT[%d] +0x%x", gva >>> 48 & 511,
+          gva >>> 39 & 511, gva >>> 30 & 511, pd, pt, low);
       case PagingContext.PAE -> String.format("PDPTE%d PD[%d] PT[%d] +0x%x", gva >>> 30 & 3, pd, pt, low);
       case PagingContext.LEGACY -> String.format("PD[%d] PT[%d] +0x%x", gva >>> 22 & 1023, gva >>> 12 & 1023, low);
       default -> "linear = physical";

@@ -15,7 +15,7 @@ import java.util.List;
 
 /** Hears the steps of one walk and makes rows of them. */
 final class WalkRecorder implements WalkObserver {
-  private static final String[] NAMES = {"", "PTE", "PDE", "PDPTE", "PML4E"};
+  private static final String[] NAMES = {"", "PTE", "PDE", "PDPTE", "PML4E", "PML5E"};
 
   private final PagingContext paging;
   private final boolean physicalIsHost;
@@ -33,7 +33,7 @@ final class WalkRecorder implements WalkObserver {
   WalkRecorder(PagingContext paging, boolean physicalIsHost) {
     this.paging = paging;
     this.physicalIsHost = physicalIsHost;
-    this.lastLevel = PagingContext.isLong(paging.mode) ? 5 : 3;
+    this.lastLevel = PagingContext.isLong(paging.mode) ? PagingContext.levels(paging.mode) + 1 : 3;
   }
 
   @Override

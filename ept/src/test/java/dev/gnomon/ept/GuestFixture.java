@@ -32,11 +32,11 @@ final class GuestFixture {
     this.mode = mode;
     this.guestShift = guestShift;
     this.eptShift = eptShift;
-    this.gva = mode == PagingContext.LONG4 ? 0x1234_5678_9ABCL : mode == PagingContext.NONE ? 0xC000_5678L
+    this.gva = PagingContext.isLong(mode) ? 0x1234_5678_9ABCL : mode == PagingContext.NONE ? 0xC000_5678L
         : 0x4567_8123L;
-    this.page = mode == PagingContext.LONG4 ? 5L << 30 : 3L << 30;
+    this.page = PagingContext.isLong(mode) ? 6L << 30 : 3L << 30;
     this.leafLevel = guestShift < 21 ? 1 : guestShift < 30 ? 2 : 3;
-    this.topLevel = mode == PagingContext.LONG4 ? 4 : mode == PagingContext.NONE ? 0 : 2;
+    this.topLevel = PagingContext.levels(mode);
     paging.mode = mode;
     paging.nxe = true;
     paging.pse = true;

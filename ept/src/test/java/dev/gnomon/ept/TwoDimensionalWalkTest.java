@@ -32,6 +32,9 @@ class TwoDimensionalWalkTest {
       "LONG4,  12, 12, 24", "LONG4,  21, 12, 19", "LONG4,  30, 12, 14",
       "LONG4,  12, 21, 19", "LONG4,  21, 21, 15", "LONG4,  30, 21, 11",
       "LONG4,  12, 30, 14", "LONG4,  21, 30, 11", "LONG4,  30, 30, 8",
+      "LONG5,  12, 12, 29", "LONG5,  21, 12, 24", "LONG5,  30, 12, 19",
+      "LONG5,  12, 21, 23", "LONG5,  21, 21, 19", "LONG5,  30, 21, 15",
+      "LONG5,  12, 30, 17", "LONG5,  21, 30, 14", "LONG5,  30, 30, 11",
       "PAE,    12, 12, 14", "PAE,    21, 12, 9",
       "PAE,    12, 21, 11", "PAE,    21, 21, 7",
       "PAE,    12, 30, 8",  "PAE,    21, 30, 5",
@@ -40,7 +43,7 @@ class TwoDimensionalWalkTest {
       "LEGACY, 12, 30, 8",  "LEGACY, 22, 30, 5",
       "NONE,   12, 12, 4",  "NONE,   12, 21, 3", "NONE, 12, 30, 2"})
   void shouldCountReferencesOfBothDimensions(String mode, int guestShift, int eptShift, int references) {
-    GuestFixture guest = new GuestFixture(List.of("NONE", "LEGACY", "PAE", "LONG4").indexOf(mode), guestShift,
+    GuestFixture guest = new GuestFixture(List.of("NONE", "LEGACY", "PAE", "LONG4", "LONG4_KEYS", "LONG5").indexOf(mode), guestShift,
         eptShift);
     for (int flags = 0; flags < 4; flags++) {
       EptWalker stage = guest.ept.walker(EptCapabilities.ALL, (flags & 1) != 0, null, (flags & 2) != 0);

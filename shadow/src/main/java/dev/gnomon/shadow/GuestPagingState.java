@@ -63,6 +63,11 @@ public final class GuestPagingState {
     return (cr4 & ControlRegister.CR4_SMAP) != 0;
   }
 
+  /** Levels of the guest's tables in memory. */
+  int levels() {
+    return longMode() ? (cr4 & ControlRegister.CR4_LA57) != 0 ? 5 : 4 : 2;
+  }
+
   /** Protection keys limit access to user or supervisor pages. */
   public boolean keys() {
     return longMode() && (cr4 & (ControlRegister.CR4_PKE | ControlRegister.CR4_PKS)) != 0;
@@ -91,7 +96,7 @@ public final class GuestPagingState {
 
   /** Sets what {@link dev.gnomon.guest.mmu.Permissions} asks of. */
   void fill(PagingContext guest) {
-    guest.mode = longMode() ? PagingContext.longMode(keys()) : pae() ? PagingContext.PAE : legacy() ? PagingContext.LEGACY
+    guest.mode = longMode() ? PagingContext.longMode(cr4) : pae() ? PagingContext.PAE : legacy() ? PagingContext.LEGACY
         : PagingContext.NONE;
     guest.wp = wp();
     guest.pke = (cr4 & ControlRegister.CR4_PKE) != 0;

@@ -20,7 +20,7 @@ import dev.gnomon.guest.mmu.Translation;
  * slots read as not present, as KVM does; tables in a read-only slot keep their A and D.
  */
 final class GuestWalk {
-  private static final int LEVELS = 4;
+  private static final int LEVELS = 5;
 
   private final ShadowPages pages;
   private final GuestPagingState state;

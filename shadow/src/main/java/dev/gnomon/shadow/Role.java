@@ -49,7 +49,7 @@ public final class Role {
     if (!state.paging()) {
       return DIRECT | 2 | ACCESS;
     }
-    int role = ACCESS | (state.longMode() ? 4 : 2);
+    int role = ACCESS | state.levels();
     role |= state.legacy() ? HAS_4_BYTE_GPTE : 0;
     role |= state.legacy() && state.pse() ? CR4_PSE : 0;
     role |= state.longMode() ? EFER_LMA : 0;

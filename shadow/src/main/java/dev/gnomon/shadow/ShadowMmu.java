@@ -134,11 +134,11 @@ public final class ShadowMmu {
   /** Points the processor at the current root; true if it judges entries otherwise than before. */
   private boolean setHardware() {
     ShadowRoot root = roots[0];
-    boolean fourLevel = Role.level(root.role) == 4;
-    hardware.mode = fourLevel ? PagingContext.longMode(state.keys()) : PagingContext.PAE;
-    hardware.root = !fourLevel ? 0 : Addresses.walkedInOneStage(root.parts[0] == null ? pages.emptyTable : root.parts[0].spt);
+    boolean longMode = Role.level(root.role) >= 4;
+    hardware.mode = longMode ? PagingContext.longMode(state.cr4) : PagingContext.PAE;
+    hardware.root = !longMode ? 0 : Addresses.walkedInOneStage(root.parts[0] == null ? pages.emptyTable : root.parts[0].spt);
     for (int i = 0; i < ShadowRoot.PARTS; i++) {
-      hardware.pdpte[i] = fourLevel || root.parts[i] == null ? 0 : Addresses.bits(root.parts[i].spt) | ShadowPte.P;
+      hardware.pdpte[i] = longMode || root.parts[i] == null ? 0 : Addresses.bits(root.parts[i].spt) | ShadowPte.P;
     }
     hardware.pcid = state.pcid();
     hardware.wp = true;

@@ -16,7 +16,7 @@ import org.eclipse.collections.impl.map.mutable.primitive.LongObjectHashMap;
  */
 public final class ShadowPages {
   /** Pages that one operation may need at most: the roots of a PAE guest or the tables of one walk. */
-  private static final int MIN_FREE_PAGES = 5;
+  private static final int MIN_FREE_PAGES = 6;
   /** Pages freed at once when the limit is reached. */
   private static final int REFILL_PAGES = 25;
 

@@ -6,7 +6,7 @@ import dev.gnomon.guest.memory.Gva;
 
 /**
  * One cached set of top shadow pages, known by the guest's CR3 and role (KVM's {@code struct kvm_mmu_root_info}): one
- * page for a 4-level guest, otherwise one for each GiB, as a PAE processor's PDPTE registers name them.
+ * page for a guest in IA-32e mode, otherwise one for each GiB, as a PAE processor's PDPTE registers name them.
  */
 final class ShadowRoot {
   static final int PARTS = 4;
@@ -17,7 +17,7 @@ final class ShadowRoot {
   final long[] pdpte = new long[PARTS];
   int role;
   boolean loaded;
-  /** Top pages by GiB, or one for a 4-level guest; {@code null} where the guest's own PDPTE or top table is absent. */
+  /** Top pages by GiB, or one for a guest in IA-32e mode; {@code null} where the guest's own PDPTE or top table is absent. */
   final ShadowPage[] parts = new ShadowPage[PARTS];
 
   boolean matches(long pgd, int role, GuestPagingState state) {
@@ -36,7 +36,7 @@ final class ShadowRoot {
 
   /** Top shadow page for an address, or {@code null}. */
   ShadowPage part(@Gva long gva) {
-    return parts[Role.level(role) == 4 ? 0 : (int) (gva >>> 30) & PARTS - 1];
+    return parts[Role.level(role) >= 4 ? 0 : (int) (gva >>> 30) & PARTS - 1];
   }
 
   /** Finds or makes the top pages; the caller has made room for them. */

@@ -15,7 +15,7 @@ import java.util.List;
  * @param shadow the shadow entries, top level first; the last may be not present or an MMIO marker
  */
 public record ShadowView(List<Step> guest, String guestEnd, List<Step> shadow) {
-  private static final String[] NAMES = {"", "PTE", "PDE", "PDPTE", "PML4E"};
+  private static final String[] NAMES = {"", "PTE", "PDE", "PDPTE", "PML4E", "PML5E"};
 
   /**
    * One entry.

@@ -39,7 +39,7 @@ final class EmulationPort implements Translator {
     if ((cpu.cr0 & ControlRegister.CR0_PG) == 0) {
       paging.mode = PagingContext.NONE;
     } else if (cpu.longMode()) {
-      paging.mode = PagingContext.longMode((cpu.cr4 & (ControlRegister.CR4_PKE | ControlRegister.CR4_PKS)) != 0);
+      paging.mode = PagingContext.longMode(cpu.cr4);
       paging.root = cpu.cr3 & ControlRegister.CR3_ROOT_LONG;
     } else {
       paging.mode = pae ? PagingContext.PAE : PagingContext.LEGACY;

@@ -390,7 +390,7 @@ final class ExitDispatcher {
 
   private int invlpg(ExitInfo exit) {
     long gva = exit.qualification;
-    if (gva << 16 >> 16 == gva) {
+    if (cpu.canonical(gva)) {
       shadow.mmu.invlpg(gva);
       cpu.mmu.invlpg(gva);
     }

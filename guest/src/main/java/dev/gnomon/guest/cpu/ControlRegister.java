@@ -6,7 +6,7 @@ import dev.gnomon.guest.memory.HostMemory;
  * Control-register and EFER bits (SDM vol. 3A, "Control Registers" and "Extended Feature Enable Register").
  * <pre>
  * CR0  31 PG | 30 CD | 29 NW | 18 AM | 16 WP | 5 NE | 4 ET | 3 TS | 2 EM | 1 MP | 0 PE
- * CR4  24 PKS | 22 PKE | 21 SMAP | 20 SMEP | 18 OSXSAVE | 17 PCIDE | 16 FSGSBASE | 11 UMIP | 10 OSXMMEXCPT | 9 OSFXSR | 8 PCE | 7 PGE | 6 MCE | 5 PAE | 4 PSE | 3 DE | 2 TSD | 1 PVI | 0 VME
+ * CR4  24 PKS | 22 PKE | 21 SMAP | 20 SMEP | 18 OSXSAVE | 17 PCIDE | 16 FSGSBASE | 12 LA57 | 11 UMIP | 10 OSXMMEXCPT | 9 OSFXSR | 8 PCE | 7 PGE | 6 MCE | 5 PAE | 4 PSE | 3 DE | 2 TSD | 1 PVI | 0 VME
  * EFER 11 NXE | 10 LMA | 8 LME | 0 SCE
  * </pre>
  */
@@ -44,6 +44,8 @@ public final class ControlRegister {
   public static final long CR4_OSFXSR = 1L << 9;
   public static final long CR4_OSXMMEXCPT = 1L << 10;
   public static final long CR4_UMIP = 1L << 11;
+  /** 5-level paging in IA-32e mode. */
+  public static final long CR4_LA57 = 1L << 12;
   public static final long CR4_FSGSBASE = 1L << 16;
   public static final long CR4_PCIDE = 1L << 17;
   public static final long CR4_OSXSAVE = 1L << 18;

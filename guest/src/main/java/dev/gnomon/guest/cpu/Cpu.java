@@ -1,5 +1,6 @@
 package dev.gnomon.guest.cpu;
 
+import dev.gnomon.guest.memory.AnyAddress;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.Mmu;
@@ -12,6 +13,9 @@ import dev.gnomon.guest.mmu.Status;
  */
 public final class Cpu {
   // Register slots of regs[]: the sixteen general-purpose registers in encoding order, then the interpreter's own.
+  /** Bits of a linear address with 4 and 5 levels of tables. */
+  public static final int LINEAR_BITS = 48;
+  public static final int LINEAR_BITS_5_LEVEL = 57;
   public static final int RAX = 0;
   public static final int RCX = 1;
   public static final int RDX = 2;
@@ -112,6 +116,9 @@ public final class Cpu {
   public int cpl;
   /** MODE_* bits; kept by {@link #updateMode}. */
   public int codeMode;
+
+  /** 64 less the bits of a linear address: 16, or 7 with 5-level paging; kept by {@link #syncPaging}. */
+  private int canonicalShift = 64 - LINEAR_BITS;
 
   /** Interruptibility: blocking by STI or by MOV SS for one instruction, and by NMI until IRET. */
   public boolean blockedBySti;
@@ -220,6 +227,27 @@ public final class Cpu {
     updateMode();
   }
 
+  /** Whether the bits of a linear address above those that the paging in force translates equal the highest of these. */
+  @SuppressWarnings("subtyping") // The comparison of addresses is no address.
+  public boolean canonical(@AnyAddress long address) {
+    return address << canonicalShift >> canonicalShift == address;
+  }
+
+  /** Bits of a linear address that the paging in force translates in 64-bit mode: 48 or 57. */
+  public int linearBits() {
+    return 64 - canonicalShift;
+  }
+
+  /**
+   * The same for all linear-address bits that the processor has, whatever the paging in force: the rule for the bases of segments and descriptor
+   * tables, for MSRs and INVPCID.
+   */
+  @SuppressWarnings("subtyping") // The comparison of addresses is no address.
+  public boolean canonicalBase(@AnyAddress long address) {
+    int shift = 64 - cpuid.linearAddressBits();
+    return address << shift >> shift == address;
+  }
+
   public boolean longMode() {
     return (efer & ControlRegister.EFER_LMA) != 0;
   }
@@ -287,6 +315,7 @@ public final class Cpu {
    * touched: they are loaded by {@link Mmu#loadPdptes}.
    */
   public void syncPaging() {
+    canonicalShift = 64 - ((cr4 & ControlRegister.CR4_LA57) != 0 ? LINEAR_BITS_5_LEVEL : LINEAR_BITS);
     if (!mmu.pagingFollowsGuest) {
       return;
     }
@@ -296,7 +325,7 @@ public final class Cpu {
       paging.mode = PagingContext.NONE;
       paging.root = 0;
     } else if (longMode()) {
-      paging.mode = PagingContext.longMode((cr4 & (ControlRegister.CR4_PKE | ControlRegister.CR4_PKS)) != 0);
+      paging.mode = PagingContext.longMode(cr4);
       paging.root = cr3 & ControlRegister.CR3_ROOT_LONG;
     } else {
       paging.mode = pae ? PagingContext.PAE : PagingContext.LEGACY;

@@ -21,7 +21,7 @@ public final class Cpuid {
   private static final int EXTENDED = 0x8000_0000;
   private static final int MAX_EXTENDED = 8;
   private static final int MAX_SUBLEAVES = 8;
-  private static final int LINEAR_ADDRESS_BITS = 48;
+  private static final int LINEAR_BITS_SHIFT = 8;
   private static final String BRAND = "Gnomon virtual processor";
   private static final int BRAND_BYTES = 48;
 
@@ -56,6 +56,7 @@ public final class Cpuid {
   private static final int ECX_PKU = 1 << 3;
   private static final int ECX_OSPKE = 1 << 4;
   private static final int ECX_PKS = 1 << 31;
+  private static final int ECX_LA57 = 1 << 16;
   // Leaf 80000001H.
   private static final int EDX_SYSCALL = 1 << 11;
   private static final int EDX_NX = 1 << 20;
@@ -106,7 +107,7 @@ public final class Cpuid {
     }
     set(EXTENDED + 6, 0, 0, 0, L2_CACHE, 0);
     set(EXTENDED + 7, 0, 0, 0, 0, EDX_INVARIANT_TSC);
-    set(EXTENDED + 8, 0, LINEAR_ADDRESS_BITS << 8 | HostMemory.MAXPHYADDR, 0, 0, 0);
+    set(EXTENDED + 8, 0, Cpu.LINEAR_BITS << LINEAR_BITS_SHIFT | HostMemory.MAXPHYADDR, 0, 0, 0);
     select(CpuModel.DEFAULT);
   }
 
@@ -180,6 +181,17 @@ public final class Cpuid {
     offer(1, EDX, EDX_MTRR);
   }
 
+  /** Says that there is 5-level paging, and linear addresses of 57 bits. */
+  public void offerFiveLevelPaging() {
+    offer(7, ECX, ECX_LA57);
+    extended[8][EAX] = Cpu.LINEAR_BITS_5_LEVEL << LINEAR_BITS_SHIFT | HostMemory.MAXPHYADDR;
+  }
+
+  /** Bits of a linear address, 48 or 57. */
+  public int linearAddressBits() {
+    return extended[8][EAX] >> LINEAR_BITS_SHIFT & 0xFF;
+  }
+
   /** Says that there are protection keys for user pages (PKU) or supervisor pages (PKS). */
   public void offerProtectionKeys(boolean user, boolean supervisor) {
     offer(7, ECX, (user ? ECX_PKU : 0) | (supervisor ? ECX_PKS : 0));
@@ -230,7 +242,7 @@ public final class Cpuid {
     return bits | bit(Feature.PCID, ControlRegister.CR4_PCIDE) | bit(Feature.SMEP, ControlRegister.CR4_SMEP)
         | bit(Feature.SMAP, ControlRegister.CR4_SMAP) | bit(Feature.UMIP, ControlRegister.CR4_UMIP)
         | bit(Feature.FSGSBASE, ControlRegister.CR4_FSGSBASE) | (pku() ? ControlRegister.CR4_PKE : 0)
-        | (pks() ? ControlRegister.CR4_PKS : 0);
+        | ((basic[7][0][ECX] & ECX_LA57) != 0 ? ControlRegister.CR4_LA57 : 0) | (pks() ? ControlRegister.CR4_PKS : 0);
   }
 
   private long bit(Feature feature, long bit) {

@@ -69,7 +69,7 @@ final class BlockFinder {
 
   private int fetch(long rip, @Gva long gva, int mode, int slot) {
     if (cpu.code64()) {
-      if (!Operands.canonical(rip)) {
+      if (!cpu.canonical(rip)) {
         return cpu.fault(Vector.GP);
       }
     } else if (rip > cpu.limit[Segments.CS]) {

@@ -24,7 +24,8 @@ final class ControlRegisters {
   private static final long CR0_PDPTE = ControlRegister.CR0_PG | ControlRegister.CR0_CD | ControlRegister.CR0_NW;
   private static final long CR4_PDPTE = ControlRegister.CR4_PAE | ControlRegister.CR4_PGE | ControlRegister.CR4_PSE | ControlRegister.CR4_SMEP;
   /** Changes of CR4 after which no translation may be kept; PSE is among them as on real processors. */
-  private static final long CR4_FLUSH_ALL = ControlRegister.CR4_PAE | ControlRegister.CR4_PGE | ControlRegister.CR4_PSE;
+  private static final long CR4_FLUSH_ALL = ControlRegister.CR4_PAE | ControlRegister.CR4_PGE | ControlRegister.CR4_PSE
+      | ControlRegister.CR4_LA57;
   private static final int MAX_TPR = 15;
 
   private final Cpu cpu;
@@ -211,7 +212,7 @@ final class ControlRegisters {
     long changed = value ^ cpu.cr4;
     boolean setsPcide = (value & ~cpu.cr4 & ControlRegister.CR4_PCIDE) != 0;
     boolean clearsPae = (changed & cpu.cr4 & ControlRegister.CR4_PAE) != 0;
-    if ((value & ~cpu.cpuid.cr4Bits()) != 0 || clearsPae && cpu.longMode()
+    if ((value & ~cpu.cpuid.cr4Bits()) != 0 || (clearsPae || (changed & ControlRegister.CR4_LA57) != 0) && cpu.longMode()
         || setsPcide && (!cpu.longMode() || (cpu.cr3 & ControlRegister.CR3_PCID) != 0)) {
       return cpu.fault(Vector.GP);
     }

@@ -137,7 +137,7 @@ final class ControlTransfer {
 
   /** Enters a checked code segment at the current level, after a push that was probed if {@code call}. */
   private int enterSame(Descriptor d, long rip, boolean to64, boolean call) {
-    if (to64 ? !Operands.canonical(rip) : rip > d.limit()) {
+    if (to64 ? !cpu.canonical(rip) : rip > d.limit()) {
       return cpu.fault(Vector.GP);
     }
     int status = segments.setAccessed(d);
@@ -242,7 +242,7 @@ final class ControlTransfer {
       return status;
     }
     long rip = target.gateOffset();
-    if (to64 ? !Operands.canonical(rip) : rip > code.limit()) {
+    if (to64 ? !cpu.canonical(rip) : rip > code.limit()) {
       return cpu.fault(Vector.GP);
     }
     status = segments.probeAccessed(code);

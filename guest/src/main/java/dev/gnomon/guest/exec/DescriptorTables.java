@@ -105,7 +105,7 @@ final class DescriptorTables {
       return status;
     }
     long base = !insn.mode64 && insn.operandSize == 2 ? cpu.value & BASE24 : cpu.value;
-    if (insn.mode64 && !Operands.canonical(base)) {
+    if (insn.mode64 && !cpu.canonicalBase(base)) {
       return cpu.fault(Vector.GP);
     }
     if (interrupts) {

@@ -281,7 +281,7 @@ public final class EventDelivery {
     int entry = cpu.eventVector << shift;
     int error = cpu.eventVector << 3 | ERROR_IDT | ext();
     long gva = segments.wrap(cpu.idtrBase + entry);
-    if (entry + (1 << shift) - 1 > cpu.idtrLimit || !Operands.canonical(gva) || !Operands.canonical(gva + 15)) {
+    if (entry + (1 << shift) - 1 > cpu.idtrLimit || !cpu.canonical(gva) || !cpu.canonical(gva + 15)) {
       return cpu.fault(Vector.GP, error);
     }
     int status = linear.read(gva, 8, Access.IMPLICIT);
@@ -408,7 +408,7 @@ public final class EventDelivery {
     stack.flat(pointer & ~0xFL, level == 3 ? Access.USER : toInner ? Access.IMPLICIT : cpu.mmu.dataAccess);
     stack.push(8, cpu.selector[Segments.SS]);
     stack.push(8, cpu.regs[Cpu.RSP]);
-    status = finishFrame(8, ext(), !Operands.canonical(gate.gateOffset()), false);
+    status = finishFrame(8, ext(), !cpu.canonical(gate.gateOffset()), false);
     if (status < 0) {
       return status;
     }

@@ -55,7 +55,7 @@ final class FastSystemCalls {
     }
     boolean to64 = insn.operandSize == 8;
     long target = to64 ? cpu.regs[Cpu.RCX] : cpu.regs[Cpu.RCX] & 0xFFFF_FFFFL;
-    if (cpu.cpl != 0 || to64 && !Operands.canonical(target)) {
+    if (cpu.cpl != 0 || to64 && !cpu.canonical(target)) {
       return cpu.fault(Vector.GP);
     }
     cpu.setRflags(cpu.regs[R11] & SYSRET_FLAGS);
@@ -85,7 +85,7 @@ final class FastSystemCalls {
     }
     long target = cpu.regs[Cpu.RDX];
     long pointer = cpu.regs[Cpu.RCX];
-    if (to64 && !(Operands.canonical(target) && Operands.canonical(pointer))) {
+    if (to64 && !(cpu.canonical(target) && cpu.canonical(pointer))) {
       return cpu.fault(Vector.GP);
     }
     int selector = (int) cpu.sysenterCs & 0xFFFC;

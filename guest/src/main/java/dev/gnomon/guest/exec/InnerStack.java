@@ -77,7 +77,7 @@ final class InnerStack {
       return status;
     }
     pointer = cpu.value;
-    return Operands.canonical(pointer) ? Status.OK : cpu.fault(Vector.SS, ext);
+    return cpu.canonical(pointer) ? Status.OK : cpu.fault(Vector.SS, ext);
   }
 
   private int read(int offset, int size) {

@@ -77,7 +77,7 @@ final class MemoryPath {
         if (status < 0) {
           return status;
         }
-        if (!Operands.canonical(cpu.value)) {
+        if (!cpu.canonical(cpu.value)) {
           return cpu.fault(Vector.GP);
         }
         r[Cpu.T0] = cpu.value;
@@ -85,7 +85,7 @@ final class MemoryPath {
         return Status.OK;
       }
       default:
-        if (!Operands.canonical(r[MicroOp.a(w)])) {
+        if (!cpu.canonical(r[MicroOp.a(w)])) {
           return cpu.fault(Vector.GP);
         }
         r[Cpu.T0] = r[MicroOp.a(w)];
@@ -135,7 +135,7 @@ final class MemoryPath {
 
   /** Canonical form, the 4-GiB end of flat segments, and alignment at CPL 3 (SDM vol. 3A, "Alignment Check Exception"). */
   int check(@Gva long gva, int size, boolean stack) {
-    boolean valid = cpu.code64() ? Operands.canonical(gva) && Operands.canonical(gva + size - 1) : gva + size - 1 <= 0xFFFF_FFFFL;
+    boolean valid = cpu.code64() ? cpu.canonical(gva) && cpu.canonical(gva + size - 1) : gva + size - 1 <= 0xFFFF_FFFFL;
     if (!valid) {
       return cpu.fault(stack ? Vector.SS : Vector.GP);
     }

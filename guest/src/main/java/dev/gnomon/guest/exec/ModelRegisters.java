@@ -83,7 +83,7 @@ public final class ModelRegisters {
 
   /** Writes one. @return OK, or FAULT (#GP(0)) for an unknown register or a value that it does not take */
   public int write(int msr, long value) {
-    if (mustBeCanonical(msr) && !Operands.canonical(value)) {
+    if (mustBeCanonical(msr) && !cpu.canonicalBase(value)) {
       return cpu.fault(Vector.GP);
     }
     switch (msr) {

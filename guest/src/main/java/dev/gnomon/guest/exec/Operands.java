@@ -86,7 +86,7 @@ public final class Operands {
     if (cpu.code64()) {
       long address = segment == Segments.FS || segment == Segments.GS ? offset + cpu.base[segment] : offset;
       long last = address + size - 1;
-      if (!canonical(address) || !canonical(last)) {
+      if (!cpu.canonical(address) || !cpu.canonical(last)) {
         return cpu.fault(segment == Segments.SS ? Vector.SS : Vector.GP);
       }
       cpu.linear = address;
@@ -166,9 +166,4 @@ public final class Operands {
     return status < 0 ? status : linear.probe(cpu.linear, size, cpu.mmu.dataAccess | Access.WRITE);
   }
 
-  /** Whether a linear address is canonical for 4-level paging (48 bits). */
-  @SuppressWarnings("subtyping") // The comparison of addresses is no address.
-  public static boolean canonical(@AnyAddress long address) {
-    return address << 16 >> 16 == address;
-  }
 }

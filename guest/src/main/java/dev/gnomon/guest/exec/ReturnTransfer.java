@@ -256,7 +256,7 @@ final class ReturnTransfer {
         return status;
       }
     }
-    if (to64() ? !Operands.canonical(rip) : rip > code.limit()) {
+    if (to64() ? !cpu.canonical(rip) : rip > code.limit()) {
       return cpu.fault(Vector.GP);
     }
     int status = segments.probeAccessed(code);

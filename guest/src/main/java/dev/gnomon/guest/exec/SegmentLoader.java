@@ -65,7 +65,7 @@ final class SegmentLoader {
       return cpu.fault(vector, errorCode(selector) | ext);
     }
     out.gva = wrap(tableBase + index);
-    if (!Operands.canonical(out.gva) || !Operands.canonical(out.gva + 15)) {
+    if (!cpu.canonical(out.gva) || !cpu.canonical(out.gva + 15)) {
       return cpu.fault(vector, errorCode(selector) | ext);
     }
     int status = linear.read(out.gva, 8, Access.IMPLICIT);
@@ -325,7 +325,7 @@ final class SegmentLoader {
       if (status < 0) {
         return status;
       }
-      if (!scratch.upperValid() || !Operands.canonical(scratch.base())) {
+      if (!scratch.upperValid() || !cpu.canonicalBase(scratch.base())) {
         return cpu.fault(Vector.GP, errorCode(selector));
       }
     }

@@ -123,7 +123,7 @@ final class StackWriter {
   private boolean allowed(long offset, int size) {
     long last = offset + size - 1;
     if (flat) {
-      return Operands.canonical(offset) && Operands.canonical(last);
+      return cpu.canonical(offset) && cpu.canonical(last);
     }
     if ((rights & Segments.UNUSABLE) != 0) {
       return false;

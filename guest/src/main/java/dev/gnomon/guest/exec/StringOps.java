@@ -230,7 +230,7 @@ final class StringOps {
   }
 
   private boolean valid(@Gva long gva) {
-    return !cpu.code64() || Operands.canonical(gva);
+    return !cpu.code64() || cpu.canonical(gva);
   }
 
   private static long inPage(@Gva long gva) {

@@ -292,7 +292,7 @@ final class SystemInstructions {
     boolean named = type == Mmu.INDIVIDUAL_ADDRESS || type == Mmu.SINGLE_CONTEXT;
     boolean badPcid = (pcid & ~ControlRegister.CR3_PCID) != 0
         || named && pcid != 0 && (cpu.cr4 & ControlRegister.CR4_PCIDE) == 0;
-    if (Long.compareUnsigned(type, Mmu.RETAIN_GLOBALS) > 0 || badPcid || type == Mmu.INDIVIDUAL_ADDRESS && !Operands.canonical(gva)) {
+    if (Long.compareUnsigned(type, Mmu.RETAIN_GLOBALS) > 0 || badPcid || type == Mmu.INDIVIDUAL_ADDRESS && !cpu.canonicalBase(gva)) {
       return cpu.fault(Vector.GP);
     }
     cpu.mmu.invpcid((int) type, (int) pcid, gva);

@@ -129,7 +129,7 @@ final class VectorMemory {
       return cpu.fault(Vector.GP);
     }
     @Gva long last = gva + size - 1;
-    boolean valid = cpu.code64() ? Operands.canonical(gva) && Operands.canonical(last) : last <= 0xFFFF_FFFFL;
+    boolean valid = cpu.code64() ? cpu.canonical(gva) && cpu.canonical(last) : last <= 0xFFFF_FFFFL;
     if (!valid) {
       return cpu.fault(stack ? Vector.SS : Vector.GP);
     }

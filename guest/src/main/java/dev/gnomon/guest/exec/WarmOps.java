@@ -198,7 +198,7 @@ final class WarmOps {
       cpu.exit.guestLinear = gva;
       return Status.EXIT;
     }
-    if (Operands.canonical(gva)) {
+    if (cpu.canonical(gva)) {
       int generation = cpu.mmu.fetchGeneration;
       cpu.mmu.invlpg(gva);
       memoryPath.lookAround |= generation != cpu.mmu.fetchGeneration;
@@ -541,7 +541,7 @@ final class WarmOps {
   }
 
   private int checkTarget(long target) {
-    boolean valid = cpu.code64() ? Operands.canonical(target) : target <= cpu.limit[Segments.CS];
+    boolean valid = cpu.code64() ? cpu.canonical(target) : target <= cpu.limit[Segments.CS];
     return valid ? Status.OK : cpu.fault(Vector.GP);
   }
 }

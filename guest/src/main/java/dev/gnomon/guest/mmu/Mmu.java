@@ -310,7 +310,8 @@ public final class Mmu {
    * @return false if the operands make it fail (VMfail with error 28) and nothing was done
    */
   public boolean invvpid(int type, int vpid, @Gva long gva) {
-    boolean canonical = gva << 16 >> 16 == gva;
+    int above = paging.mode >= PagingContext.LONG5 ? 7 : 16;
+    boolean canonical = gva << above >> above == gva;
     if (type < INDIVIDUAL_ADDRESS || type > RETAIN_GLOBALS || vpid < 0 || vpid > MAX_VPID
         || vpid == 0 && type != ALL_CONTEXTS || type == INDIVIDUAL_ADDRESS && !canonical) {
       return false;

@@ -8,15 +8,15 @@ import dev.gnomon.guest.memory.HostMemory;
 /**
  * Paging-structure entries (SDM vol. 3A, "32-Bit Paging", "PAE Paging", "4-Level Paging and 5-Level Paging").
  *
- * <p>8-byte entries, of PAE and 4-level paging. Levels are 4 PML4E, 3 PDPTE, 2 PDE, 1 PTE:
+ * <p>8-byte entries, of PAE and 4- and 5-level paging. Levels are 5 PML5E, 4 PML4E, 3 PDPTE, 2 PDE, 1 PTE:
  * <pre>
  *  63   62    52 51      46 45          30 29      21 20      13  12   11:9 8 7   6 5 4   3   2  1  0
- *  NX | ign (a)| reserved | table, address bits 45:12 ............. | ign |i|PS |i|A|PCD|PWT|US|RW|P  levels 4 to 2 (b)
+ *  NX | ign (a)| reserved | table, address bits 45:12 ............. | ign |i|PS |i|A|PCD|PWT|US|RW|P  levels 5 to 2 (b)
  *  NX | ign (a)| reserved | page 45:30   | reserved ........ | PAT | ign |G|1  |D|A|PCD|PWT|US|RW|P  1 GiB, level 3
  *  NX | ign (a)| reserved | page 45:21 ............ | reserved| PAT | ign |G|1  |D|A|PCD|PWT|US|RW|P  2 MiB, level 2
  *  NX | ign (a)| reserved | page 45:12 ............................ | ign |G|PAT|D|A|PCD|PWT|US|RW|P  4 KiB, level 1
  * </pre>
- * (a) Reserved under PAE paging. NX is reserved while EFER.NXE = 0. (b) PS is 0; at level 4 always, and at level 3 on a
+ * (a) Reserved under PAE paging. NX is reserved while EFER.NXE = 0. (b) PS is 0; at levels 5 and 4 always, and at level 3 on a
  * processor without 1-GiB pages, it is reserved.
  *
  * <p>PDPTE register of PAE paging; a present one with a reserved bit makes the load fail with #GP(0), and no rights are
@@ -80,7 +80,7 @@ public final class PageTableEntry {
     return (-1L >>> 63 - high) & -1L << low;
   }
 
-  /** log2 of the memory that an 8-byte entry of a level covers: 12, 21, 30 or 39. */
+  /** log2 of the memory that an 8-byte entry of a level covers: 12, 21, 30, 39 or 48. */
   public static int shift(int level) {
     return HostMemory.FRAME_SHIFT + LEVEL_BITS * (level - 1);
   }

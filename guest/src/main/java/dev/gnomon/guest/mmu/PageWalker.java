@@ -7,7 +7,7 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * The processor's page walk: no paging, 2-level, PAE and 4-level (SDM vol. 3A, "Paging"), in one dimension or, with a
+ * The processor's page walk: no paging, 2-level, PAE, 4-level and 5-level (SDM vol. 3A, "Paging"), in one dimension or, with a
  * {@link SecondStage}, in two (vol. 3C, "EPT Translation Mechanism").
  *
  * <p>Order of events, where more than one thing is wrong:
@@ -22,16 +22,17 @@ import dev.gnomon.guest.memory.Hpa;
  * </ol>
  * Entries in memory that is not backed read as all ones, as everywhere on the bus.
  *
- * <p>With protection keys on, no walk takes the short path.
+ * <p>With 5 levels or protection keys no walk takes the short path.
  *
  * <p>A walk that began at a paging-structure cache entry and would fault is repeated from the root, so that a stale
  * entry costs references and no fault; the SDM allows either.
  *
- * <p>References with empty caches: 4, 3, 2 for 4K, 2M, 1G pages of 4-level paging; 2 and 1 under PAE, whose PDPTEs are
+ * <p>References with empty caches: 4, 3, 2 for 4K, 2M, 1G pages of 4-level paging, one more with 5 levels; 2 and 1 under PAE, whose PDPTEs are
  * registers, and in 2-level paging; with a second stage of m levels and n guest levels (n + 1)(m + 1) − 1.
  */
 public final class PageWalker implements Translator {
   private static final int TOP_LEVEL = 4;
+  private static final int MAX_LEVELS = 5;
   /** Internal result: an entry changed under the walk. */
   private static final long RETRY = -5;
   private static final int ALL_RIGHTS = Translation.WRITABLE | Translation.USER | Translation.EXECUTABLE;
@@ -50,10 +51,10 @@ public final class PageWalker implements Translator {
 
   // The walk in hand, by level: what was read and where. Only walks with effects use it, so that a peek from inside one
   // does no harm.
-  private final @Gpa long[] entryGpas = new long[TOP_LEVEL + 1];
-  private final @Hpa long[] entryHpas = new long[TOP_LEVEL + 1];
-  private final long[] entries = new long[TOP_LEVEL + 1];
-  private final int[] rightsAbove = new int[TOP_LEVEL + 1];
+  private final @Gpa long[] entryGpas = new long[MAX_LEVELS + 1];
+  private final @Hpa long[] entryHpas = new long[MAX_LEVELS + 1];
+  private final long[] entries = new long[MAX_LEVELS + 1];
+  private final int[] rightsAbove = new int[MAX_LEVELS + 1];
 
   /**
    * @param paging control registers in force, read at each walk
@@ -249,7 +250,7 @@ public final class PageWalker implements Translator {
     int level;
     @Gpa long table;
     if (PagingContext.isLong(mode)) {
-      level = TOP_LEVEL;
+      level = PagingContext.levels(mode);
       table = paging.root;
     } else {
       long pdpte = paging.pdpte[(int) (gva >>> IDENTITY_SHIFT) & 3];

@@ -1,5 +1,6 @@
 package dev.gnomon.guest.mmu;
 
+import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.memory.Gpa;
 
 /**
@@ -18,22 +19,31 @@ public final class PagingContext {
   public static final int LONG4 = 3;
   /** 4 levels, with protection keys for user or supervisor pages. */
   public static final int LONG4_KEYS = 4;
+  /** 5 levels (CR4.LA57), without and with protection keys. */
+  public static final int LONG5 = 5;
+  public static final int LONG5_KEYS = 6;
   /** IA32_PAT after reset: WB, WT, UC−, UC, twice. */
   public static final long PAT_RESET = 0x0007_0406_0007_0406L;
 
-  /** IA-32e mode's paging. @param keys CR4.PKE or CR4.PKS is set */
-  public static int longMode(boolean keys) {
-    return keys ? LONG4_KEYS : LONG4;
+  /** IA-32e mode's paging by CR4: LA57, PKE and PKS. */
+  public static int longMode(long cr4) {
+    boolean keys = (cr4 & (ControlRegister.CR4_PKE | ControlRegister.CR4_PKS)) != 0;
+    return ((cr4 & ControlRegister.CR4_LA57) != 0 ? LONG5 : LONG4) + (keys ? 1 : 0);
   }
 
-  /** Whether a mode has 8-byte entries with four levels. */
+  /** Levels of tables in memory; 0 without paging. */
+  public static int levels(int mode) {
+    return mode >= LONG5 ? 5 : mode >= LONG4 ? 4 : mode == NONE ? 0 : 2;
+  }
+
+  /** Whether a mode is one of IA-32e mode. */
   public static boolean isLong(int mode) {
     return mode >= LONG4;
   }
 
   /** Whether a mode has protection keys. */
   public static boolean hasKeys(int mode) {
-    return mode >= LONG4_KEYS;
+    return mode == LONG4_KEYS || mode == LONG5_KEYS;
   }
 
   public int mode = NONE;

@@ -5,20 +5,20 @@ import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * PML4E, PDPTE and PDE caches (SDM vol. 3A, "Paging-Structure Caches"; under EPT the combined ones of vol. 3C,
+ * PML5E, PML4E, PDPTE and PDE caches (SDM vol. 3A, "Paging-Structure Caches"; under EPT the combined ones of vol. 3C,
  * "Information That May Be Cached"): for a prefix of the linear address where the next table lies and which rights the
  * levels above combine to. Entries come only from walks that succeeded, so A is set in all they stand for. They are
  * tagged with VPID, PCID and EP4TA and have no global form.
  */
 @SuppressWarnings("subtyping") // Its arrays hold linear prefixes and addresses of both physical kinds.
 public final class PagingStructureCache {
-  private static final int LEVELS = 4;
+  private static final int LEVELS = 5;
   private static final int STALE_ENTRIES = 1 << 12;
   private static final int STALE_WAYS = 16;
   private static final int LEGACY_PDE_SHIFT = 22;
   private static final int RIGHTS = Translation.WRITABLE | Translation.USER | Translation.EXECUTABLE;
 
-  /** By level of the cached entry: 4 PML4E, 3 PDPTE, 2 PDE. */
+  /** By level of the cached entry: 5 PML5E, 4 PML4E, 3 PDPTE, 2 PDE. */
   private final TaggedArray[] arrays = new TaggedArray[LEVELS + 1];
   /**
    * A walk that began here and faults is final; otherwise it is repeated from the root before the guest sees a fault.
@@ -44,6 +44,8 @@ public final class PagingStructureCache {
       TlbStatistics statistics, boolean faultsAreFinal) {
     this.statistics = statistics;
     this.faultsAreFinal = faultsAreFinal;
+    // No PML5E cache is documented; it is taken to be like that of PML4Es.
+    arrays[5] = array(sizes.pml4Entries(), sizes.pml4Ways(), replacement, seed);
     arrays[4] = array(sizes.pml4Entries(), sizes.pml4Ways(), replacement, seed);
     arrays[3] = array(sizes.pdptEntries(), sizes.pdptWays(), replacement, seed);
     arrays[2] = array(sizes.pdEntries(), sizes.pdWays(), replacement, seed);
@@ -61,11 +63,11 @@ public final class PagingStructureCache {
   }
 
   /**
-   * Level of the entry to read first, 1 to 3, with the hit's fields set; 0 if nothing is cached. Looks for the longest
+   * Level of the entry to read first, 1 to 4, with the hit's fields set; 0 if nothing is cached. Looks for the longest
    * prefix.
    */
   int lookup(@Gva long gva, PagingContext paging) {
-    int top = PagingContext.isLong(paging.mode) ? LEVELS : 2;
+    int top = Math.max(PagingContext.levels(paging.mode), 2);
     for (int level = 2; level <= top; level++) {
       TaggedArray array = arrays[level];
       if (array != null) {
@@ -110,7 +112,7 @@ public final class PagingStructureCache {
   public void flushAddress(@Gva long gva, PagingContext paging, int pcid) {
     for (int level = 2; level <= LEVELS; level++) {
       if (arrays[level] != null && arrays[level].live != 0) {
-        arrays[level].removePage(prefix(gva, level, paging.mode), 0, paging.vpid, pcid, true);
+        arrays[level].removePage(prefix(gva, level, paging.mode), 0, 0, paging.vpid, pcid, true);
       }
     }
   }

@@ -6,7 +6,7 @@ package dev.gnomon.guest.mmu;
  * changes nothing. One entry is four words:
  * <pre>
  *  key     63:28 page number, low 36 bits | 27:12 VPID | 11:0 PCID
- *  space   EP4TA, 0 without EPT
+ *  space   EP4TA, 0 without EPT; with 5-level paging bits 8:0 are the linear address bits 56:48, which the key has no room for
  *  value   bits of the owner; with bit 3 (GLOBAL) set, the PCID is not compared
  *  extra   bits of the owner; bits 1:0 are the kind, which is part of the tag (page size)
  * </pre>
@@ -17,6 +17,8 @@ final class TaggedArray {
   static final int PAGE_SHIFT = 28;
   static final long VPID = (1L << PAGE_SHIFT) - 1 & ~PCID;
   static final long KIND = 3;
+  /** Linear bits in a space. */
+  static final long UPPER = 0x1FF;
   static final long GLOBAL = Translation.GLOBAL;
   /** In place of a VPID or PCID to remove by: any. */
   static final int ANY = -1;
@@ -38,6 +40,7 @@ final class TaggedArray {
   boolean evicted;
   long evictedKey;
   long evictedExtra;
+  long evictedSpace;
 
   /** @param seed of random replacement; ignored for first-in-first-out */
   TaggedArray(int sets, int ways, TlbGeometry.Replacement replacement, long seed) {
@@ -83,6 +86,7 @@ final class TaggedArray {
       last = first + (random ? nextWay() : ways - 1);
       evictedKey = keys[last];
       evictedExtra = extras[last];
+      evictedSpace = spaces[last];
     } else {
       used[set]++;
       live++;
@@ -111,15 +115,16 @@ final class TaggedArray {
   /**
    * Removes the entries of one page, of any space.
    *
+   * @param upper linear bits 56:48 with 5-level paging, else 0
    * @param pcid or {@link #ANY}
    * @param globals whether global entries go, of whatever PCID
    */
-  void removePage(long page, int kind, int vpid, int pcid, boolean globals) {
+  void removePage(long page, long upper, int kind, int vpid, int pcid, boolean globals) {
     long key = key(page, vpid, 0);
     int set = set(key);
     int first = set * ways;
     for (int i = first + used[set] - 1; i >= first; i--) {
-      if (((keys[i] ^ key) & ~PCID) == 0 && (extras[i] & KIND) == kind && selected(i, pcid, globals)) {
+      if (((keys[i] ^ key) & ~PCID) == 0 && (extras[i] & KIND) == kind && (spaces[i] & UPPER) == upper && selected(i, pcid, globals)) {
         remove(i);
       }
     }
@@ -151,7 +156,8 @@ final class TaggedArray {
     for (int set = 0; live != 0 && set < sets; set++) {
       int first = set * ways;
       for (int i = first + used[set] - 1; i >= first; i--) {
-        if (spaces[i] != 0 && (space == ANY || spaces[i] == space)) {
+        long own = spaces[i] & ~UPPER;
+        if (own != 0 && (space == ANY || own == space)) {
           remove(i);
         }
       }

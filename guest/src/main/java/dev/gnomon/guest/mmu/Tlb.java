@@ -30,6 +30,8 @@ final class Tlb {
   private static final int GUEST_SHIFT = 8;
   private static final long LINEAR = (1L << 48) - 1;
   private static final int CANONICAL_SHIFT = 16;
+  private static final int UPPER_SHIFT = 48;
+  private static final int UPPER_CANONICAL_SHIFT = 7;
   private static final int STALE_WAYS = 16;
   private static final TlbGeometry STALE = new TlbGeometry("stale", staleArrays(), staleArrays(), List.of(), List.of(),
       TlbGeometry.Structures.NONE, TlbGeometry.Replacement.FIFO);
@@ -142,6 +144,11 @@ final class Tlb {
     return out.hpa;
   }
 
+  /** Linear bits 56:48 where 5 levels translate them, else 0. */
+  private long upper(@Gva long gva) {
+    return paging.mode >= PagingContext.LONG5 ? Addresses.bits(gva) >>> UPPER_SHIFT & TaggedArray.UPPER : 0;
+  }
+
   private static int rights(long value) {
     return (int) value & RIGHTS | (int) (value >>> KEY_SHIFT) & Translation.KEY;
   }
@@ -194,7 +201,7 @@ final class Tlb {
     statistics.l1Fills += counting ? 1 : 0;
     if (array.evicted) {
       int evictedSize = (int) (array.evictedExtra & TaggedArray.KIND);
-      mmu.dropSoftCopies(linear(array.evictedKey, evictedSize), SHIFTS[evictedSize], fetch);
+      mmu.dropSoftCopies(evictedAddress(array, evictedSize), SHIFTS[evictedSize], fetch);
     }
     return true;
   }
@@ -203,16 +210,17 @@ final class Tlb {
     long page = Addresses.bits(walk.hpa) & -(1L << SHIFTS[size]);
     long value = page & FRAME | (long) (walk.rights & Translation.KEY) << KEY_SHIFT | (long) (walk.memoryType & TYPE_MASK) << TYPE_SHIFT | walk.rights & RIGHTS;
     long key = TaggedArray.key(Addresses.bits(gva) >>> SHIFTS[size], paging.vpid, paging.pcid);
-    array.insert(key, paging.ep4ta, value, (long) walk.guestPageShift << GUEST_SHIFT | size);
+    array.insert(key, paging.ep4ta | upper(gva), value, (long) walk.guestPageShift << GUEST_SHIFT | size);
     fragments |= SHIFTS[size] < walk.guestPageShift;
   }
 
   /** Index in {@link #foundArray} of the entry for an address in the current context, or −1. */
   private int find(Level level, @Gva long gva) {
+    long space = paging.ep4ta | upper(gva);
     for (int size = 0; size < SIZES; size++) {
       TaggedArray array = level.bySize[size];
       if (array != null && array.live != 0) {
-        int i = array.find(TaggedArray.key(Addresses.bits(gva) >>> SHIFTS[size], paging.vpid, paging.pcid), paging.ep4ta, size);
+        int i = array.find(TaggedArray.key(Addresses.bits(gva) >>> SHIFTS[size], paging.vpid, paging.pcid), space, size);
         if (i >= 0) {
           foundArray = array;
           foundSize = size;
@@ -297,7 +305,7 @@ final class Tlb {
     for (int size = 0; size < SIZES; size++) {
       TaggedArray array = level.bySize[size];
       if (array != null && array.live != 0) {
-        array.removePage(Addresses.bits(gva) >>> SHIFTS[size], size, vpid, pcid, globals);
+        array.removePage(Addresses.bits(gva) >>> SHIFTS[size], upper(gva), size, vpid, pcid, globals);
       }
     }
     if (fragments) {
@@ -306,7 +314,7 @@ final class Tlb {
   }
 
   /** INVLPG drops all entries of a page that the TLB holds in pieces. */
-  private static void dropFragments(Level level, @Gva long gva, int vpid, int pcid, boolean globals) {
+  private void dropFragments(Level level, @Gva long gva, int vpid, int pcid, boolean globals) {
     for (TaggedArray array : level.arrays) {
       for (int set = 0; set < array.sets; set++) {
         for (int i = array.endOf(set) - 1; i >= array.firstOf(set); i--) {
@@ -314,6 +322,7 @@ final class Tlb {
           int guestShift = (int) (array.extras[i] >>> GUEST_SHIFT);
           long start = array.keys[i] >>> TaggedArray.PAGE_SHIFT << shift & LINEAR;
           if (guestShift > shift && start >>> guestShift == (gva & LINEAR) >>> guestShift
+              && (array.spaces[i] & TaggedArray.UPPER) == upper(gva)
               && (array.keys[i] & TaggedArray.VPID) == (long) vpid << TaggedArray.PCID_BITS
               && array.selected(i, pcid, globals)) {
             array.remove(i);
@@ -347,8 +356,12 @@ final class Tlb {
   }
 
   /** Canonical linear address of an entry. */
-  private static @Gva long linear(long key, int size) {
-    return key >>> TaggedArray.PAGE_SHIFT << SHIFTS[size] + CANONICAL_SHIFT >> CANONICAL_SHIFT;
+  private @Gva long evictedAddress(TaggedArray array, int size) {
+    long low = array.evictedKey >>> TaggedArray.PAGE_SHIFT << SHIFTS[size] & LINEAR;
+    long upper = array.evictedSpace & TaggedArray.UPPER;
+    // Without 5 levels bits 56:48 are not in the tag; they equal bit 47, as those above do.
+    return paging.mode >= PagingContext.LONG5 ? (upper << UPPER_SHIFT | low) << UPPER_CANONICAL_SHIFT >> UPPER_CANONICAL_SHIFT
+        : low << CANONICAL_SHIFT >> CANONICAL_SHIFT;
   }
 
   private static int sizeCode(int shift) {

@@ -52,7 +52,7 @@ final class PageTables {
   }
 
   int topLevel() {
-    return PagingContext.isLong(paging.mode) ? 4 : 2;
+    return Math.max(PagingContext.levels(paging.mode), 2);
   }
 
   /** Maps a page whose entry lies at a level; the entries above get all rights. */

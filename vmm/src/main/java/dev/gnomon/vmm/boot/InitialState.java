@@ -91,6 +91,8 @@ public record InitialState(long rip, long rax, long rbx, long rsi, List<SegmentS
     cpu.sysenterEsp = 0;
     cpu.sysenterEip = 0;
     cpu.tscAux = 0;
+    cpu.mmu.setPkru(0);
+    cpu.mmu.setPkrs(0);
     cpu.pat = PAT_RESET;
   }
 }

@@ -3,6 +3,7 @@ package dev.gnomon.vmm.lockstep;
 import dev.gnomon.guest.cpu.Cpuid;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.vmm.boot.BootRequest;
+import dev.gnomon.vmm.boot.InitialState;
 
 /**
  * A guest for runs in lockstep: code, what else lies in memory when it starts, and a log of what happened to it. All use the same places:
@@ -32,6 +33,11 @@ interface GuestProgram {
 
   /** Offers what the program wants beside the default processor. */
   default void equip(Cpuid cpuid) {}
+
+  /** Puts the processor into the program's own state instead of the one that {@link #entry} stands for. */
+  default InitialState start(InitialState state) {
+    return state;
+  }
 
   /** The mode in which the code is entered. */
   BootRequest.Entry entry();

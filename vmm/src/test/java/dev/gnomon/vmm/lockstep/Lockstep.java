@@ -14,6 +14,7 @@ import dev.gnomon.vmm.VmBuilder;
 import dev.gnomon.vmm.VmOptions;
 import dev.gnomon.vmm.boot.BootRequest;
 import dev.gnomon.vmm.boot.GuestImages;
+import dev.gnomon.vmm.boot.InitialState;
 import dev.gnomon.vmm.memory.BackingSize;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -78,8 +79,10 @@ final class Lockstep {
     assertThat(program.code().length).isLessThanOrEqualTo(GuestProgram.MAX_CODE_BYTES);
     Vm vm = builder.build();
     program.equip(vm.cpu().cpuid);
-    vm.boot(GuestImages.flat(BootRequest.of("program", program.code()).withLoadAddress(GuestProgram.CODE).withEntry(program.entry())));
+    InitialState state = GuestImages.flat(BootRequest.of("program", program.code()).withLoadAddress(GuestProgram.CODE)
+        .withEntry(program.entry())).load(vm.bootMemory());
     program.poke((gpa, value) -> vm.guestMemory().write(gpa, 8, value));
+    vm.start(program.start(state));
     return vm;
   }
 

@@ -28,6 +28,15 @@ class LockstepTest {
   }
 
   @Property(tries = 40)
+  void shouldRunTheSameInAllModesWhenTheGuestHasFiveLevels(
+      @ForAll @Size(min = 100, max = 300) List<@IntRange(max = 1 << 24) Integer> steps,
+      @ForAll @IntRange(max = Lockstep.MAX_CONFIGURATION) int configuration, @ForAll @IntRange(min = 1, max = 2) int crowd) {
+    for (List<Integer> seeds : Lockstep.repeated(steps)) {
+      Lockstep.check(new PagingProgram(PagingProgram.Kind.FIVE_LEVELS, crowd, seeds), configuration);
+    }
+  }
+
+  @Property(tries = 40)
   void shouldRunTheSameInAllModesWhenTheGuestUsesProtectionKeys(
       @ForAll @Size(min = 100, max = 300) List<@IntRange(max = 1 << 24) Integer> steps,
       @ForAll @IntRange(max = Lockstep.MAX_CONFIGURATION) int configuration, @ForAll @IntRange(min = 1, max = 2) int crowd) {

@@ -9,7 +9,7 @@ import java.util.SplittableRandom;
  * A handful of 4-level tables that name each other at random, and the addresses that they translate.
  *
  * <pre>
- *  GPA 300000  roots, one page each        320000 + n·4K  tables that random entries name: PDPT, PD, PT
+ *  GPA 300000  roots, one page each        310000  top tables of 5-level paging    320000 + n·4K  tables that random entries name: PDPT, PD, PT
  *      383000  identity PDPT, 384000 alias PD, 385000 identity PD
  *  GVA 0       the first 8 MiB, identity, supervisor only
  *      40000000    the first 2 MiB again, for ring 3
@@ -25,6 +25,10 @@ final class LongModeTables {
   static final int PDPT_INDICES = 2;
   static final int PD_INDICES = 4;
   static final int PT_INDICES = 8;
+  /** Tables above the roots for 5-level paging, one page each. */
+  static final @Gpa long TOPS = 0x310000;
+  /** Entries of such a table that name roots: the lowest, which names the table's own, one in the middle, and the highest. */
+  static final int[] TOP_INDICES = {0, 3, 511};
   private static final @Gpa long POOL = 0x320000;
   private static final @Gpa long IDENTITY_PDPT = 0x383000;
   private static final @Gpa long ALIAS_PD = 0x384000;
@@ -44,6 +48,15 @@ final class LongModeTables {
 
   static @Gpa long root(int n) {
     return ROOTS + PAGE * n;
+  }
+
+  static @Gpa long top(int n) {
+    return TOPS + PAGE * n;
+  }
+
+  /** A 4-level address below an entry of a top table. */
+  static @Gva long below(int topIndex, @Gva long gva) {
+    return (gva | (long) topIndex << 48) << 7 >> 7;
   }
 
   private static @Gpa long pool(int first, int n) {
@@ -146,6 +159,11 @@ final class LongModeTables {
   }
 
   static void poke(GuestProgram.Poke memory) {
+    for (int n = 0; n < ROOT_COUNT; n++) {
+      for (int i = 0; i < TOP_INDICES.length; i++) {
+        memory.write64(top(n) + 8 * TOP_INDICES[i], root((n + i) % ROOT_COUNT) | TABLE);
+      }
+    }
     for (int root = 0; root < ROOT_COUNT; root++) {
       memory.write64(root(root), IDENTITY_PDPT | TABLE);
     }

@@ -37,6 +37,7 @@ import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Mmu;
 import dev.gnomon.guest.mmu.ProtectionKeys;
 import dev.gnomon.vmm.boot.BootRequest;
+import dev.gnomon.vmm.boot.InitialState;
 import dev.gnomon.vmm.lockstep.PagingStep.AccessKind;
 import dev.gnomon.vmm.lockstep.PagingStep.Store;
 import java.util.ArrayList;
@@ -58,6 +59,8 @@ final class PagingProgram implements GuestProgram {
   enum Kind {
     /** One PCID; each edit is followed by the invalidation that the SDM demands. */
     SYNCHRONISED,
+    /** As {@link #SYNCHRONISED}, with 5-level paging. */
+    FIVE_LEVELS,
     /** As {@link #SYNCHRONISED}, with protection keys on pages and limits in PKRU and IA32_PKRS. */
     KEYS,
     /** One PCID; invalidations come at random. Each step ends with OUT to {@link #STEP_PORT}. */
@@ -66,6 +69,10 @@ final class PagingProgram implements GuestProgram {
     PCIDS,
     /** Several PCIDs and global pages. Synchronised by what drops global pages too. */
     GLOBAL_PCIDS;
+
+    boolean isSynchronised() {
+      return this == SYNCHRONISED || this == FIVE_LEVELS || this == KEYS;
+    }
 
     boolean hasPcids() {
       return this == PCIDS || this == GLOBAL_PCIDS;
@@ -113,6 +120,25 @@ final class PagingProgram implements GuestProgram {
     if (kind == Kind.KEYS) {
       cpuid.offerProtectionKeys(true, true);
     }
+    if (kind == Kind.FIVE_LEVELS) {
+      cpuid.offerFiveLevelPaging();
+    }
+  }
+
+  @Override
+  public InitialState start(InitialState s) {
+    return kind != Kind.FIVE_LEVELS ? s : new InitialState(s.rip(), s.rax(), s.rbx(), s.rsi(), s.segments(), s.cr0(), LongModeTables.top(0),
+        s.cr4() | ControlRegister.CR4_LA57, s.efer(), s.gdtrBase(), s.gdtrLimit(), s.idtrLimit());
+  }
+
+  private @Gpa long root(int n) {
+    return kind == Kind.FIVE_LEVELS ? LongModeTables.top(n) : LongModeTables.root(n);
+  }
+
+  private @Gva long randomAddress(SplittableRandom random) {
+    @Gva long gva = LongModeTables.randomAddress(crowd, random);
+    return kind != Kind.FIVE_LEVELS ? gva
+        : LongModeTables.below(LongModeTables.TOP_INDICES[random.nextInt(LongModeTables.TOP_INDICES.length)], gva);
   }
 
   @Override
@@ -176,7 +202,7 @@ final class PagingProgram implements GuestProgram {
     a.rdmsr();
     a.or(EAX, ControlRegister.EFER_NXE);
     a.wrmsr();
-    a.mov(RAX, LongModeTables.ROOTS);
+    a.mov(RAX, root(0));
     a.mov(CR3, RAX);
     a.mov(RAX, CR4);
     a.or(RAX, (kind == Kind.PCIDS ? 0 : ControlRegister.CR4_PGE) | (kind.hasPcids() ? ControlRegister.CR4_PCIDE : 0));
@@ -251,7 +277,7 @@ final class PagingProgram implements GuestProgram {
     }
     int index = level == 1 ? LongModeTables.indexOf(at) : ALL;
     switch (kind) {
-      case SYNCHRONISED, KEYS -> synchronise(index, random);
+      case SYNCHRONISED, FIVE_LEVELS, KEYS -> synchronise(index, random);
       case PCIDS, GLOBAL_PCIDS -> synchronisePcids(index, random);
       case UNSYNCHRONISED -> { }
     }
@@ -265,8 +291,12 @@ final class PagingProgram implements GuestProgram {
       return;
     }
     for (@Gva long gva : LongModeTables.addressesOf(index)) {
-      a.mov(RAX, gva);
-      a.invlpg(ptr(RAX));
+      for (int top : LongModeTables.TOP_INDICES) {
+        if (top == 0 || kind == Kind.FIVE_LEVELS) {
+          a.mov(RAX, LongModeTables.below(top, gva));
+          a.invlpg(ptr(RAX));
+        }
+      }
     }
   }
 
@@ -357,7 +387,7 @@ final class PagingProgram implements GuestProgram {
     } else if (override) {
       a.stac();
     }
-    @Gva long page = LongModeTables.randomAddress(crowd, random);
+    @Gva long page = randomAddress(random);
     @Gva long gva = page + 8 + 8 * random.nextInt(64);
     long value = 0;
     AccessKind access;
@@ -514,10 +544,10 @@ final class PagingProgram implements GuestProgram {
 
   private PagingStep switchRoot(SplittableRandom random) {
     if (!kind.hasPcids()) {
-      @Gpa long root = LongModeTables.root(random.nextInt(LongModeTables.ROOT_COUNT));
+      @Gpa long root = root(random.nextInt(LongModeTables.ROOT_COUNT));
       a.mov(RAX, root);
       a.mov(CR3, RAX);
-      if (kind == Kind.SYNCHRONISED || kind == Kind.KEYS) {
+      if (kind.isSynchronised()) {
         flushAll();
       }
       return new PagingStep.LoadRoot(root);
@@ -582,7 +612,7 @@ final class PagingProgram implements GuestProgram {
       }
     }
     switch (kind) {
-      case SYNCHRONISED, KEYS -> flushAll();
+      case SYNCHRONISED, FIVE_LEVELS, KEYS -> flushAll();
       case PCIDS, GLOBAL_PCIDS -> synchronisePcids(ALL, random);
       case UNSYNCHRONISED -> { }
     }
