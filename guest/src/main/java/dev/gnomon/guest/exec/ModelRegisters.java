@@ -19,6 +19,9 @@ public final class ModelRegisters {
   private static final long EFER_WRITABLE = ControlRegister.EFER_SCE | ControlRegister.EFER_LME | ControlRegister.EFER_NXE;
   private static final long APIC_BASE_VALID =
       ApicPort.BASE_BSP | ApicPort.BASE_ENABLE | (1L << HostMemory.MAXPHYADDR) - 1 & -HostMemory.FRAME_SIZE;
+  /** Architectural bits of IA32_MISC_ENABLE: 34 XD disable, 23 xTPR, 22 limit CPUID, 18 MONITOR, 16 SpeedStep, 12 PEBS, 11 BTS, 7 perfmon, 3 thermal, 0 strings. */
+  private static final long MISC_ENABLE_DEFINED =
+      1L << 34 | 1 << 23 | 1 << 22 | 1 << 18 | 1 << 16 | 1 << 12 | 1 << 11 | 1 << 7 | 1 << 3 | 1;
   private static final long MICROCODE_REVISION = 1L << 32;
 
   private final Cpu cpu;
@@ -100,7 +103,12 @@ public final class ModelRegisters {
       case Msr.SYSENTER_CS -> cpu.sysenterCs = value & 0xFFFF_FFFFL;
       case Msr.SYSENTER_ESP -> cpu.sysenterEsp = value;
       case Msr.SYSENTER_EIP -> cpu.sysenterEip = value;
-      case Msr.MISC_ENABLE -> cpu.miscEnable = value;
+      case Msr.MISC_ENABLE -> {
+        if ((value & ~MISC_ENABLE_DEFINED) != 0) {
+          return cpu.fault(Vector.GP);
+        }
+        cpu.miscEnable = value;
+      }
       case Msr.PAT -> {
         if (!validPat(value)) {
           return cpu.fault(Vector.GP);
@@ -113,7 +121,12 @@ public final class ModelRegisters {
       case Msr.STAR -> cpu.star = value;
       case Msr.LSTAR -> cpu.lstar = value;
       case Msr.CSTAR -> cpu.cstar = value;
-      case Msr.FMASK -> cpu.fmask = value & 0xFFFF_FFFFL;
+      case Msr.FMASK -> {
+        if (value >>> 32 != 0) {
+          return cpu.fault(Vector.GP);
+        }
+        cpu.fmask = value;
+      }
       case Msr.FS_BASE -> cpu.base[Segments.FS] = value;
       case Msr.GS_BASE -> cpu.base[Segments.GS] = value;
       case Msr.KERNEL_GS_BASE -> cpu.kernelGsBase = value;
