@@ -194,7 +194,7 @@ final class SystemInstructions {
       return done(insn);
     }
     long base = Operands.zeroExtend(cpu.regs[insn.rm], size);
-    if (!Operands.canonical(base)) {
+    if (!cpu.canonicalBase(base)) {
       return cpu.fault(Vector.GP);
     }
     cpu.base[segment] = base;
