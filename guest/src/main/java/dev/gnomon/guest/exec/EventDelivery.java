@@ -114,7 +114,8 @@ public final class EventDelivery {
    */
   public int raise() {
     int vector = cpu.faultVector;
-    boolean hasErrorCode = Vector.hasErrorCode(vector) && cpu.protectedMode();
+    // A real-mode guest's page faults come from the hypervisor's tables (shadow paging) and leave with their error code.
+    boolean hasErrorCode = Vector.hasErrorCode(vector) && (cpu.protectedMode() || vector == Vector.PF);
     int errorCode = hasErrorCode ? cpu.faultErrorCode : 0;
     boolean unblockNmi = cpu.faultUnblocksNmi;
     cpu.faultUnblocksNmi = false;
