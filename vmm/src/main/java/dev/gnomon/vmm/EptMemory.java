@@ -82,6 +82,13 @@ final class EptMemory {
     walker.setPmlIndex(EptWalker.PML_ENTRIES - 1);
   }
 
+  /** Unmaps a range whose slots changed. */
+  void unmap(@Gpa long gpa, long length) {
+    if (tables.unmap(gpa, length)) {
+      flush();
+    }
+  }
+
   private int settle(int result) {
     if ((result & EptTables.INVEPT) != 0) {
       flush();

@@ -9,13 +9,18 @@ import dev.gnomon.vmm.device.DebugConsole;
 import dev.gnomon.vmm.device.DebugExit;
 import dev.gnomon.vmm.device.DelayPort;
 import dev.gnomon.vmm.device.DeviceBus;
+import dev.gnomon.vmm.device.DiskImage;
 import dev.gnomon.vmm.device.ExitRequest;
+import dev.gnomon.vmm.device.FwCfg;
+import dev.gnomon.vmm.device.Hpet;
 import dev.gnomon.vmm.device.I8042;
 import dev.gnomon.vmm.device.I8042Absent;
+import dev.gnomon.vmm.device.IdeChannel;
 import dev.gnomon.vmm.device.InterruptLine;
 import dev.gnomon.vmm.device.IoApic;
 import dev.gnomon.vmm.device.LocalApic;
 import dev.gnomon.vmm.device.Mc146818;
+import dev.gnomon.vmm.device.PcTestDevice;
 import dev.gnomon.vmm.device.PciHost;
 import dev.gnomon.vmm.device.Pic8259;
 import dev.gnomon.vmm.device.Pit8254;
@@ -35,6 +40,9 @@ public final class PcPlatform {
 
   /** IRQs 9 to 11: SCI and PCI interrupts. */
   private static final int LEVEL_IRQS = 0xE00;
+  private static final int ISA_IRQS = 16;
+  /** The input at which the second 8259 hangs. */
+  private static final int CASCADE = 2;
 
   private final DeviceBus bus = new DeviceBus();
   private final Pic8259 pic;
@@ -42,19 +50,34 @@ public final class PcPlatform {
   private final VgaText screen = new VgaText();
   private final Pit8254 pit;
   private final Mc146818 rtc;
-  /** Null on a minimal machine, as are I/O APIC and power management. */
+  /** Null on a minimal machine, as are I/O APIC, power management and high-precision timers. */
   private final LocalApic localApic;
   private final IoApic ioApic;
   private final AcpiPm acpi;
+  private final Hpet hpet;
   /** Null if there is none. */
   private final I8042 keyboard;
 
-  PcPlatform(PlatformOptions options, Cpu cpu, ByteSink console, ByteSink debugConsole, ExitRequest exit,
-      ResetRequest reset, PowerRequest power) {
+  /**
+   * What a machine with a 440FX has beside its options; all null without.
+   *
+   * @param shadowRam behind the attribute map
+   * @param fwCfg filled already
+   * @param disk of the first IDE channel, null if there is none
+   * @param firmware whether the machine starts with firmware in ROM, and so in the state of a reset
+   */
+  record Chipset(ShadowRam shadowRam, FwCfg fwCfg, DiskImage disk, boolean firmware) {
+    static final Chipset NONE = new Chipset(null, null, null, false);
+  }
+
+  PcPlatform(PlatformOptions options, Cpu cpu, Chipset chipset, ByteSink console, ByteSink debugConsole,
+      ExitRequest exit, ResetRequest reset, PowerRequest power) {
     if (options.machine() == MachineType.PC) {
       ApicBus apicBus = new ApicBus();
       localApic = new LocalApic(0, apicBus, () -> cpu.tscOffset, () -> signalNmi(cpu), options.x2Apic());
-      localApic.setAsFirmware();
+      if (!chipset.firmware()) {
+        localApic.setAsFirmware();
+      }
       ioApic = new IoApic(apicBus);
       ioApic.setId(Firmware.IO_APIC_ID);
       pic = new Pic8259(localApic::setLint0);
@@ -63,8 +86,9 @@ public final class PcPlatform {
       ioApic = null;
       pic = new Pic8259();
     }
-    pit = new Pit8254(line(Pit8254.IRQ));
-    rtc = new Mc146818(line(Mc146818.IRQ), options.rtcStart());
+    hpet = options.machine() == MachineType.PC ? new Hpet(this::gsi) : null;
+    pit = new Pit8254(unlessReplaced(line(Pit8254.IRQ)));
+    rtc = new Mc146818(unlessReplaced(line(Mc146818.IRQ)), options.rtcStart());
     serial = new Uart16550("com1", Uart16550.COM1_PORT, line(Uart16550.COM1_IRQ), console);
     bus.register(pic);
     bus.register(pit);
@@ -74,12 +98,25 @@ public final class PcPlatform {
     keyboard = options.keyboard() ? new I8042(line(I8042.IRQ), reset) : null;
     bus.register(keyboard != null ? keyboard : new I8042Absent(reset));
     if (options.machine() == MachineType.PC) {
-      PciHost pci = new PciHost();
-      acpi = new AcpiPm(line(AcpiPm.SCI), power);
+      PciHost pci = new PciHost(chipset.shadowRam());
+      if (chipset.disk() != null) {
+        pci.withIde();
+        bus.register(new IdeChannel(line(IdeChannel.IRQ), chipset.disk()));
+      }
+      if (chipset.firmware()) {
+        pci.withPowerManagement();
+      }
+      bus.register(chipset.shadowRam());
+      bus.register(chipset.fwCfg());
+      bus.register(hpet);
+      bus.register(new PcTestDevice(this::gsi));
+      acpi = new AcpiPm(chipset.firmware() ? AcpiPm.FIRMWARE_PORT : AcpiPm.PORT, line(AcpiPm.SCI), power);
       bus.register(new ResetPort(reset, pci));
       bus.register(pci);
       bus.register(acpi);
-      pic.setLevelTriggered(LEVEL_IRQS);
+      if (!chipset.firmware()) {
+        pic.setLevelTriggered(LEVEL_IRQS);
+      }
     } else {
       acpi = null;
       bus.register(new ResetPort(reset));
@@ -108,6 +145,21 @@ public final class PcPlatform {
       toPic.set(level);
       toIoApic.set(level);
     };
+  }
+
+  /** A wire that carries nothing while a high-precision timer has taken its device's place. */
+  private InterruptLine unlessReplaced(InterruptLine line) {
+    return hpet == null ? line : level -> {
+      if (!hpet.replacesLegacy()) {
+        line.set(level);
+      }
+    };
+  }
+
+  /** The wire of a global system interrupt, 0 to 23: the I/O APIC's, and the 8259's where there is one of it. */
+  private InterruptLine gsi(int number) {
+    boolean isa = number < ISA_IRQS && number != CASCADE;
+    return number == Firmware.TIMER_GSI ? line(Pit8254.IRQ) : isa ? line(number) : ioApic.line(number);
   }
 
   public DeviceBus bus() {

@@ -21,9 +21,12 @@ import dev.gnomon.shadow.ShadowPages;
 import dev.gnomon.vmm.RunResult.End;
 import dev.gnomon.vmm.device.ByteSink;
 import dev.gnomon.vmm.device.Device;
+import dev.gnomon.vmm.device.DiskImage;
+import dev.gnomon.vmm.device.FwCfg;
 import dev.gnomon.vmm.device.MmioDevice;
 import dev.gnomon.vmm.device.MmioRange;
 import dev.gnomon.vmm.firmware.Firmware;
+import dev.gnomon.vmm.firmware.RomImage;
 import dev.gnomon.vmm.memory.GuestPhysicalMemory;
 import dev.gnomon.vmm.memory.MemoryLayout;
 import dev.gnomon.vmm.memory.MemorySlot;
@@ -40,6 +43,7 @@ import java.util.List;
 /** Assembles a {@link Vm}: memory, processor, the mode's translation, the platform, and what was asked for beside it. */
 public final class VmBuilder {
   private static final long POLLED_ALIGNMENT = 2L << 20;
+  private static final String POLLED = "polled";
   private static final long PAGE = HostMemory.FRAME_SIZE;
   /** Tables that EPT needs beside those of RAM: the root and upper levels, devices, reserved pages. */
   private static final long EPT_SPARE_FRAMES = 64;
@@ -55,6 +59,9 @@ public final class VmBuilder {
   private ByteSink debugConsole = ByteSink.DISCARD;
   private final List<Device> devices = new ArrayList<>();
   private long pollPeriodNs;
+  /** Both null if there are none. */
+  private RomImage rom;
+  private DiskImage disk;
 
   /** What a {@link Vm} is made of, while it is being made. */
   static final class Parts {
@@ -87,7 +94,19 @@ public final class VmBuilder {
     return this;
   }
 
-  /** Where the bytes of port E9h go. */
+  /** Firmware in ROM; only a machine pc can have it. Boot it with {@link dev.gnomon.vmm.boot.GuestImages#firmware}. */
+  public VmBuilder firmware(RomImage image) {
+    rom = image;
+    return this;
+  }
+
+  /** The disk of the first IDE channel; only a machine pc can have it. */
+  public VmBuilder disk(DiskImage image) {
+    disk = image;
+    return this;
+  }
+
+  /** Where the bytes of ports E9h and 402h go. */
   public VmBuilder debugConsole(ByteSink sink) {
     debugConsole = sink;
     return this;
@@ -114,6 +133,10 @@ public final class VmBuilder {
    * @throws IllegalArgumentException if options or devices contradict each other, or there is not enough host memory
    */
   public Vm build() {
+    if ((rom != null || disk != null) && !isPc()) {
+      throw new IllegalArgumentException((rom != null ? "firmware" : "a disk") + " on machine "
+          + options.platform().machine() + ": expected machine pc with it");
+    }
     Parts parts = new Parts();
     parts.options = options;
     MemoryLayout layout = layout();
@@ -140,18 +163,28 @@ public final class VmBuilder {
     return new Vm(parts);
   }
 
+  private boolean isPc() {
+    return options.platform().machine() == MachineType.PC;
+  }
+
   private MemoryLayout layout() {
     MemoryLayout layout = MemoryLayout.pc(options.memoryBytes());
+    if (isPc()) {
+      layout = layout.withAttributeSegments();
+    }
+    if (rom != null) {
+      layout = layout.withFirmware(rom.bytes().length);
+    }
     if (pollPeriodNs != 0) {
       @Gpa long gpa = layout.backedEnd() + POLLED_ALIGNMENT - 1 & -POLLED_ALIGNMENT;
-      layout = layout.with(PolledRequestDevice.slotOf("polled", gpa));
+      layout = layout.with(PolledRequestDevice.slotOf(POLLED, gpa));
     }
     return layout;
   }
 
   private void buildMemory(Parts parts, MemoryLayout layout) {
     if (options.mode() == Mode.NATIVE) {
-      parts.memory = new HostMemory(0, Addresses.bits(layout.backedEnd()), 0);
+      parts.memory = new HostMemory(0, layout.nativeBytes(), 0);
       parts.slots = MemorySlots.identity(parts.memory, layout);
     } else {
       parts.memory = new HostMemory(HostMemory.VM_DRAM_BASE, MemorySlots.hostBytes(layout, options.backing()), tableBytes());
@@ -169,15 +202,15 @@ public final class VmBuilder {
   }
 
   private void buildPlatform(Parts parts) {
-    parts.platform = new PcPlatform(options.platform(), parts.cpu, console, debugConsole,
+    parts.platform = new PcPlatform(options.platform(), parts.cpu, chipset(parts), console, debugConsole,
         status -> parts.vcpu.end(new RunResult(End.GUEST_EXIT, status, "guest exit with status " + status, "")),
         source -> parts.vcpu.end(RunResult.of(End.RESET, "reset by " + source)),
         () -> parts.vcpu.end(RunResult.of(End.POWER_OFF, "powered off by the guest")));
     Firmware.describeMemory(parts.platform.rtc(), parts.slots.layout().ramEnd());
     if (pollPeriodNs != 0) {
-      @Gpa long gpa = parts.slots.layout().slots().get(parts.slots.layout().slots().size() - 1).gpa();
+      @Gpa long gpa = parts.slots.layout().named(POLLED).gpa();
       parts.requestDevices = new RequestDevices(
-          new PolledRequestDevice("polled", gpa, pollPeriodNs, parts.guestMemory, engine(parts)),
+          new PolledRequestDevice(POLLED, gpa, pollPeriodNs, parts.guestMemory, engine(parts)),
           new MmioRequestDevice("request-mmio", RequestDevices.MMIO_GPA, engine(parts)),
           new PortRequestDevice("request-port", RequestDevices.PORT, engine(parts)));
       devices.add(parts.requestDevices.mmio());
@@ -187,22 +220,52 @@ public final class VmBuilder {
       parts.platform.bus().register(device);
     }
     for (MmioRange range : parts.platform.bus().mmioRanges()) {
-      reserve(parts, range);
+      // Shadow RAM takes the writes of read-only slots.
+      if (!(parts.platform.bus().mmioOwner(range.start()) instanceof ShadowRam)) {
+        reserve(parts, range);
+      }
     }
     parts.bus = new MachineBus(parts.cpu, parts.platform.bus());
     parts.cpu.bus = parts.bus;
-    if (options.platform().machine() == MachineType.PC) {
+    if (isPc()) {
       equipProcessor(parts);
     }
+  }
+
+  private PcPlatform.Chipset chipset(Parts parts) {
+    if (!isPc()) {
+      return PcPlatform.Chipset.NONE;
+    }
+    FwCfg fwCfg = new FwCfg(parts.guestMemory);
+    RomImage.configure(fwCfg, Addresses.bits(parts.slots.layout().ramEnd()), rom);
+    ShadowRam shadowRam = new ShadowRam(parts.slots, parts.guestMemory, (gpa, length) -> memoryChanged(parts, gpa, length));
+    return new PcPlatform.Chipset(shadowRam, fwCfg, disk, rom != null);
+  }
+
+  /** Drops all translations of guest memory whose rights or contents changed. */
+  private static void memoryChanged(Parts parts, @Gpa long gpa, long length) {
+    if (parts.ept != null) {
+      parts.ept.unmap(gpa, length);
+    } else if (parts.shadow != null) {
+      // As KVM does when a slot changes.
+      parts.shadow.mmu.zapAll();
+      parts.shadow.reload(true);
+    }
+    parts.cpu.mmu.flushAll();
   }
 
   private void equipProcessor(Parts parts) {
     parts.cpu.apic = new ProcessorApic(parts.cpu, parts.platform.localApic(), parts.bus);
     parts.cpu.cpuid.offerLocalApic(options.platform().x2Apic());
     parts.cpu.mtrrs = new Mtrrs(HostMemory.MAXPHYADDR);
-    parts.cpu.mtrrs.setAsFirmware(Addresses.bits(MemoryLayout.DEVICE_START));
     parts.cpu.cpuid.offerMtrrs();
-    Firmware.install(parts.guestMemory, parts.cpu.cpuid, options.platform().keyboard());
+    if (rom != null) {
+      rom.install(parts.guestMemory);
+      RomImage.describeBoot(parts.platform.rtc());
+    } else {
+      parts.cpu.mtrrs.setAsFirmware(Addresses.bits(MemoryLayout.DEVICE_START));
+      Firmware.install(parts.guestMemory, parts.cpu.cpuid, options.platform().keyboard());
+    }
   }
 
   private RequestEngine engine(Parts parts) {

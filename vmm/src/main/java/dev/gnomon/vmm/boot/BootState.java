@@ -20,6 +20,7 @@ final class BootState {
   private static final int TSS = 0x20;
   private static final int GDT_BYTES = 0x30;
   private static final int TSS_OFFSET = 0x40;
+  private static final long RESET_OFFSET = 0xFFF0;
   private static final int PAGE = 4096;
   private static final int IDT_REAL_LIMIT = 0x3FF;
   /** As after a reset. Page 0 is all zero, so until there is a table of its own the guest's first exception is a triple fault. */
@@ -52,14 +53,22 @@ final class BootState {
     // Segment 0 as far as it goes: boot sectors expect 0:7C00.
     int selector = entry < 0x10000 ? 0 : (int) (entry >>> 4);
     SegmentState data = SegmentState.realData(0);
-    return new InitialState(Addresses.bits(entry) - ((long) selector << 4), 0, 0, 0,
+    return new InitialState(Addresses.bits(entry) - ((long) selector << 4), 0, 0, 0, 0,
         List.of(data, SegmentState.realCode(selector), data, data, data, data, SegmentState.unusable(), SegmentState.tss(0, 0)),
         InitialState.CR0_BASE, 0, 0, 0, 0, 0xFFFF, IDT_REAL_LIMIT);
   }
 
+  /** After a reset: real mode at F000:FFF0 with a base that reaches the end of the first 4 GiB, caches off. */
+  static InitialState reset() {
+    SegmentState data = SegmentState.realData(0);
+    return new InitialState(RESET_OFFSET, 0, 0, 0, 0,
+        List.of(data, SegmentState.resetCode(), data, data, data, data, SegmentState.unusable(), SegmentState.tss(0, 0)),
+        ControlRegister.CR0_CD | ControlRegister.CR0_NW | ControlRegister.CR0_ET, 0, 0, 0, 0, 0xFFFF, 0xFFFF);
+  }
+
   private record Descriptors(@Gpa long gdt, SegmentState code, SegmentState data, SegmentState tss) {
     InitialState state(@Gpa long entry, long rax, long rbx, long rsi, long cr0, @Gpa long cr3, long cr4, long efer) {
-      return new InitialState(Addresses.bits(entry), rax, rbx, rsi, List.of(data, code, data, data, data, data, SegmentState.unusable(), tss), cr0, cr3,
+      return new InitialState(Addresses.bits(entry), rax, rbx, 0, rsi, List.of(data, code, data, data, data, data, SegmentState.unusable(), tss), cr0, cr3,
           cr4, efer, Addresses.identityMapped(gdt), GDT_BYTES - 1, IDT_LIMIT);
     }
   }

@@ -36,6 +36,16 @@ public final class GuestImages {
         + "multiboot1 header in the first " + MultibootHeader.SEARCH_BYTES + " bytes; a flat binary must be asked for as such");
   }
 
+  /** The boot sector of a disk, entered without firmware. @param disk its name and at least its first sector */
+  public static GuestImage bootSector(BootRequest.File disk) {
+    return new BootSector(disk);
+  }
+
+  /** Firmware in ROM, entered as after a reset. @param signature the processor's, CPUID.1:EAX */
+  public static GuestImage firmware(int signature) {
+    return new FirmwareStart(signature);
+  }
+
   /** A flat binary. */
   public static GuestImage flat(BootRequest request) {
     return new FlatImage(request);

@@ -17,12 +17,13 @@ import java.util.List;
  * @param rip offset in CS
  * @param rax multiboot's magic
  * @param rbx multiboot's information
+ * @param rdx a boot sector's drive, or after a reset the processor's signature
  * @param rsi Linux' boot parameters
  * @param segments in the order of {@link Segments}
  * @param cr3 0 if paging is off
  * @param gdtrBase linear address of the descriptor table, {@code gdtrLimit} its last byte
  */
-public record InitialState(long rip, long rax, long rbx, long rsi, List<SegmentState> segments, long cr0, @Gpa long cr3, long cr4,
+public record InitialState(long rip, long rax, long rbx, long rdx, long rsi, List<SegmentState> segments, long cr0, @Gpa long cr3, long cr4,
     long efer, @Gva long gdtrBase, int gdtrLimit, int idtrLimit) {
   private static final long DR6_RESET = 0xFFFF_0FF0L;
   private static final long DR7_RESET = 0x400;
@@ -38,11 +39,16 @@ public record InitialState(long rip, long rax, long rbx, long rsi, List<SegmentS
     }
   }
 
+  InitialState withRdx(long value) {
+    return new InitialState(rip, rax, rbx, value, rsi, segments, cr0, cr3, cr4, efer, gdtrBase, gdtrLimit, idtrLimit);
+  }
+
   /** Puts the processor into this state. Time and the retired-instruction count go on. */
   public void applyTo(Cpu cpu) {
     Arrays.fill(cpu.regs, 0);
     cpu.regs[Cpu.RAX] = rax;
     cpu.regs[Cpu.RBX] = rbx;
+    cpu.regs[Cpu.RDX] = rdx;
     cpu.regs[Cpu.RSI] = rsi;
     cpu.rip = rip;
     for (int i = 0; i < Segments.COUNT; i++) {

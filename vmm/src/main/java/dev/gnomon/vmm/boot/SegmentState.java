@@ -37,6 +37,11 @@ public record SegmentState(int selector, @Gva long base, long limit, int rights)
     return new SegmentState(selector, (long) selector << 4, 0xFFFF, CODE);
   }
 
+  /** Code after a reset: selector F000h with a base that no real-mode load gives. */
+  static SegmentState resetCode() {
+    return new SegmentState(0xF000, 0xFFFF_0000L, 0xFFFF, CODE);
+  }
+
   /** Real-mode data or stack. */
   static SegmentState realData(int selector) {
     return new SegmentState(selector, (long) selector << 4, 0xFFFF, DATA);

@@ -6,7 +6,7 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * The fixed hardware of ACPI at 600h to 60Bh: PM1a event and control blocks and the power-management timer (ACPI
+ * The fixed hardware of ACPI at 600h to 60Bh, or where firmware in ROM puts it: PM1a event and control blocks and the power-management timer (ACPI
  * specification 6, "ACPI Hardware Specification"). The machine is always in ACPI mode: SCI_EN is fixed and there is no
  * SMI command port. The sleep type of S5 switches the machine off, others do nothing.
  *
@@ -49,6 +49,10 @@ public final class AcpiPm implements PortDevice {
   private static final int SLP_EN = 1 << 13;
   private static final int CONTROL_KEPT = SLP_TYP << SLP_TYP_SHIFT | BM_RLD;
 
+  /** Where SeaBIOS puts the registers of a 440FX's power management. */
+  public static final int FIRMWARE_PORT = 0xB000;
+
+  private final int base;
   private final InterruptLine sci;
   private final PowerRequest power;
   private int status;
@@ -60,10 +64,12 @@ public final class AcpiPm implements PortDevice {
   /**
    * The registers.
    *
+   * @param base their first port
    * @param sci the wire of the system control interrupt
    * @param power told when the guest switches off
    */
-  public AcpiPm(InterruptLine sci, PowerRequest power) {
+  public AcpiPm(int base, InterruptLine sci, PowerRequest power) {
+    this.base = base;
     this.sci = sci;
     this.power = power;
   }
@@ -75,7 +81,7 @@ public final class AcpiPm implements PortDevice {
 
   @Override
   public List<PortRange> ports() {
-    return List.of(new PortRange(PORT, PORTS));
+    return List.of(new PortRange(base, PORTS));
   }
 
   @Override
@@ -143,7 +149,7 @@ public final class AcpiPm implements PortDevice {
 
   @Override
   public int peek(int port, int size) {
-    int at = port - PORT;
+    int at = port - base;
     int word = switch (at >> 2) {
       case 0 -> enable << 16 | status;
       case 1 -> control | SCI_EN;
@@ -155,7 +161,7 @@ public final class AcpiPm implements PortDevice {
   @Override
   public void out(int port, int size, int value, long nowNs) {
     advanceTo(nowNs);
-    int at = port - PORT;
+    int at = port - base;
     int shift = 8 * (at & 3);
     int written = value << shift;
     int mask = (-1 >>> 32 - 8 * size) << shift;

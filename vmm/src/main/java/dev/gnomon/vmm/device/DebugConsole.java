@@ -6,12 +6,13 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * The debug console of Bochs and QEMU at port E9h: each byte written is a character, and reads give E9h, by which
- * guests find it.
+ * The debug console of Bochs and QEMU at port E9h, and at 402h where SeaBIOS looks for it: each byte written is a
+ * character, and reads give E9h, by which guests find it.
  */
 public final class DebugConsole implements PortDevice {
   private static final int VERSION = 1;
   private static final int PORT = 0xE9;
+  private static final int FIRMWARE_PORT = 0x402;
   private static final int SIGNATURE = 0xE9;
 
   private final ByteSink sink;
@@ -28,7 +29,7 @@ public final class DebugConsole implements PortDevice {
 
   @Override
   public List<PortRange> ports() {
-    return List.of(new PortRange(PORT, 1));
+    return List.of(new PortRange(PORT, 1), new PortRange(FIRMWARE_PORT, 1));
   }
 
   @Override

@@ -11,7 +11,11 @@ import java.util.Arrays;
  *
  * <pre>
  *  00 vendor   02 device   04 command   06 status   08 revision   09 class code (3 bytes)   0E header type
+ *  2C subsystem vendor     2E subsystem
  * </pre>
+ *
+ * <p>The subsystem is 1AF4:1100 as on all of QEMU's machines, by which firmware knows that it may ask the firmware
+ * configuration device.
  */
 public final class PciFunction {
   static final int BYTES = 256;
@@ -27,10 +31,14 @@ public final class PciFunction {
   private static final int VENDOR = 0x00;
   private static final int DEVICE = 0x02;
   private static final int REVISION = 0x08;
+  private static final int SUBSYSTEM_VENDOR = 0x2C;
+  private static final int SUBSYSTEM = 0x2E;
+  private static final int RED_HAT = 0x1AF4;
+  private static final int QEMU_MACHINE = 0x1100;
 
   private final byte[] config = new byte[BYTES];
   private final byte[] writable = new byte[BYTES];
-  private final byte[] initial;
+  private byte[] initial;
 
   /**
    * A function.
@@ -44,6 +52,8 @@ public final class PciFunction {
     put(COMMAND, 2, command);
     put(REVISION, 4, classCode << 8 | revision);
     put(HEADER_TYPE, 1, headerType);
+    put(SUBSYSTEM_VENDOR, 2, RED_HAT);
+    put(SUBSYSTEM, 2, QEMU_MACHINE);
     initial = config.clone();
   }
 
@@ -56,6 +66,13 @@ public final class PciFunction {
   /** Lets the guest write all bits of a range, which stay without effect. */
   PciFunction withMemory(int offset, int length) {
     Arrays.fill(writable, offset, offset + length, (byte) -1);
+    return this;
+  }
+
+  /** What a register of the device holds after a reset. */
+  PciFunction with(int offset, int size, int value) {
+    put(offset, size, value);
+    initial = config.clone();
     return this;
   }
 

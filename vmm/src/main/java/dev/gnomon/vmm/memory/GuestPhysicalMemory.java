@@ -53,6 +53,19 @@ public final class GuestPhysicalMemory {
     return true;
   }
 
+  /** Whether RAM lies at each byte of a range, as a device that writes by DMA needs it. */
+  public boolean isRam(@Gpa long gpa, long length) {
+    if (gpa < 0 || length < 0 || gpa > Long.MAX_VALUE - length) {
+      return false;
+    }
+    for (long page = gpa & -PAGE; page < gpa + length; page += PAGE) {
+      if (slots.kind(page) != SlotMap.RAM) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   /**
    * Copies bytes in.
    *

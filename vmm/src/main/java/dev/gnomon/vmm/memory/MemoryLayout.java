@@ -28,6 +28,13 @@ public record MemoryLayout(List<MemorySlot> slots) {
   /** Start of RAM above the hole: 1 MiB. */
   public static final @Gpa long HIGH_START = 0x100000;
 
+  /** Start of the system BIOS's 64 KiB below 1 MiB. */
+  public static final @Gpa long BIOS_START = 0xF0000;
+  /** Bytes of a segment of the attribute map below {@link #BIOS_START}. */
+  public static final long ATTRIBUTE_SEGMENT = 0x4000;
+  /** Where firmware in ROM ends: 4 GiB. */
+  public static final @Gpa long FIRMWARE_END = 1L << 32;
+
   /** Where a PC's devices begin, up to 4 GiB: 3 GiB. */
   public static final @Gpa long DEVICE_START = 0xC000_0000L;
 
@@ -73,6 +80,26 @@ public record MemoryLayout(List<MemorySlot> slots) {
     return new MemoryLayout(slots);
   }
 
+  /**
+   * The layout with the ROM below 1 MiB in the segments of a 440FX's attribute map, each a slot: sixteenths of 256 KiB
+   * up to F0000h and the rest.
+   */
+  public MemoryLayout withAttributeSegments() {
+    List<MemorySlot> parts = new ArrayList<>(slots);
+    parts.removeIf(slot -> Addresses.bits(slot.gpa()) == Addresses.bits(ROM_START));
+    for (@Gpa long gpa = ROM_START; gpa < HIGH_START; ) {
+      long size = gpa < BIOS_START ? ATTRIBUTE_SEGMENT : Addresses.bits(HIGH_START - BIOS_START);
+      parts.add(new MemorySlot(MemorySlot.Kind.READ_ONLY, gpa, size, "ROM " + Long.toHexString(gpa)));
+      gpa += size;
+    }
+    return new MemoryLayout(parts);
+  }
+
+  /** The layout with a ROM that ends at 4 GiB, where the processor starts. @param bytes a multiple of 4096 */
+  public MemoryLayout withFirmware(long bytes) {
+    return with(new MemorySlot(MemorySlot.Kind.READ_ONLY, FIRMWARE_END - bytes, bytes, "firmware"));
+  }
+
   /** This layout with one more slot. */
   public MemoryLayout with(MemorySlot slot) {
     List<MemorySlot> more = new ArrayList<>(slots);
@@ -90,6 +117,16 @@ public record MemoryLayout(List<MemorySlot> slots) {
     return null;
   }
 
+  /** The slot of a name. @throws IllegalArgumentException if there is none */
+  public MemorySlot named(String name) {
+    for (MemorySlot slot : slots) {
+      if (slot.name().equals(name)) {
+        return slot;
+      }
+    }
+    throw new IllegalArgumentException("memory slot " + name + ": no slot of that name");
+  }
+
   /** Where RAM ends: the first address behind the last RAM slot, 0 without RAM. */
   public @Gpa long ramEnd() {
     @Gpa long end = 0;
@@ -101,14 +138,34 @@ public record MemoryLayout(List<MemorySlot> slots) {
     return end;
   }
 
-  /** First address behind everything that memory backs. */
+  /** First address behind everything that memory backs, but for firmware at 4 GiB. */
   public @Gpa long backedEnd() {
     @Gpa long end = 0;
     for (MemorySlot slot : slots) {
-      if (slot.kind().mapping() != dev.gnomon.guest.memory.SlotMap.NONE) {
+      if (slot.kind().mapping() != dev.gnomon.guest.memory.SlotMap.NONE && !isFirmware(slot)) {
         end = slot.end();
       }
     }
     return end;
+  }
+
+  /** Whether a slot is the ROM at 4 GiB. */
+  static boolean isFirmware(MemorySlot slot) {
+    return slot.kind() == MemorySlot.Kind.READ_ONLY && Addresses.bits(slot.end()) == Addresses.bits(FIRMWARE_END);
+  }
+
+  /** Bytes of the ROM at 4 GiB, 0 if there is none. */
+  public long firmwareBytes() {
+    for (MemorySlot slot : slots) {
+      if (isFirmware(slot)) {
+        return slot.size();
+      }
+    }
+    return 0;
+  }
+
+  /** Bytes of host memory that a machine without a hypervisor needs: up to {@link #backedEnd()}, and the firmware's. */
+  public long nativeBytes() {
+    return Addresses.bits(backedEnd()) + firmwareBytes();
   }
 }

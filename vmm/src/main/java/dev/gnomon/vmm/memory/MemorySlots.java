@@ -19,7 +19,8 @@ import java.util.List;
  *  offset in host memory   0 …                … F               … F + L         … end
  *                          whole pieces       last, cut piece   read-only and reserved slots by address
  * </pre>
- * Natively guest-physical is host-physical and all of it is there from the start.
+ * Natively guest-physical is host-physical and all of it is there from the start, but for firmware at 4 GiB, which has
+ * backing of its own behind all else.
  */
 public final class MemorySlots implements SlotMap {
   private static final int FRAME_SHIFT = HostMemory.FRAME_SHIFT;
@@ -53,7 +54,7 @@ public final class MemorySlots implements SlotMap {
     this.memory = memory;
     this.backingSize = backingSize;
     this.identity = identity;
-    long needed = identity ? Addresses.bits(layout.backedEnd()) : hostBytes(layout, backingSize);
+    long needed = identity ? layout.nativeBytes() : hostBytes(layout, backingSize);
     if (memory.dramBytes() < needed) {
       throw new IllegalArgumentException("host memory of " + memory.dramBytes() + " bytes: expected at least " + needed);
     }
@@ -63,7 +64,10 @@ public final class MemorySlots implements SlotMap {
     backRuns();
   }
 
-  /** The slots of a machine without a hypervisor; {@code memory} starts at host-physical 0 and covers {@link MemoryLayout#backedEnd()}. */
+  /**
+   * The slots of a machine without a hypervisor; {@code memory} starts at host-physical 0 and holds
+   * {@link MemoryLayout#nativeBytes()}.
+   */
   public static MemorySlots identity(HostMemory memory, MemoryLayout layout) {
     if (memory.dramBase() != 0) {
       throw new IllegalArgumentException(
@@ -125,13 +129,13 @@ public final class MemorySlots implements SlotMap {
   }
 
   private void backRuns() {
-    long offset = identity ? 0 : memory.dramBytes();
+    long offset = memory.dramBytes();
     for (int i = runs.length - 1; i >= 0; i--) {
       MemorySlot slot = layout.slots().get(i);
       if (slot.kind() == MemorySlot.Kind.RAM || slot.kind() == MemorySlot.Kind.MMIO) {
         continue;
       }
-      if (!identity) {
+      if (!identity || MemoryLayout.isFirmware(slot)) {
         offset -= slot.size();
         runs[i] = (int) offset;
         residentFrames += (int) (slot.size() >> FRAME_SHIFT);
@@ -172,6 +176,7 @@ public final class MemorySlots implements SlotMap {
     List<MemorySlot> before = layout.slots();
     int[] oldRuns = runs;
     long[][] oldDirty = dirty;
+    int[] oldMappings = mappings;
     index(newLayout);
     loggedSlots = 0;
     for (int i = 0; i < runs.length; i++) {
@@ -179,8 +184,30 @@ public final class MemorySlots implements SlotMap {
       runs[i] = was < 0 ? UNBACKED : oldRuns[was];
       dirty[i] = was < 0 ? null : oldDirty[was];
       loggedSlots += dirty[i] == null ? 0 : 1;
+      mappings[i] = was < 0 ? mappings[i] : oldMappings[was];
     }
     generation++;
+  }
+
+  /**
+   * Lets the guest write a read-only slot, or no longer, as a chipset does with shadow RAM. What the guest had mapped
+   * there must be zapped by the caller. @return whether that changed anything
+   *
+   * @param gpa an address in the slot
+   * @throws IllegalArgumentException if the slot is not {@link MemorySlot.Kind#READ_ONLY}
+   */
+  public boolean setWritable(@Gpa long gpa, boolean writable) {
+    int i = find(gpa);
+    if (i < 0 || layout.slots().get(i).kind() != MemorySlot.Kind.READ_ONLY) {
+      throw new IllegalArgumentException("guest-physical 0x" + Long.toHexString(gpa) + ": expected a read-only slot");
+    }
+    int mapping = writable ? RAM : READ_ONLY;
+    if (mappings[i] == mapping) {
+      return false;
+    }
+    mappings[i] = mapping;
+    generation++;
+    return true;
   }
 
   @Override
@@ -212,11 +239,11 @@ public final class MemorySlots implements SlotMap {
     if (i < 0 || mappings[i] == NONE) {
       return -1;
     }
-    if (identity) {
-      return gpa;
-    }
     if (runs[i] != UNBACKED) {
       return memory.dramBase() + runs[i] + (gpa - starts[i]);
+    }
+    if (identity) {
+      return gpa;
     }
     int piece = (int) (gpa >> backingSize.shift());
     if (pieceOffsets[piece] == UNBACKED) {
@@ -285,11 +312,11 @@ public final class MemorySlots implements SlotMap {
     if (start < starts[slot] || start + size > ends[slot]) {
       return false;
     }
-    if (identity) {
-      return true;
-    }
     if (runs[slot] != UNBACKED) {
       return (memory.dramBase() + runs[slot] + (start - starts[slot]) & size - 1) == 0;
+    }
+    if (identity) {
+      return true;
     }
     return backingSize.shift() >= shift;
   }
@@ -384,7 +411,7 @@ public final class MemorySlots implements SlotMap {
 
   /** 4-KiB frames of host memory given out so far, read-only and reserved slots included; natively all. */
   public int residentFrames() {
-    return identity ? (int) (layout.backedEnd() >> FRAME_SHIFT) : residentFrames;
+    return identity ? (int) (layout.nativeBytes() >> FRAME_SHIFT) : residentFrames;
   }
 
   /** Whether guest-physical and host-physical addresses are the same. */

@@ -58,7 +58,9 @@ public final class NativeMemoryMap implements Translator {
     }
     out.rights &= ~Translation.STAGE_WRITABLE;
     if (kind == SlotMap.READ_ONLY && (access & Access.WRITE) == 0) {
-      return hpa;
+      // Itself, but for firmware at 4 GiB, which memory that begins at 0 does not reach.
+      out.hpa = slots.backing(hpa);
+      return out.hpa;
     }
     out.hpa = DeviceAddress.of(hpa);
     return out.hpa;

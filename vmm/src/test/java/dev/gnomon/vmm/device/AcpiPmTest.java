@@ -14,7 +14,7 @@ class AcpiPmTest {
 
   private final RecordingLine sci = new RecordingLine();
   private int offs;
-  private final AcpiPm pm = new AcpiPm(sci, () -> offs++);
+  private final AcpiPm pm = new AcpiPm(AcpiPm.PORT, sci, () -> offs++);
   private final Ports io = new Ports(pm);
 
   private int in(int port, int size) {
@@ -90,7 +90,7 @@ class AcpiPmTest {
   void shouldContinueFromSavedState() throws IOException {
     io.runTo(3 * SECOND);
     out(0x602, 2, 0x101);
-    AcpiPm copy = new AcpiPm(InterruptLine.NONE, () -> { });
+    AcpiPm copy = new AcpiPm(AcpiPm.PORT, InterruptLine.NONE, () -> { });
     DeviceFixtures.load(copy, DeviceFixtures.save(pm));
     assertThat(DeviceFixtures.save(copy)).isEqualTo(DeviceFixtures.save(pm));
     assertThat(copy.nextDeadline()).isEqualTo(pm.nextDeadline());

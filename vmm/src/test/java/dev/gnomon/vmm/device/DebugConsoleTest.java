@@ -13,12 +13,14 @@ class DebugConsoleTest {
   @Test
   void shouldBeFoundByItsSignature() {
     assertThat(io.inb(0xE9)).isEqualTo(0xE9);
+    assertThat(io.inb(0x402)).as("where SeaBIOS looks").isEqualTo(0xE9);
   }
 
   @Test
   void shouldPassCharactersOn() {
     "ok\n".chars().forEach(c -> io.outb(c, 0xE9));
     io.bus().out(0xE9, 2, 'x' << 8 | '!', 0);
-    assertThat(sink.text()).isEqualTo("ok\n!");
+    io.outb('.', 0x402);
+    assertThat(sink.text()).isEqualTo("ok\n!.");
   }
 }

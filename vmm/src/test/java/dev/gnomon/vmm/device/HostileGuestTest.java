@@ -2,6 +2,10 @@ package dev.gnomon.vmm.device;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.vmm.memory.GuestPhysicalMemory;
+import dev.gnomon.vmm.memory.MemoryLayout;
+import dev.gnomon.vmm.memory.MemorySlots;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
@@ -24,7 +28,9 @@ class HostileGuestTest {
     0x20, 0x21, 0xA0, 0xA1, 0x4D0, 0x4D1, 0x40, 0x41, 0x42, 0x43, 0x61, 0x60, 0x64, 0x70, 0x71, 0x80, 0x92, 0xE9, 0xED, 0xF4, 0xF6,
     0x3F8, 0x3F9, 0x3FA, 0x3FB, 0x3FC, 0x3FD, 0x3FE, 0x3FF, 0x3C0, 0x3C1, 0x3C2, 0x3C4, 0x3C5, 0x3C7, 0x3C8, 0x3C9,
     0x3CC, 0x3CE, 0x3CF, 0x3D4, 0x3D5, 0x3DA, 0x600, 0x602, 0x604, 0x608,
-    0xCF8, 0xCF9, 0xCFC, 0xCFE, 0xFFFF
+    0xCF8, 0xCF9, 0xCFC, 0xCFE, 0xFFFF,
+    0x1F0, 0x1F0, 0x1F0, 0x1F1, 0x1F2, 0x1F3, 0x1F4, 0x1F5, 0x1F6, 0x1F7, 0x1F7, 0x3F6, 0x402, 0x510, 0x511, 0x514,
+    0x518, 0xE0, 0xE2, 0xE4, 0xE8, 0xEC, 0x2000, 0x2004, 0x2014
   };
 
   /** Every device of the package on one bus, and a log of all that leaves it. */
@@ -48,8 +54,14 @@ class HostileGuestTest {
       bus.register(uart);
       bus.register(vga);
       bus.register(new I8042(pic.line(1), s -> log.add("reset " + s)));
-      bus.register(new AcpiPm(io.line(9), () -> log.add("off")));
-      PciHost pci = new PciHost();
+      bus.register(new AcpiPm(AcpiPm.PORT, io.line(9), () -> log.add("off")));
+      PciHost pci = new PciHost((segment, read, write) -> log.add("pam " + segment + read + write)).withIde()
+          .withPowerManagement();
+      bus.register(new IdeChannel(pic.line(14), SnapshotDiskImage.of(new byte[32 << 10])));
+      HostMemory memory = new HostMemory(0, 1 << 20, 0);
+      bus.register(new FwCfg(new GuestPhysicalMemory(memory, MemorySlots.identity(memory, MemoryLayout.pc(1 << 20)))));
+      bus.register(new Hpet(io::line));
+      bus.register(new PcTestDevice(io::line));
       bus.register(new ResetPort(s -> log.add("reset " + s), pci));
       bus.register(pci);
       bus.register(new DelayPort(c -> log.add("post " + c)));
@@ -60,7 +72,9 @@ class HostileGuestTest {
     void act(Random random, long now) {
       int port = random.nextInt(8) == 0 ? random.nextInt(0x10000) : PORTS[random.nextInt(PORTS.length)];
       int size = 1 << random.nextInt(3);
-      long gpa = switch (random.nextInt(3)) {
+      long gpa = switch (random.nextInt(5)) {
+        case 3 -> Hpet.GPA + (random.nextInt(0x60) << 3);
+        case 4 -> PcTestDevice.GPA + random.nextInt(0x10000);
         case 0 -> 0xB8000 - 16 + random.nextInt(0x8020);
         case 1 -> LocalApic.BASE + (random.nextInt(0x42) << 4);
         default -> IoApic.BASE + (random.nextInt(3) << 4);

@@ -30,7 +30,7 @@ class PciHostTest {
   @CsvSource({"80000000,CFC,4,12378086", "80000000,CFC,2,8086", "80000000,CFE,2,1237", "80000000,CFD,1,80",
       "80000004,CFC,2,6", "80000008,CFC,4,06000002",
       "80000008,CFF,1,06", "8000000C,CFE,1,00", "80000800,CFC,4,70008086", "80000808,CFC,4,06010000",
-      "8000080C,CFE,1,80", "80000900,CFC,4,FFFFFFFF",
+      "8000080C,CFE,1,80", "8000002C,CFC,4,11001AF4", "80000900,CFC,4,FFFFFFFF",
       "80001000,CFC,2,FFFF", "8000F800,CFC,4,FFFFFFFF", "80010000,CFC,4,FFFFFFFF", "00000000,CFC,4,FFFFFFFF"})
   void shouldReadConfigurationSpace(String address, String port, int size, String value) {
     address(Integer.parseUnsignedInt(address, 16));
@@ -67,6 +67,33 @@ class PciHostTest {
     pci.reset();
     address(0x8000_0860);
     assertThat(bus.in(0xCFC, 4, 0)).isZero();
+  }
+
+  /** Function, register, value. */
+  @ParameterizedTest
+  @CsvSource({"9,00,70108086", "9,08,01010000", "9,40,8000", "9,20,0", "11,00,71138086", "11,08,06800003", "11,40,B001",
+      "11,58,02000000", "11,80,1", "8,0C,800000"})
+  void shouldHaveFunctionsForDiskAndPower(int function, String register, String value) {
+    pci.withIde().withPowerManagement();
+    address(0x8000_0000 | function << 8 | Integer.parseInt(register, 16));
+    assertThat(bus.in(0xCFC, 4, 0)).isEqualTo(Integer.parseUnsignedInt(value, 16));
+  }
+
+  /** Attribute registers as written to 58h and 5Ch, then the segments that change: number, read and write enable. */
+  @ParameterizedTest
+  @CsvSource({"00003000,00000000,12rw", "00001000,00000000,12r-", "00002000,00000000,12-w", "00030000,00000000,0rw",
+      "00300000,00000000,1rw", "03000000,0,2rw", "10000000,0,3r-", "0,00000001,4r-", "0,00000020,5-w", "0,00000300,6rw",
+      "0,00003000,7rw", "0,00030000,8rw", "0,00300000,9rw", "0,01000000,10r-", "0,30000000,11rw", "00000F00,CCCCCCCC,''"})
+  void shouldPassTheAttributeMapOn(String low, String high, String changed) {
+    List<String> seen = new ArrayList<>();
+    PciHost host = new PciHost((segment, read, write) -> seen.add(segment + (read ? "r" : "-") + (write ? "w" : "-")));
+    host.setAddress(0x8000_0058);
+    host.out(0xCFC, 4, Integer.parseUnsignedInt(low, 16), 0);
+    host.setAddress(0x8000_005C);
+    host.out(0xCFC, 4, Integer.parseUnsignedInt(high, 16), 0);
+    assertThat(String.join(" ", seen)).isEqualTo(changed);
+    host.reset();
+    assertThat(seen).as("a reset takes it back").hasSize(changed.isEmpty() ? 0 : 2);
   }
 
   @Test

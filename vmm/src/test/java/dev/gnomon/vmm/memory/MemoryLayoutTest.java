@@ -72,4 +72,17 @@ class MemoryLayoutTest {
     assertThat(E820.of(layout).isRam(100, 8092)).isTrue();
     assertThat(E820.of(layout).isRam(100, 8093)).isFalse();
   }
+
+  @Test
+  void shouldDivideTheRomAsTheChipsetDoesAndPutFirmwareBelow4Gib() {
+    MemoryLayout layout = MemoryLayout.pc(8 * MIB).withAttributeSegments().withFirmware(0x40000);
+    assertThat(layout.slots()).hasSize(1 + 13 + 1 + 1);
+    assertThat(layout.at(0xEFFFF)).hasToString("ROM ec000 (READ_ONLY, 0xec000-0xeffff)");
+    assertThat(layout.at(0xF0000)).hasToString("ROM f0000 (READ_ONLY, 0xf0000-0xfffff)");
+    assertThat(layout.at(0xFFFF_FFFFL)).hasToString("firmware (READ_ONLY, 0xfffc0000-0xffffffff)");
+    assertThat(layout.backedEnd()).isEqualTo(8 * MIB);
+    assertThat(layout.nativeBytes()).isEqualTo(8 * MIB + 0x40000);
+    assertThat(E820.of(layout).entries()).containsExactly(new E820.Entry(0, 0xA0000, 1),
+        new E820.Entry(0xC0000, 0x40000, 2), new E820.Entry(MIB, 7 * MIB, 1), new E820.Entry(0xFFFC0000L, 0x40000, 2));
+  }
 }
