@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
 
@@ -55,9 +56,12 @@ final class GuestOptions {
       description = "A statically linked busybox for the linux: workloads (Debian: /bin/busybox of busybox-static).")
   Path busybox;
 
+  @Mixin
+  FirmwareOptions firmware = new FirmwareOptions();
+
   /** Whether any guest is named. */
   boolean none() {
-    return kernels.isEmpty() && named.isEmpty();
+    return kernels.isEmpty() && named.isEmpty() && firmware.bios == null && firmware.disk == null;
   }
 
   /** Guests from workload names and kernel files, in this order. */
@@ -80,6 +84,13 @@ final class GuestOptions {
       throw new IllegalArgumentException("--append, --initrd, --module, --entry, --unpack, --flat and --load-address: expected "
           + "--kernel FILE with them");
     }
+    Guest alone = guests.isEmpty() || firmware.bios != null ? firmware.guest() : null;
+    if (alone != null) {
+      guests.add(alone);
+    }
+    for (int i = 0; i < guests.size(); i++) {
+      guests.set(i, firmware.attach(guests.get(i)));
+    }
     return guests;
   }
 
@@ -88,7 +99,8 @@ final class GuestOptions {
     List<Guest> guests = guests(workload == null ? List.of() : List.of(workload), seed);
     if (guests.size() != 1) {
       throw new IllegalArgumentException((guests.isEmpty() ? "no guest" : guests.size() + " guests")
-          + ": expected one workload (gnomon workloads lists them) or one --kernel FILE");
+          + ": expected one workload (gnomon workloads lists them), one --kernel FILE, --bios FILE "
+          + "or --disk FILE");
     }
     return guests.get(0);
   }

@@ -38,7 +38,8 @@ import picocli.CommandLine.Spec;
         "  gnomon run --kernel vmlinuz --initrd initrd.cpio --append console=ttyS0 -m 128M --record session.log",
         "  gnomon run --kernel vmlinuz --initrd initrd.cpio --append console=ttyS0 -m 128M --replay session.log --mode ept",
         "  gnomon run --kernel boot.bin --flat --expect 'login: ' --send 'root\\n' --expect '# ' --send 'poweroff\\n'",
-        "  gnomon run --kernel boot.bin --flat --entry real --load-address 7c00"})
+        "  gnomon run --kernel boot.bin --flat --entry real --load-address 7c00",
+        "  gnomon run --bios bios-256k.bin --disk disk.img --debugcon bios.log"})
 final class RunCommand implements Callable<Integer> {
   @ParentCommand
   private Gnomon gnomon;

@@ -1,0 +1,102 @@
+package dev.gnomon.bench;
+
+import dev.gnomon.vmm.MachineType;
+import dev.gnomon.vmm.Vm;
+import dev.gnomon.vmm.VmBuilder;
+import dev.gnomon.vmm.VmOptions;
+import dev.gnomon.vmm.device.ByteSink;
+import dev.gnomon.vmm.device.DiskImage;
+import dev.gnomon.vmm.device.SnapshotDiskImage;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** A guest on a machine with more to it: a disk, and a listener at the debug console. */
+public final class AttachedGuest implements Guest {
+  private final Guest guest;
+  private final String diskName;
+  private final DiskImage disk;
+  private final boolean writable;
+  private final ByteSink debugConsole;
+
+  /**
+   * Wraps a guest.
+   *
+   * @param diskName for reports
+   * @param disk null for none
+   * @param writable whether the guest's writes reach it; otherwise each machine keeps its own
+   * @param debugConsole null for none
+   */
+  public AttachedGuest(Guest guest, String diskName, DiskImage disk, boolean writable, ByteSink debugConsole) {
+    this.guest = guest;
+    this.diskName = diskName;
+    this.disk = disk;
+    this.writable = writable;
+    this.debugConsole = debugConsole;
+  }
+
+  /** The options with machine pc, which alone has disks and firmware. */
+  static VmOptions onPc(VmOptions options) {
+    return options.platform().machine() == MachineType.PC ? options
+        : options.withPlatform(options.platform().withMachine(MachineType.PC));
+  }
+
+  @Override
+  public String name() {
+    return guest.name();
+  }
+
+  @Override
+  public Map<String, String> parameters() {
+    Map<String, String> parameters = new LinkedHashMap<>(guest.parameters());
+    if (disk != null) {
+      parameters.put("disk", diskName);
+    }
+    return parameters;
+  }
+
+  @Override
+  public VmOptions adapt(VmOptions options, boolean memoryGiven) {
+    return guest.adapt(disk == null ? options : onPc(options), memoryGiven);
+  }
+
+  @Override
+  public void equip(VmBuilder builder, Region region) {
+    guest.equip(builder, region);
+    if (disk != null) {
+      builder.disk(writable ? disk : new SnapshotDiskImage(disk));
+    }
+    if (debugConsole != null) {
+      builder.debugConsole(debugConsole);
+    }
+  }
+
+  @Override
+  public void boot(Vm vm) {
+    guest.boot(vm);
+  }
+
+  @Override
+  public Map<String, Long> symbols() {
+    return guest.symbols();
+  }
+
+  @Override
+  public boolean marksRegion() {
+    return guest.marksRegion();
+  }
+
+  @Override
+  public Verdict verdict(int status) {
+    return guest.verdict(status);
+  }
+
+  @Override
+  public boolean dies(String line) {
+    return guest.dies(line);
+  }
+
+  @Override
+  public boolean ends(String line) {
+    return guest.ends(line);
+  }
+}
