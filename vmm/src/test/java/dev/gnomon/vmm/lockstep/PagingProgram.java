@@ -127,8 +127,8 @@ final class PagingProgram implements GuestProgram {
 
   @Override
   public InitialState start(InitialState s) {
-    return kind != Kind.FIVE_LEVELS ? s : new InitialState(s.rip(), s.rax(), s.rbx(), s.rsi(), s.segments(), s.cr0(), LongModeTables.top(0),
-        s.cr4() | ControlRegister.CR4_LA57, s.efer(), s.gdtrBase(), s.gdtrLimit(), s.idtrLimit());
+    return kind != Kind.FIVE_LEVELS ? s : new InitialState(s.rip(), s.rax(), s.rbx(), s.rdx(), s.rsi(), s.segments(), s.cr0(),
+        LongModeTables.top(0), s.cr4() | ControlRegister.CR4_LA57, s.efer(), s.gdtrBase(), s.gdtrLimit(), s.idtrLimit());
   }
 
   private @Gpa long root(int n) {
