@@ -18,7 +18,7 @@ import picocli.CommandLine.ParentCommand;
             + "ends the run as the guest's failure."},
     footer = {
         "  gnomon initramfs --busybox bin/busybox --script boot.sh --out initrd.cpio",
-        "  gnomon initramfs --busybox bin/busybox --script sort.sh --add words.txt=/root/words --gzip --out initrd.gz",
+        "  gnomon initramfs --busybox bin/busybox --script sort.sh --add words.txt=/data/words --gzip --out initrd.gz",
         "  gnomon run --kernel vmlinuz --initrd initrd.cpio --append console=ttyS0 -m 128M --mode ept"})
 final class InitramfsCommand implements Callable<Integer> {
   @ParentCommand
@@ -44,7 +44,7 @@ final class InitramfsCommand implements Callable<Integer> {
     for (String addition : additions) {
       int equals = addition.lastIndexOf('=');
       if (equals <= 0) {
-        throw new IllegalArgumentException("--add '" + addition + "': expected FILE=PATH, such as words.txt=/root/words");
+        throw new IllegalArgumentException("--add '" + addition + "': expected FILE=PATH, such as words.txt=/data/words");
       }
       Path file = Path.of(addition.substring(0, equals));
       initramfs.add(addition.substring(equals + 1), Files.isExecutable(file) ? 0755 : 0644, InputFile.read(file));

@@ -132,7 +132,8 @@ public final class PageWalker implements Translator {
       return RETRY;
     }
     long pde = memory.read32(top);
-    @Hpa long at = plainTable(pde & PageTableEntry.ADDRESS_LEGACY | Addresses.bits(gva) >>> HostMemory.FRAME_SHIFT - 2 & LEGACY_INDEX, out);
+    long index = Addresses.bits(gva) >>> HostMemory.FRAME_SHIFT - 2 & LEGACY_INDEX;
+    @Hpa long at = plainTable(pde & PageTableEntry.ADDRESS_LEGACY | index, out);
     if (at < 0) {
       return RETRY;
     }

@@ -82,7 +82,7 @@ public final class Initramfs {
    */
   public Initramfs add(String path, int permissions, byte[] content) {
     if (!path.matches("(/[^/\0]+)+") || (path + "/").matches(".*/\\.\\.?/.*")) {
-      throw new IllegalArgumentException("guest path '" + path + "': expected an absolute one such as /root/data");
+      throw new IllegalArgumentException("guest path '" + path + "': expected an absolute one such as /data/words");
     }
     String inner = path.substring(1);
     for (int slash = inner.indexOf('/'); slash >= 0; slash = inner.indexOf('/', slash + 1)) {
