@@ -20,7 +20,7 @@ import dev.gnomon.guest.mmu.Translation;
  * slots read as not present, as KVM does; tables in a read-only slot keep their A and D.
  */
 final class GuestWalk {
-  private static final int LEVELS = 5;
+  static final int LEVELS = 5;
 
   private final ShadowPages pages;
   private final GuestPagingState state;
@@ -144,6 +144,38 @@ final class GuestWalk {
       }
       table = address;
     }
+  }
+
+  /**
+   * The last step of a walk whose steps above it are known to be as they were, with its effects on the guest.
+   *
+   * @param page level-1 shadow page that stands for the guest's table; its role has the rights of the levels above
+   * @param hpa host-physical address of the guest's entry
+   * @param gpa its guest-physical address
+   * @return false if this access takes the whole walk: it faults, or another agent changed the entry meanwhile
+   */
+  boolean walkLeaf(ShadowPage page, @Hpa long hpa, @Gpa long gpa, @Gva long gva, int request) {
+    role = page.role;
+    topLevel = 1;
+    leafLevel = 1;
+    tableRead = true;
+    long gpte = GuestPte.size(role) == 8 ? pages.memory.read64(hpa) : pages.memory.read32(hpa);
+    if ((gpte & GuestPte.P) == 0 || GuestPte.hasReservedBits(gpte, 1, role)) {
+      return false;
+    }
+    tableGfn[1] = page.gfn;
+    tableAccess[1] = Role.access(role);
+    entryGpa[1] = gpa;
+    entryHpa[1] = hpa;
+    entry[1] = gpte;
+    access = Role.access(role) & GuestPte.access(gpte);
+    this.gpa = GuestPte.address(gpte, 1, role) | Addresses.offset(gva, 0x1000);
+    boolean write = (request & Access.WRITE) != 0;
+    if (!permits(access, request) || !setAccessedAndDirty(write)) {
+      return false;
+    }
+    access = write ? access : GuestPte.protectClean(access, entry[1]);
+    return true;
   }
 
   private boolean keyDenies(long gpte, int combined, int request) {

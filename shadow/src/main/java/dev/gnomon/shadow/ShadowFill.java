@@ -53,7 +53,12 @@ final class ShadowFill {
     for (; level > goal; level--) {
       page = directTable(page, ShadowPte.index(gva, level), gva, gfn, access, key);
     }
-    int index = ShadowPte.index(gva, level);
+    return entry(page, ShadowPte.index(gva, level), access, key, gfn, kind, write);
+  }
+
+  /** Sets the entry for an access in the table that it belongs to, and its neighbours. */
+  FaultResult entry(ShadowPage page, int index, int access, long key, long gfn, int kind, boolean write) {
+    int level = page.level();
     page.writeFloodingCount = 0;
     long first = gfn & -ShadowPte.framesPerEntry(level);
     FaultResult result = set(page, index, access, key, first, kind == SlotMap.NONE ? -1 : pages.slots.back(first << 12),

@@ -37,6 +37,7 @@ public final class ShadowMmu {
   private final GuestTableWrites writes;
   private final GuestWalk walk;
   private final ShadowAudit audit;
+  private final LeafRefill refill;
 
   /**
    * @param pages the machine's shadow pages
@@ -51,6 +52,7 @@ public final class ShadowMmu {
     this.writes = new GuestTableWrites(pages, fill);
     this.walk = new GuestWalk(pages, state, writes, false);
     this.audit = new ShadowAudit(pages);
+    this.refill = new LeafRefill(pages, fill, walk);
     for (int i = 0; i < roots.length; i++) {
       roots[i] = new ShadowRoot();
     }
@@ -171,6 +173,7 @@ public final class ShadowMmu {
 
   /** What every operation ends with, so that the processors may be entered. */
   private void finish() {
+    pages.operations++;
     if (pages.unsettled) {
       settle();
     }
@@ -256,6 +259,10 @@ public final class ShadowMmu {
     copyKeyRegisters();
     if ((errorCode & PageFaultCode.RSVD) != 0 && !state.keys() && isKnownMmio(gva, request)) {
       return emulate(Reason.MMIO);
+    }
+    if (refill.isFor(gva, errorCode) && refill.fill(gva, request, state)) {
+      fault.gpa = walk.gpa;
+      return FaultResult.FIXED;
     }
     boolean paging = state.paging();
     if (paging && !walk.walk(roots[0].role, gva, request)) {
@@ -433,6 +440,7 @@ public final class ShadowMmu {
       invalidate(root, gva);
     }
     finish();
+    refill.arm();
   }
 
   /** The guest executed INVPCID of type 0 (individual address). The vCPU drops the address from the TLB. */
@@ -476,6 +484,10 @@ public final class ShadowMmu {
       return;
     }
     boolean onlyPath = pages.vcpus.size() == 1 && !state.pcide() && isOnlyPart(page, gva);
+    boolean current = root == roots[0];
+    if (current) {
+      refill.forget();
+    }
     while (page != null && (page.unsync || page.unsyncChildren > 0)) {
       int index = ShadowPte.index(gva, page.level());
       long spte = pages.read(page, index);
@@ -484,8 +496,13 @@ public final class ShadowMmu {
         if (ShadowPte.isPresent(spte) && !onlyPath) {
           pages.requestFlush();
         }
-        fill.prefetchFromGuest(page, index);
+        if (!fill.prefetchFromGuest(page, index) && current) {
+          refill.remember(page, index, gva);
+        }
         return;
+      }
+      if (current) {
+        refill.pass(page);
       }
       page = ShadowPte.isPresent(spte) && !ShadowPte.isLeaf(spte, page.level()) ? pages.child(spte) : null;
       onlyPath &= page != null && page.parentCount == 1;

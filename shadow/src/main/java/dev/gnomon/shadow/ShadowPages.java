@@ -20,6 +20,8 @@ public final class ShadowPages {
   /** Pages freed at once when the limit is reached. */
   private static final int REFILL_PAGES = 25;
 
+  private static final ShadowObserver NOBODY = new ShadowObserver() { };
+
   final HostMemory memory;
   final SlotMap slots;
   final ShadowOptions options;
@@ -36,7 +38,9 @@ public final class ShadowPages {
   int inUse;
   /** A page was thrown away or a flush asked for since the vCPUs were last made safe to enter. */
   boolean unsettled;
-  private ShadowObserver observer = new ShadowObserver() { };
+  /** Operations that the vCPUs have finished: what one found holds until the number changes. */
+  long operations;
+  private ShadowObserver observer = NOBODY;
 
   private final TableFrames frames;
   private final int limit;
@@ -94,6 +98,10 @@ public final class ShadowPages {
 
   ShadowObserver observer() {
     return observer;
+  }
+
+  boolean isObserved() {
+    return observer != NOBODY;
   }
 
   long read(ShadowPage page, int index) {

@@ -1,5 +1,6 @@
 package dev.gnomon.shadow;
 
+import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.SlotMap;
 import java.util.Arrays;
@@ -142,15 +143,15 @@ final class UnsyncPages {
     return foundCount > before;
   }
 
-  /** Host-physical address of the guest entry behind an entry of a level-1 page that is not direct. */
-  static @Hpa long guestEntry(ShadowPages pages, ShadowPage page, int index) {
+  /** Guest-physical address of the guest entry behind an entry of a level-1 page that is not direct. */
+  static @Gpa long guestEntry(ShadowPage page, int index) {
     int size = GuestPte.size(page.role);
     int offset = (Role.quadrant(page.role) * ShadowPte.ENTRIES + index) * size;
-    return pages.slots.back((page.gfn << 12) + offset);
+    return (page.gfn << 12) + offset;
   }
 
   static long readGuestEntry(ShadowPages pages, ShadowPage page, int index) {
-    @Hpa long hpa = guestEntry(pages, page, index);
+    @Hpa long hpa = pages.slots.back(guestEntry(page, index));
     return Role.has4ByteGpte(page.role) ? pages.memory.read32(hpa) : pages.memory.read64(hpa);
   }
 
