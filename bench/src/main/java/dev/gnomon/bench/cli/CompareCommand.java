@@ -53,9 +53,8 @@ final class CompareCommand implements Callable<Integer> {
   private GuestOptions guests = new GuestOptions();
   @Mixin
   private MachineOptions machine = new MachineOptions();
-  @Option(names = "--max-instructions", paramLabel = "N", converter = Quantity.Count.class,
-      description = "Budget of each run, such as 100M or 4.3G. Default: 100M for a kernel, 20G for a workload.")
-  private Long maxInstructions;
+  @Mixin
+  private BudgetOptions budget = new BudgetOptions();
   @Mixin
   private CostOptions costs = new CostOptions();
   @Mixin
@@ -80,12 +79,12 @@ final class CompareCommand implements Callable<Integer> {
           break;
         }
         progress.begin(guest.name());
-        results.add(comparer.compare(guest, distinct, Budget.of(maxInstructions, guest), progress::message));
+        results.add(comparer.compare(guest, distinct, budget.instructions(guest), progress::message));
         progress.end();
       }
     }
     Map<String, String> described = MachineOptions.describe(options, machine.memory != null);
-    described.put("max-instructions", maxInstructions == null ? "default" : maxInstructions.toString());
+    described.put("max-instructions", budget.describe());
     output.write(new Comparison(new Provenance(Version.number(), "compare", described, costModel), results),
         spec.commandLine().getOut(), environment.outIsTerminal());
     return exitCode(results);

@@ -52,9 +52,8 @@ final class ExitsCommand implements Callable<Integer> {
   private GuestOptions guests = new GuestOptions();
   @Mixin
   private MachineOptions machine = new MachineOptions();
-  @Option(names = "--max-instructions", paramLabel = "N", converter = Quantity.Count.class,
-      description = "Instruction budget. Default: 100M for a kernel, 20G for a workload.")
-  private Long maxInstructions;
+  @Mixin
+  private BudgetOptions budget = new BudgetOptions();
   @Mixin
   private CostOptions costs = new CostOptions();
   @Mixin
@@ -73,7 +72,7 @@ final class ExitsCommand implements Callable<Integer> {
     RunResult result;
     try (Progress progress = new Progress(environment, "exits", 1)) {
       progress.begin(guest.name());
-      result = run.run(Budget.of(maxInstructions, guest), progress::message);
+      result = run.run(budget.instructions(guest), progress::message);
       progress.end();
     }
     Map<String, String> described = MachineOptions.describe(run.vm().options(), true);

@@ -67,9 +67,8 @@ final class TraceCommand implements Callable<Integer> {
   private GuestOptions guests = new GuestOptions();
   @Mixin
   private MachineOptions machine = new MachineOptions();
-  @Option(names = "--max-instructions", paramLabel = "N", converter = Quantity.Count.class,
-      description = "Instruction budget. Default: 100M for a kernel, 20G for a workload.")
-  private Long maxInstructions;
+  @Mixin
+  private BudgetOptions budget = new BudgetOptions();
   @Mixin
   private CostOptions costs = new CostOptions();
   @Option(names = "--out", paramLabel = "FORM:FILE", converter = TargetConverter.class,
@@ -126,18 +125,18 @@ final class TraceCommand implements Callable<Integer> {
   }
 
   private RunResult trace(GuestRun run, Tracer tracer) {
-    long budget = Budget.of(maxInstructions, run.guest());
+    long instructions = budget.instructions(run.guest());
     RunResult result = null;
     if (region) {
-      result = run.runToRegion(true, budget);
+      result = run.runToRegion(true, instructions);
     } else if (from > 0) {
-      result = run.run(Math.min(from, budget), done -> { });
+      result = run.run(Math.min(from, instructions), done -> { });
     }
     tracer.attach();
     tracer.begin();
     tracer.enable(true);
     if (result == null || result.resumable()) {
-      result = region ? run.runToRegion(false, budget) : run.run(budget, done -> { });
+      result = region ? run.runToRegion(false, instructions) : run.run(instructions, done -> { });
     }
     tracer.enable(false);
     tracer.end();

@@ -61,9 +61,8 @@ final class VerifyCommand implements Callable<Integer> {
   private GuestOptions guests = new GuestOptions();
   @Mixin
   private MachineOptions machine = new MachineOptions();
-  @Option(names = "--max-instructions", paramLabel = "N", converter = Quantity.Count.class,
-      description = "Instruction budget. Default: 100M for a kernel, 20G for a workload.")
-  private Long maxInstructions;
+  @Mixin
+  private BudgetOptions budget = new BudgetOptions();
   @Mixin
   private OutputOptions output = new OutputOptions();
 
@@ -96,7 +95,7 @@ final class VerifyCommand implements Callable<Integer> {
     VerifyReport report;
     try (Progress progress = new Progress(environment, "verify", 1)) {
       progress.begin(guest.name());
-      report = verifier.run(Budget.of(maxInstructions, guest), progress::message);
+      report = verifier.run(budget.instructions(guest), progress::message);
       progress.end();
     }
     output.write(report, spec.commandLine().getOut(), environment.outIsTerminal());

@@ -125,7 +125,7 @@ final class WalkCommand implements Callable<Integer> {
   }
 
   private RunResult runTo(GuestRun run, Guest guest) {
-    String point = at != null ? at : guest.marksRegion() ? "end" : Long.toString(Budget.of(null, guest));
+    String point = at != null ? at : guest.marksRegion() ? "end" : Long.toString(BudgetOptions.defaultFor(guest));
     boolean begin = point.equals("begin");
     if (!begin && !point.equals("end")) {
       try {
@@ -138,7 +138,7 @@ final class WalkCommand implements Callable<Integer> {
       throw new IllegalArgumentException("--at " + point + ": " + guest.name()
           + " marks no region, expected a number of instructions");
     }
-    return run.runToRegion(begin, Budget.of(null, guest));
+    return run.runToRegion(begin, BudgetOptions.defaultFor(guest));
   }
 
   private @Gva long resolve(Cpu cpu, Guest guest) {
