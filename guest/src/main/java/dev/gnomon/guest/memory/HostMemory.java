@@ -145,7 +145,9 @@ public final class HostMemory {
   // Offset accessors: aligned fast forms for the interpreter, then any alignment within the store.
 
   public byte get8(int offset) {
-    return store.get(offset);
+    byte value = store.get(offset);
+    VarHandle.acquireFence();
+    return value;
   }
 
   public short get16(int offset) {
@@ -161,6 +163,7 @@ public final class HostMemory {
   }
 
   public void set8(int offset, byte value) {
+    VarHandle.releaseFence();
     store.put(offset, value);
   }
 
@@ -187,7 +190,7 @@ public final class HostMemory {
   /**
    * Compare-and-swap of 1, 2, 4 or 8 aligned bytes; bytes and words go by the 32-bit word around them, as Java has no smaller CAS.
    *
-   * @return false if the bytes were not {@code expected}
+   * @return false if the bytes were not {@code expected}, or if those beside them changed meanwhile
    */
   public boolean exchange(int offset, int size, long expected, long value) {
     switch (size) {
