@@ -21,11 +21,15 @@ public final class GuestPagingState {
   /** The four PDPTE registers, PAE paging only; already checked for reserved bits by the load. */
   public final long[] pdpte = new long[4];
 
+  /** The guest has 1-GiB pages; without them PS in a PDPTE is reserved. */
+  public boolean pages1g = true;
+
   public void copyFrom(GuestPagingState other) {
     cr0 = other.cr0;
     cr3 = other.cr3;
     cr4 = other.cr4;
     efer = other.efer;
+    pages1g = other.pages1g;
     System.arraycopy(other.pdpte, 0, pdpte, 0, pdpte.length);
   }
 

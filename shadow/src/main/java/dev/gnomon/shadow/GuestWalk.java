@@ -8,6 +8,7 @@ import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.SlotMap;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.PageFaultCode;
+import dev.gnomon.guest.mmu.PageTableEntry;
 import dev.gnomon.guest.mmu.PagingContext;
 import dev.gnomon.guest.mmu.Permissions;
 import dev.gnomon.guest.mmu.ProtectionKeys;
@@ -129,7 +130,8 @@ final class GuestWalk {
       if ((gpte & GuestPte.P) == 0) {
         return fail(request, 0);
       }
-      if (GuestPte.hasReservedBits(gpte, level, role)) {
+      boolean absent1g = level == 3 && !state.pages1g && (gpte & PageTableEntry.PS) != 0;
+      if (absent1g || GuestPte.hasReservedBits(gpte, level, role)) {
         return fail(request, PageFaultCode.P | PageFaultCode.RSVD);
       }
       combined &= GuestPte.access(gpte);

@@ -88,7 +88,7 @@ final class ControlRegisterExits {
     cpu.cr0 = cr0;
     cpu.cr3 = cr3;
     cpu.cr4 = cr4;
-    cpu.cpuid.showProtectionKeys((cr4 & ControlRegister.CR4_PKE) != 0);
+    cpu.showControlBits();
     cpu.efer = efer;
     cpu.rip = rip;
     cpu.retired = retired;

@@ -2,6 +2,7 @@ package dev.gnomon.vmm;
 
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.Feature;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.mmu.PagingContext;
@@ -54,6 +55,7 @@ final class EmulationPort implements Translator {
     paging.pks = (cpu.cr4 & ControlRegister.CR4_PKS) != 0;
     paging.pkru = cpu.mmu.paging.pkru;
     paging.pkrs = cpu.mmu.paging.pkrs;
+    paging.pages1g = cpu.cpuid.offers(Feature.PDPE1GB);
     paging.pse = (cpu.cr4 & ControlRegister.CR4_PSE) != 0;
     paging.pge = (cpu.cr4 & ControlRegister.CR4_PGE) != 0;
   }

@@ -2,6 +2,7 @@ package dev.gnomon.vmm;
 
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.Feature;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.shadow.GuestPagingState;
@@ -27,6 +28,9 @@ final class ShadowPaging {
     this.cpu = cpu;
     this.memory = memory;
     cpu.mmu.pagingFollowsGuest = false;
+    // The shadow tables may have large pages whatever the guest may have.
+    cpu.mmu.paging.pages1g = true;
+    state.pages1g = cpu.cpuid.offers(Feature.PDPE1GB);
   }
 
   /** The guest's PDPTE registers. */

@@ -142,7 +142,7 @@ public final class VmBuilder {
     MemoryLayout layout = layout();
     buildMemory(parts, layout);
     parts.cpu = new Cpu(parts.memory, new Mmu(parts.memory));
-    parts.cpu.cpuid.select(options.platform().cpu());
+    parts.cpu.select(options.platform().cpu());
     parts.cpu.randomState = options.seed();
     parts.cpu.nsPerInstruction = options.nsPerInstruction();
     parts.processor = new Processor(parts.cpu, options.blockLimit());

@@ -95,6 +95,8 @@ public final class Cpu {
   /** Added to the virtual clock to give the TSC. */
   public long tscOffset;
   public long miscEnable = 1;
+  /** XCR0: state components that XSAVE and its kin manage, bits of {@link ExtendedStateLayout}. Change it by {@link #setXcr0}. */
+  public long xcr0 = ExtendedStateLayout.X87;
   /** XMM registers, two words each, the low one first. */
   public final long[] xmm = new long[2 * XMM_REGISTERS];
   /** SSE control and status, bits of {@link Mxcsr}. */
@@ -246,6 +248,24 @@ public final class Cpu {
   public boolean canonicalBase(@AnyAddress long address) {
     int shift = 64 - cpuid.linearAddressBits();
     return address << shift >> shift == address;
+  }
+
+  /** Becomes a processor model; to be called before it runs. */
+  public void select(CpuModel model) {
+    cpuid.select(model);
+    mmu.paging.pages1g = cpuid.offers(Feature.PDPE1GB);
+  }
+
+  /** Sets XCR0 and the sizes that CPUID gives with it; the value was checked. */
+  public void setXcr0(long value) {
+    xcr0 = value;
+    showControlBits();
+  }
+
+  /** Brings the CPUID bits in step that follow CR4 and XCR0; call after CR4 changed in PKE or OSXSAVE. */
+  public void showControlBits() {
+    cpuid.showProtectionKeys((cr4 & ControlRegister.CR4_PKE) != 0);
+    cpuid.showExtendedState((cr4 & ControlRegister.CR4_OSXSAVE) != 0, xcr0);
   }
 
   public boolean longMode() {

@@ -16,21 +16,25 @@ import java.util.Set;
  * @throws IllegalArgumentException if a feature is offered without the one that it needs
  */
 public record CpuModel(String name, int signature, Set<Feature> features) {
-  /** Family 6, model 15, stepping 11: what all published numbers were measured on. */
-  public static final CpuModel DEFAULT = parse("default");
-
-  private static final String EXPECTED = "minimal, default, max, qemu64, Conroe, Penryn, Nehalem, Westmere, SandyBridge, "
+  /** What came with x86-64. */
+  private static final Set<Feature> LONG_MODE = EnumSet.of(Feature.LM, Feature.NX, Feature.SYSCALL);
+  private static final String EXPECTED = "minimal, default, max, qemu32, qemu64, Conroe, Penryn, Nehalem, Westmere, SandyBridge, "
       + "IvyBridge, Haswell, Broadwell, Skylake-Client, Skylake-Server or Icelake-Server";
   private static final String FEATURES = ",\\s*";
   private static final int OWN_MODEL = 15;
   private static final int OWN_STEPPING = 11;
 
+  /** Family 6, model 15, stepping 11: what all published numbers were measured on. */
+  public static final CpuModel DEFAULT = parse("default");
+
   public CpuModel {
     Objects.requireNonNull(name);
     for (Feature feature : features) {
-      if (feature.needed() != null && !features.contains(feature.needed())) {
-        throw new IllegalArgumentException("processor '" + name + "': " + feature + " needs " + feature.needed()
-            + ", which it does not have");
+      for (Feature needed : feature.needed()) {
+        if (!features.contains(needed)) {
+          throw new IllegalArgumentException("processor '" + name + "': " + feature + " needs " + needed
+              + ", which it does not have");
+        }
       }
     }
     EnumSet<Feature> copy = EnumSet.noneOf(Feature.class);
@@ -66,12 +70,13 @@ public record CpuModel(String name, int signature, Set<Feature> features) {
 
   private static CpuModel named(String name) {
     return switch (name) {
-      case "minimal" -> own(name, EnumSet.noneOf(Feature.class));
-      case "default" -> own(name, EnumSet.of(Feature.CX16, Feature.PCID, Feature.SMEP, Feature.INVPCID, Feature.SMAP,
-          Feature.LAHF_LM, Feature.RDTSCP));
+      case "minimal" -> own(name, with(LONG_MODE, Feature.PDPE1GB));
+      case "default" -> own(name, with(LONG_MODE, Feature.PDPE1GB, Feature.CX16, Feature.PCID, Feature.SMEP,
+          Feature.INVPCID, Feature.SMAP, Feature.LAHF_LM, Feature.RDTSCP));
       case "max" -> own(name, EnumSet.allOf(Feature.class));
+      case "qemu32" -> new CpuModel(name, signature(6, 6, 3), EnumSet.of(Feature.SSE3));
       case "qemu64" -> new CpuModel(name, signature(15, 107, 1),
-          EnumSet.of(Feature.SSE3, Feature.CX16, Feature.LAHF_LM));
+          with(LONG_MODE, Feature.SSE3, Feature.CX16, Feature.LAHF_LM));
       default -> intel(name);
     };
   }
@@ -80,9 +85,15 @@ public record CpuModel(String name, int signature, Set<Feature> features) {
     return new CpuModel(name, signature(6, OWN_MODEL, OWN_STEPPING), features);
   }
 
+  private static EnumSet<Feature> with(Set<Feature> features, Feature... more) {
+    EnumSet<Feature> all = EnumSet.copyOf(features);
+    Collections.addAll(all, more);
+    return all;
+  }
+
   /** Intel's generations, each with all that the one before has. */
   private static CpuModel intel(String name) {
-    EnumSet<Feature> features = EnumSet.of(Feature.SSE3, Feature.SSSE3, Feature.LAHF_LM);
+    EnumSet<Feature> features = with(LONG_MODE, Feature.SSE3, Feature.SSSE3, Feature.LAHF_LM, Feature.VME);
     if (name.equals("Conroe")) {
       return new CpuModel(name, signature(6, 15, 3), features);
     }
@@ -97,7 +108,7 @@ public record CpuModel(String name, int signature, Set<Feature> features) {
     if (name.equals("Westmere")) {
       return new CpuModel(name, signature(6, 44, 1), features);
     }
-    features.add(Feature.RDTSCP);
+    Collections.addAll(features, Feature.RDTSCP, Feature.XSAVE, Feature.XSAVEOPT);
     if (name.equals("SandyBridge")) {
       return new CpuModel(name, signature(6, 42, 1), features);
     }
@@ -113,14 +124,15 @@ public record CpuModel(String name, int signature, Set<Feature> features) {
     if (name.equals("Broadwell")) {
       return new CpuModel(name, signature(6, 61, 2), features);
     }
+    Collections.addAll(features, Feature.XSAVEC, Feature.XGETBV1);
     if (name.equals("Skylake-Client")) {
       return new CpuModel(name, signature(6, 94, 3), features);
     }
-    Collections.addAll(features, Feature.CLFLUSHOPT, Feature.CLWB);
+    Collections.addAll(features, Feature.CLFLUSHOPT, Feature.CLWB, Feature.PKU, Feature.PDPE1GB);
     if (name.equals("Skylake-Server")) {
       return new CpuModel(name, signature(6, 85, 4), features);
     }
-    Collections.addAll(features, Feature.UMIP, Feature.RDPID);
+    Collections.addAll(features, Feature.UMIP, Feature.RDPID, Feature.LA57);
     if (name.equals("Icelake-Server")) {
       return new CpuModel(name, signature(6, 106, 0), features);
     }

@@ -17,10 +17,12 @@ public final class Cpuid {
   public static final int ECX = 2;
   public static final int EDX = 3;
 
+  /** Highest basic leaf without and with XSAVE. */
   private static final int MAX_BASIC = 0xB;
+  private static final int MAX_BASIC_XSAVE = 0xD;
   private static final int EXTENDED = 0x8000_0000;
   private static final int MAX_EXTENDED = 8;
-  private static final int MAX_SUBLEAVES = 8;
+  private static final int MAX_SUBLEAVES = 16;
   private static final int LINEAR_BITS_SHIFT = 8;
   private static final String BRAND = "Gnomon virtual processor";
   private static final int BRAND_BYTES = 48;
@@ -30,6 +32,7 @@ public final class Cpuid {
   private static final int ONE_LOGICAL_PROCESSOR = 1 << 16;
   private static final int ECX_X2APIC = 1 << 21;
   private static final int ECX_TSC_DEADLINE = 1 << 24;
+  private static final int ECX_OSXSAVE = 1 << 27;
   private static final int EDX_FPU = 1;
   private static final int EDX_DE = 1 << 2;
   private static final int EDX_PSE = 1 << 3;
@@ -53,15 +56,7 @@ public final class Cpuid {
   private static final int EAX_ARAT = 1 << 2;
   // Leaf 7.
   private static final int EBX_NO_FPU_SELECTORS = 1 << 13;
-  private static final int ECX_PKU = 1 << 3;
   private static final int ECX_OSPKE = 1 << 4;
-  private static final int ECX_PKS = 1 << 31;
-  private static final int ECX_LA57 = 1 << 16;
-  // Leaf 80000001H.
-  private static final int EDX_SYSCALL = 1 << 11;
-  private static final int EDX_NX = 1 << 20;
-  private static final int EDX_PAGE1G = 1 << 26;
-  private static final int EDX_LM = 1 << 29;
   // Leaf 80000007H.
   private static final int EDX_INVARIANT_TSC = 1 << 8;
 
@@ -77,8 +72,13 @@ public final class Cpuid {
   private static final int UNIFIED_CACHE = 3;
   private static final int CACHE_LINE = 64;
 
-  private final int[][][] basic = new int[MAX_BASIC + 1][MAX_SUBLEAVES][4];
+  private static final int LEAF_XSAVE = 0xD;
+  /** Linear-address bits that leaf 80000008H gives where there is no IA-32e mode. */
+  private static final int LEGACY_LINEAR_BITS = 32;
+
+  private final int[][][] basic = new int[MAX_BASIC_XSAVE + 1][MAX_SUBLEAVES][4];
   private final int[][] extended = new int[MAX_EXTENDED + 1][4];
+  private int maxBasic = MAX_BASIC;
 
   /** {@link CpuModel#DEFAULT}. */
   public Cpuid() {
@@ -100,14 +100,12 @@ public final class Cpuid {
       set(0xB, sub, 0, 0, sub, 0);
     }
     set(EXTENDED, 0, EXTENDED + MAX_EXTENDED, 0, 0, 0);
-    set(EXTENDED + 1, 0, 0, 0, 0, EDX_SYSCALL | EDX_NX | EDX_PAGE1G | EDX_LM);
     byte[] brand = Arrays.copyOf(BRAND.getBytes(StandardCharsets.US_ASCII), BRAND_BYTES);
     for (int i = 0; i < 3; i++) {
       set(EXTENDED + 2 + i, 0, word(brand, 16 * i), word(brand, 16 * i + 4), word(brand, 16 * i + 8), word(brand, 16 * i + 12));
     }
     set(EXTENDED + 6, 0, 0, 0, L2_CACHE, 0);
     set(EXTENDED + 7, 0, 0, 0, 0, EDX_INVARIANT_TSC);
-    set(EXTENDED + 8, 0, Cpu.LINEAR_BITS << LINEAR_BITS_SHIFT | HostMemory.MAXPHYADDR, 0, 0, 0);
     select(CpuModel.DEFAULT);
   }
 
@@ -117,18 +115,57 @@ public final class Cpuid {
       registers[EAX] = model.signature();
     }
     for (Feature feature : Feature.values()) {
-      boolean offered = model.features().contains(feature);
-      int subleaves = feature.leaf == 1 ? MAX_SUBLEAVES : 1;
-      for (int sub = 0; sub < subleaves; sub++) {
-        int[] registers = query(feature.leaf, sub);
-        registers[feature.register] = offered ? registers[feature.register] | feature.bit
-            : registers[feature.register] & ~feature.bit;
-      }
+      offer(feature, model.features().contains(feature));
     }
   }
 
+  /** Offers one feature, or no longer; to be called before the processor runs. */
+  public void offer(Feature feature, boolean offered) {
+    int subleaves = feature.leaf == 1 ? MAX_SUBLEAVES : 1;
+    for (int sub = 0; sub < subleaves; sub++) {
+      int[] registers = feature.leaf >= 0 ? basic[feature.leaf][feature.subleaf + sub] : extended[feature.leaf - EXTENDED];
+      registers[feature.register] = offered ? registers[feature.register] | feature.bit
+          : registers[feature.register] & ~feature.bit;
+    }
+    maxBasic = offers(Feature.XSAVE) ? MAX_BASIC_XSAVE : MAX_BASIC;
+    for (int[] registers : basic[0]) {
+      registers[EAX] = maxBasic;
+    }
+    int linear = offers(Feature.LM) ? linearAddressBits() : LEGACY_LINEAR_BITS;
+    extended[8][EAX] = linear << LINEAR_BITS_SHIFT | HostMemory.MAXPHYADDR;
+    describeExtendedState();
+  }
+
   public boolean offers(Feature feature) {
-    return (query(feature.leaf, 0)[feature.register] & feature.bit) != 0;
+    int[] registers = feature.leaf >= 0 ? basic[feature.leaf][feature.subleaf] : extended[feature.leaf - EXTENDED];
+    return (registers[feature.register] & feature.bit) != 0;
+  }
+
+  /** State components that XSAVE manages: the bits that XCR0 may have, 0 without XSAVE. */
+  public long stateComponents() {
+    return !offers(Feature.XSAVE) ? 0
+        : ExtendedStateLayout.X87 | ExtendedStateLayout.SSE | (offers(Feature.PKU) ? ExtendedStateLayout.PKRU : 0);
+  }
+
+  /** Leaf DH as after reset, XCR0 being 1. */
+  private void describeExtendedState() {
+    long components = stateComponents();
+    int[] pkru = basic[LEAF_XSAVE][ExtendedStateLayout.PKRU_COMPONENT];
+    boolean hasPkru = (components & ExtendedStateLayout.PKRU) != 0;
+    pkru[EAX] = hasPkru ? ExtendedStateLayout.PKRU_BYTES : 0;
+    pkru[EBX] = hasPkru ? ExtendedStateLayout.PKRU_OFFSET : 0;
+    basic[LEAF_XSAVE][0][EAX] = (int) components;
+    basic[LEAF_XSAVE][0][ECX] = components == 0 ? 0 : ExtendedStateLayout.standardBytes(components);
+    showExtendedState(false, ExtendedStateLayout.X87);
+  }
+
+  /** CPUID.1:ECX.OSXSAVE follows CR4.OSXSAVE, and the sizes in leaf DH follow XCR0. */
+  public void showExtendedState(boolean enabled, long xcr0) {
+    for (int[] registers : basic[1]) {
+      registers[ECX] = enabled ? registers[ECX] | ECX_OSXSAVE : registers[ECX] & ~ECX_OSXSAVE;
+    }
+    basic[LEAF_XSAVE][0][EBX] = offers(Feature.XSAVE) ? ExtendedStateLayout.standardBytes(xcr0) : 0;
+    basic[LEAF_XSAVE][1][EBX] = offers(Feature.XSAVEC) ? ExtendedStateLayout.compactedBytes(xcr0) : 0;
   }
 
   /**
@@ -141,7 +178,7 @@ public final class Cpuid {
     if (leaf < 0 && Integer.compareUnsigned(leaf, EXTENDED + MAX_EXTENDED) <= 0) {
       return extended[leaf - EXTENDED];
     }
-    int[][] subleaves = basic[leaf >= 0 && leaf <= MAX_BASIC ? leaf : MAX_BASIC];
+    int[][] subleaves = basic[leaf >= 0 && leaf <= maxBasic ? leaf : maxBasic];
     return subleaves[Integer.compareUnsigned(subleaf, MAX_SUBLEAVES) < 0 ? subleaf : MAX_SUBLEAVES - 1];
   }
 
@@ -152,10 +189,10 @@ public final class Cpuid {
    */
   public void set(int leaf, int subleaf, int eax, int ebx, int ecx, int edx) {
     boolean high = leaf < 0 && Integer.compareUnsigned(leaf, EXTENDED + MAX_EXTENDED) <= 0;
-    if (!high && (leaf < 0 || leaf > MAX_BASIC) || subleaf < 0 || subleaf >= MAX_SUBLEAVES) {
-      throw new IllegalArgumentException("CPUID leaf " + Integer.toHexString(leaf) + "H." + subleaf + ": expected 0H to BH or 80000000H to 80000008H");
+    if (!high && (leaf < 0 || leaf > MAX_BASIC_XSAVE) || subleaf < 0 || subleaf >= MAX_SUBLEAVES) {
+      throw new IllegalArgumentException("CPUID leaf " + Integer.toHexString(leaf) + "H." + subleaf + ": expected 0H to DH or 80000000H to 80000008H");
     }
-    int[] registers = query(leaf, subleaf);
+    int[] registers = high ? extended[leaf - EXTENDED] : basic[leaf][subleaf];
     registers[EAX] = eax;
     registers[EBX] = ebx;
     registers[ECX] = ecx;
@@ -181,28 +218,9 @@ public final class Cpuid {
     offer(1, EDX, EDX_MTRR);
   }
 
-  /** Says that there is 5-level paging, and linear addresses of 57 bits. */
-  public void offerFiveLevelPaging() {
-    offer(7, ECX, ECX_LA57);
-    extended[8][EAX] = Cpu.LINEAR_BITS_5_LEVEL << LINEAR_BITS_SHIFT | HostMemory.MAXPHYADDR;
-  }
-
   /** Bits of a linear address, 48 or 57. */
   public int linearAddressBits() {
-    return extended[8][EAX] >> LINEAR_BITS_SHIFT & 0xFF;
-  }
-
-  /** Says that there are protection keys for user pages (PKU) or supervisor pages (PKS). */
-  public void offerProtectionKeys(boolean user, boolean supervisor) {
-    offer(7, ECX, (user ? ECX_PKU : 0) | (supervisor ? ECX_PKS : 0));
-  }
-
-  public boolean pku() {
-    return (basic[7][0][ECX] & ECX_PKU) != 0;
-  }
-
-  public boolean pks() {
-    return (basic[7][0][ECX] & ECX_PKS) != 0;
+    return offers(Feature.LA57) ? Cpu.LINEAR_BITS_5_LEVEL : Cpu.LINEAR_BITS;
   }
 
   /** CPUID.7:ECX.OSPKE follows CR4.PKE. */
@@ -234,15 +252,23 @@ public final class Cpuid {
 
   /**
    * CR4 bits that may be set. As under KVM, MCE and PCE may be set though their feature is not offered, because much start-up code does
-   * not ask; VME, PVI and OSXSAVE do not exist.
+   * not ask.
    */
   public long cr4Bits() {
     long bits = ControlRegister.CR4_TSD | ControlRegister.CR4_DE | ControlRegister.CR4_PSE | ControlRegister.CR4_PAE | ControlRegister.CR4_MCE
         | ControlRegister.CR4_PGE | ControlRegister.CR4_PCE | ControlRegister.CR4_OSFXSR | ControlRegister.CR4_OSXMMEXCPT;
     return bits | bit(Feature.PCID, ControlRegister.CR4_PCIDE) | bit(Feature.SMEP, ControlRegister.CR4_SMEP)
         | bit(Feature.SMAP, ControlRegister.CR4_SMAP) | bit(Feature.UMIP, ControlRegister.CR4_UMIP)
-        | bit(Feature.FSGSBASE, ControlRegister.CR4_FSGSBASE) | (pku() ? ControlRegister.CR4_PKE : 0)
-        | ((basic[7][0][ECX] & ECX_LA57) != 0 ? ControlRegister.CR4_LA57 : 0) | (pks() ? ControlRegister.CR4_PKS : 0);
+        | bit(Feature.FSGSBASE, ControlRegister.CR4_FSGSBASE) | bit(Feature.PKU, ControlRegister.CR4_PKE)
+        | bit(Feature.PKS, ControlRegister.CR4_PKS) | bit(Feature.LA57, ControlRegister.CR4_LA57)
+        | bit(Feature.XSAVE, ControlRegister.CR4_OSXSAVE)
+        | bit(Feature.VME, ControlRegister.CR4_VME | ControlRegister.CR4_PVI);
+  }
+
+  /** EFER bits that may be set by software; LMA is the processor's. */
+  public long eferBits() {
+    return bit(Feature.SYSCALL, ControlRegister.EFER_SCE) | bit(Feature.LM, ControlRegister.EFER_LME)
+        | bit(Feature.NX, ControlRegister.EFER_NXE);
   }
 
   private long bit(Feature feature, long bit) {

@@ -28,6 +28,7 @@ public final class ExitReason {
   public static final int RDTSCP = 51;
   public static final int INVVPID = 53;
   public static final int WBINVD = 54;
+  public static final int XSETBV = 55;
   public static final int INVPCID = 58;
   public static final int PML_FULL = 62;
 
@@ -68,6 +69,7 @@ public final class ExitReason {
       case RDTSCP -> "RDTSCP";
       case INVVPID -> "INVVPID";
       case WBINVD -> "WBINVD";
+      case XSETBV -> "XSETBV";
       case INVPCID -> "INVPCID";
       case PML_FULL -> "PML_FULL";
       case BUDGET -> "BUDGET";

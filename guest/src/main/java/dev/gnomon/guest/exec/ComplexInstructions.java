@@ -19,6 +19,7 @@ public final class ComplexInstructions {
   private final EventDelivery events;
   private final ControlTransfer transfers;
   private final ReturnTransfer returns;
+  private final VirtualInterrupts virtual;
   private final FastSystemCalls fastCalls;
   private final ControlRegisters controls;
   private final DescriptorTables tables;
@@ -29,23 +30,26 @@ public final class ComplexInstructions {
   private final DecimalInstructions decimal;
   private final Fpu fpu;
   private final VectorState vectors;
+  private final ExtendedState extended;
 
   public ComplexInstructions(Cpu cpu, LinearMemory linear, Operands operands, EventDelivery events, Debug debug) {
     this.cpu = cpu;
     this.events = events;
     SegmentLoader loader = new SegmentLoader(cpu, linear);
     this.transfers = new ControlTransfer(cpu, linear, operands, loader, events.tasks());
-    this.returns = new ReturnTransfer(cpu, operands, loader, events.tasks());
+    this.virtual = new VirtualInterrupts(cpu, linear, operands, loader);
+    this.returns = new ReturnTransfer(cpu, operands, loader, events.tasks(), virtual);
     this.fastCalls = new FastSystemCalls(cpu);
     this.controls = new ControlRegisters(cpu, operands, debug);
     this.tables = new DescriptorTables(cpu, linear, operands, loader);
-    this.system = new SystemInstructions(cpu, operands, new ModelRegisters(cpu));
+    this.system = new SystemInstructions(cpu, operands, new ModelRegisters(cpu), virtual);
     this.ports = new PortIo(cpu, linear, operands, debug);
     this.segments = new SegmentInstructions(cpu, operands, loader);
     this.multiSlot = new MultiSlotInstructions(cpu, linear, operands);
     this.decimal = new DecimalInstructions(cpu);
     this.fpu = new Fpu(cpu, linear, operands);
     this.vectors = new VectorState(cpu, linear, operands);
+    this.extended = new ExtendedState(cpu, linear, operands);
   }
 
   /** RIP behind an instruction: 64 bits in 64-bit mode, else 32. Running off the end of a 16-bit segment is a limit violation at the next fetch. */
@@ -150,7 +154,8 @@ public final class ComplexInstructions {
       case 0xB2 -> segments.loadPointer(insn, Segments.SS);
       case 0xB4 -> segments.loadPointer(insn, Segments.FS);
       case 0xB5 -> segments.loadPointer(insn, Segments.GS);
-      case 0xC7 -> system.group9(insn);
+      case 0xC7 -> insn.isMemory() && insn.group() == 4 && insn.rep == 0 && !insn.operandPrefix
+          ? extended.saveCompacted(insn) : system.group9(insn);
       case 0xF7 -> vectors.maskedStore(insn);
       default -> undefined();
     };
@@ -174,7 +179,7 @@ public final class ComplexInstructions {
       return controls.loadMachineStatus(insn);
     }
     if (!insn.isMemory()) {
-      return system.group7Register(insn, 0xC0 | group << 3 | insn.rm & 7);
+      return group7Register(insn, 0xC0 | group << 3 | insn.rm & 7);
     }
     return switch (group) {
       case 0 -> tables.store(insn, cpu.gdtrLimit, cpu.gdtrBase);
@@ -184,7 +189,16 @@ public final class ComplexInstructions {
     };
   }
 
-  /** 0F AE: FXSAVE and its kin, the fences, FSGSBASE and CLFLUSH and its kin; there is no XSAVE. */
+  /** 0F 01 with a register form. @param modrm the whole byte */
+  private int group7Register(Instruction insn, int modrm) {
+    return switch (modrm) {
+      case 0xD0 -> extended.getControl(insn);
+      case 0xD1 -> extended.setControl(insn);
+      default -> system.group7Register(insn, modrm);
+    };
+  }
+
+  /** 0F AE: FXSAVE and its kin, the fences, FSGSBASE, XSAVE and CLFLUSH and its kin. */
   private int group15(Instruction insn) {
     int group = insn.group();
     if (!insn.isMemory()) {
@@ -193,6 +207,10 @@ public final class ComplexInstructions {
     }
     if (insn.rep == 0 && !insn.operandPrefix && group < 4) {
       return vectors.group15(insn);
+    }
+    if (insn.rep == 0 && !insn.operandPrefix && group < 7) {
+      return group == 5 ? extended.restore(insn)
+          : group == 4 || cpu.cpuid.offers(Feature.XSAVEOPT) ? extended.save(insn, group == 6) : undefined();
     }
     boolean flush = insn.operandPrefix
         ? group == 7 && cpu.cpuid.offers(Feature.CLFLUSHOPT) || group == 6 && cpu.cpuid.offers(Feature.CLWB)
@@ -206,10 +224,17 @@ public final class ComplexInstructions {
   }
 
   private int interrupt(Instruction insn) {
-    if (cpu.v86() && cpu.iopl() < 3) {
-      return cpu.fault(Vector.GP);
+    int vector = (int) insn.immediate & 0xFF;
+    if (cpu.v86()) {
+      int status = virtual.redirect(insn, vector);
+      if (status != VirtualInterrupts.NOT_REDIRECTED) {
+        return status;
+      }
+      if (cpu.iopl() < 3) {
+        return cpu.fault(Vector.GP);
+      }
     }
-    return events.software((int) insn.immediate & 0xFF, Vector.TYPE_SOFTWARE_INTERRUPT, insn.length);
+    return events.software(vector, Vector.TYPE_SOFTWARE_INTERRUPT, insn.length);
   }
 
   /** D6, SALC: AL = CF ? FFH : 0. */

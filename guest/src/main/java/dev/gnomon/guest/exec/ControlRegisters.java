@@ -26,6 +26,8 @@ final class ControlRegisters {
   /** Changes of CR4 after which no translation may be kept; PSE is among them as on real processors. */
   private static final long CR4_FLUSH_ALL = ControlRegister.CR4_PAE | ControlRegister.CR4_PGE | ControlRegister.CR4_PSE
       | ControlRegister.CR4_LA57;
+  /** Bits of CR4 that CPUID shows. */
+  private static final long CR4_SHOWN = ControlRegister.CR4_PKE | ControlRegister.CR4_OSXSAVE;
   private static final int MAX_TPR = 15;
 
   private final Cpu cpu;
@@ -227,8 +229,8 @@ final class ControlRegisters {
     boolean clearsPcide = (changed & cpu.cr4 & ControlRegister.CR4_PCIDE) != 0;
     cpu.cr4 = value;
     cpu.syncPaging();
-    if (switchesKeys) {
-      cpu.cpuid.showProtectionKeys((value & ControlRegister.CR4_PKE) != 0);
+    if ((changed & CR4_SHOWN) != 0) {
+      cpu.showControlBits();
     }
     if ((changed & CR4_FLUSH_ALL) != 0 || clearsPcide || switchesKeys) {
       cpu.mmu.flushAll();

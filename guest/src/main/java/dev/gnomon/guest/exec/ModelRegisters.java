@@ -16,7 +16,6 @@ import dev.gnomon.guest.mmu.Status;
  * same rules.
  */
 public final class ModelRegisters {
-  private static final long EFER_WRITABLE = ControlRegister.EFER_SCE | ControlRegister.EFER_LME | ControlRegister.EFER_NXE;
   private static final long APIC_BASE_VALID =
       ApicPort.BASE_BSP | ApicPort.BASE_ENABLE | (1L << HostMemory.MAXPHYADDR) - 1 & -HostMemory.FRAME_SIZE;
   /** Architectural bits of IA32_MISC_ENABLE: 34 XD disable, 23 xTPR, 22 limit CPUID, 18 MONITOR, 16 SpeedStep, 12 PEBS, 11 BTS, 7 perfmon, 3 thermal, 0 strings. */
@@ -70,7 +69,7 @@ public final class ModelRegisters {
   private int readOther(int msr) {
     if (cpu.mtrrs != null && Mtrrs.is(msr)) {
       cpu.value = cpu.mtrrs.read(msr);
-    } else if (msr == Msr.PKRS && cpu.cpuid.pks()) {
+    } else if (msr == Msr.PKRS && cpu.cpuid.offers(Feature.PKS)) {
       cpu.value = cpu.mmu.paging.pkrs & 0xFFFF_FFFFL;
     } else if (isApic(msr) && cpu.apic.readable(msr)) {
       cpu.value = cpu.apic.read(msr);
@@ -144,7 +143,7 @@ public final class ModelRegisters {
   }
 
   private int writeOther(int msr, long value) {
-    if (msr == Msr.PKRS && cpu.cpuid.pks() && value >>> 32 == 0) {
+    if (msr == Msr.PKRS && cpu.cpuid.offers(Feature.PKS) && value >>> 32 == 0) {
       cpu.mmu.setPkrs((int) value);
       return Status.OK;
     }
@@ -173,9 +172,10 @@ public final class ModelRegisters {
 
   /** LMA is read-only, and LME cannot change while paging is on. */
   private int writeEfer(long value) {
-    long writable = value & EFER_WRITABLE;
+    long offered = cpu.cpuid.eferBits();
+    long writable = value & offered;
     boolean lmeChanges = ((writable ^ cpu.efer) & ControlRegister.EFER_LME) != 0;
-    if ((value & ~(EFER_WRITABLE | ControlRegister.EFER_LMA)) != 0
+    if ((value & ~(offered | ControlRegister.EFER_LMA)) != 0
         || lmeChanges && (cpu.cr0 & ControlRegister.CR0_PG) != 0) {
       return cpu.fault(Vector.GP);
     }

@@ -54,17 +54,18 @@ final class PortIo {
 
   /** 6C to 6F. */
   int string(Instruction insn) {
-    boolean repeated = insn.rep != 0;
-    long count = Operands.zeroExtend(cpu.regs[Cpu.RCX], insn.addressSize);
-    if (repeated && count == 0) {
-      return ComplexInstructions.complete(cpu, insn);
-    }
     int size = (insn.opcode & 1) == 0 ? 1 : Math.min(4, insn.operandSize);
     boolean out = (insn.opcode & 2) != 0;
     int port = (int) cpu.regs[Cpu.RDX] & 0xFFFF;
     int status = permit(port, size);
     if (status < 0) {
       return status;
+    }
+    boolean repeated = insn.rep != 0;
+    long count = Operands.zeroExtend(cpu.regs[Cpu.RCX], insn.addressSize);
+    if (repeated && count == 0) {
+      // Only now: a port that is not permitted is #GP(0) even so.
+      return ComplexInstructions.complete(cpu, insn);
     }
     int index = out ? Cpu.RSI : Cpu.RDI;
     int segment = out ? insn.segment : Segments.ES;

@@ -23,6 +23,7 @@ final class ReturnTransfer {
   private final Operands operands;
   private final SegmentLoader segments;
   private final TaskSwitch tasks;
+  private final VirtualInterrupts virtual;
   private final Descriptor code = new Descriptor();
   private final Descriptor ss = new Descriptor();
   // The frame as read.
@@ -34,7 +35,8 @@ final class ReturnTransfer {
   private int stackSelector;
   private final int[] v86Selectors = new int[V86_ORDER.length];
 
-  ReturnTransfer(Cpu cpu, Operands operands, SegmentLoader segments, TaskSwitch tasks) {
+  ReturnTransfer(Cpu cpu, Operands operands, SegmentLoader segments, TaskSwitch tasks, VirtualInterrupts virtual) {
+    this.virtual = virtual;
     this.cpu = cpu;
     this.operands = operands;
     this.segments = segments;
@@ -95,7 +97,7 @@ final class ReturnTransfer {
 
   private int interruptReturnChecked(Instruction insn) {
     int size = insn.operandSize;
-    if (cpu.v86() && cpu.iopl() < 3) {
+    if (cpu.v86() && cpu.iopl() < 3 && !virtual.ownsImage(size)) {
       return cpu.fault(Vector.GP);
     }
     if (!segments.paragraphs() && (cpu.systemFlags & Rflags.NT) != 0) {
@@ -152,8 +154,16 @@ final class ReturnTransfer {
     if (rip > cpu.limit[Segments.CS]) {
       return cpu.fault(Vector.GP);
     }
+    boolean own = cpu.v86() && cpu.iopl() < 3;
+    if (own && !virtual.takes(flags)) {
+      return cpu.fault(Vector.GP);
+    }
     operands.setStackPointer(frame);
-    takeFlags(size, IRET_FLAGS | Rflags.IF | (cpu.v86() ? 0 : Rflags.IOPL));
+    if (own) {
+      virtual.take(flags);
+    } else {
+      takeFlags(size, IRET_FLAGS | Rflags.IF | (cpu.v86() ? 0 : Rflags.IOPL));
+    }
     segments.commitParagraph(Segments.CS, codeSelector);
     cpu.rip = rip;
     cpu.updateMode();

@@ -28,8 +28,10 @@ final class SystemInstructions {
   private final Intercepts intercepts;
   private final Operands operands;
   private final ModelRegisters registers;
+  private final VirtualInterrupts virtual;
 
-  SystemInstructions(Cpu cpu, Operands operands, ModelRegisters registers) {
+  SystemInstructions(Cpu cpu, Operands operands, ModelRegisters registers, VirtualInterrupts virtual) {
+    this.virtual = virtual;
     this.cpu = cpu;
     this.intercepts = cpu.intercepts;
     this.operands = operands;
@@ -51,7 +53,7 @@ final class SystemInstructions {
 
   int clearInterrupts(Instruction insn) {
     if (!interruptFlagAllowed()) {
-      return cpu.fault(Vector.GP);
+      return virtual.ownsFlag() ? virtual.clear(insn) : cpu.fault(Vector.GP);
     }
     cpu.setSystemFlags(cpu.systemFlags & ~Rflags.IF);
     return done(insn);
@@ -60,7 +62,7 @@ final class SystemInstructions {
   /** STI: interrupts stay blocked for one more instruction if they were off. */
   int setInterrupts(Instruction insn) {
     if (!interruptFlagAllowed()) {
-      return cpu.fault(Vector.GP);
+      return virtual.ownsFlag() ? virtual.set(insn) : cpu.fault(Vector.GP);
     }
     if ((cpu.systemFlags & Rflags.IF) == 0) {
       cpu.blockedBySti = true;
@@ -70,13 +72,14 @@ final class SystemInstructions {
   }
 
   int pushFlags(Instruction insn) {
-    if (cpu.v86() && cpu.iopl() < 3) {
+    int size = ComplexInstructions.stackSize(insn);
+    boolean own = cpu.v86() && cpu.iopl() < 3;
+    if (own && !virtual.ownsImage(size)) {
       return cpu.fault(Vector.GP);
     }
-    int size = ComplexInstructions.stackSize(insn);
     long mask = cpu.stackMask();
     long pointer = cpu.regs[Cpu.RSP] - size & mask;
-    int status = operands.store(Segments.SS, pointer, size, cpu.rflags() & PUSHF_MASK);
+    int status = operands.store(Segments.SS, pointer, size, own ? virtual.image() : cpu.rflags() & PUSHF_MASK);
     if (status < 0) {
       return status;
     }
@@ -85,13 +88,22 @@ final class SystemInstructions {
   }
 
   int popFlags(Instruction insn) {
-    if (cpu.v86() && cpu.iopl() < 3) {
+    int size = ComplexInstructions.stackSize(insn);
+    boolean own = cpu.v86() && cpu.iopl() < 3;
+    if (own && !virtual.ownsImage(size)) {
       return cpu.fault(Vector.GP);
     }
-    int size = ComplexInstructions.stackSize(insn);
     int status = operands.load(Segments.SS, cpu.regs[Cpu.RSP] & cpu.stackMask(), size);
     if (status < 0) {
       return status;
+    }
+    if (own) {
+      if (!virtual.takes(cpu.value)) {
+        return cpu.fault(Vector.GP);
+      }
+      operands.setStackPointer(cpu.regs[Cpu.RSP] + size);
+      virtual.take(cpu.value);
+      return done(insn);
     }
     int taken = POPF_FLAGS;
     if (cpu.cpl <= cpu.iopl()) {

@@ -34,7 +34,7 @@ class CpuModelTest {
     assertThat(cpuid.offers(feature)).isTrue();
     boolean needed = false;
     for (Feature other : Feature.values()) {
-      needed |= other.needed() == feature;
+      needed |= other.needed().contains(feature);
     }
     if (needed) {
       assertThatIllegalArgumentException().isThrownBy(() -> CpuModel.parse("max,-" + feature))
@@ -69,6 +69,6 @@ class CpuModelTest {
   @Test
   void shouldTakeTheSpellingsOfQemuAndLinux() {
     assertThat(CpuModel.parse("minimal,+pni,+ssse3,+sse4_1,+sse4-2,+lahf_lm").features())
-        .containsExactlyInAnyOrder(Feature.SSE3, Feature.SSSE3, Feature.SSE4_1, Feature.SSE4_2, Feature.LAHF_LM);
+        .contains(Feature.SSE3, Feature.SSSE3, Feature.SSE4_1, Feature.SSE4_2, Feature.LAHF_LM);
   }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.Feature;
 import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.mmu.PagingContext;
 import org.junit.jupiter.api.Test;
@@ -18,7 +19,7 @@ class FiveLevelPagingTest {
   private static SystemMachine machine(boolean offered, boolean on) {
     SystemMachine m = SystemMachine.longMode(0);
     if (offered) {
-      m.cpu.cpuid.offerFiveLevelPaging();
+      m.cpu.cpuid.offer(Feature.LA57, true);
     }
     m.cpu.cr4 |= on ? ControlRegister.CR4_LA57 : 0;
     m.cpu.syncPaging();
@@ -30,7 +31,7 @@ class FiveLevelPagingTest {
   void shouldSetTheBitOutsideIa32eModeAlone(boolean offered, boolean longMode, String outcome) {
     SystemMachine m = longMode ? SystemMachine.longMode(0) : SystemMachine.protectedMode(0);
     if (offered) {
-      m.cpu.cpuid.offerFiveLevelPaging();
+      m.cpu.cpuid.offer(Feature.LA57, true);
     }
     m.cpu.regs[Cpu.RAX] = ControlRegister.CR4_PAE | ControlRegister.CR4_LA57;
     assertThat(m.outcome(m.run(m.register(MOV_TO, 4, Cpu.RAX)))).isEqualTo(outcome);
@@ -64,7 +65,7 @@ class FiveLevelPagingTest {
     SystemMachine m = SystemMachine.longMode(0);
     assertThat(m.cpu.cpuid.linearAddressBits()).isEqualTo(48);
     assertThat(m.cpu.cpuid.cr4Bits() & ControlRegister.CR4_LA57).isZero();
-    m.cpu.cpuid.offerFiveLevelPaging();
+    m.cpu.cpuid.offer(Feature.LA57, true);
     assertThat(m.cpu.cpuid.linearAddressBits()).isEqualTo(57);
   }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.Feature;
 import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.mmu.PagingContext;
@@ -25,8 +26,9 @@ class PagingModeTransitionsTest {
   private static SystemMachine machine(String state) {
     boolean code64 = has(state, "64");
     SystemMachine m = code64 || has(state, "LMA") ? SystemMachine.longMode(0) : SystemMachine.protectedMode(0);
-    m.cpu.cpuid.offerFiveLevelPaging();
-    m.cpu.cpuid.offerProtectionKeys(true, true);
+    m.cpu.cpuid.offer(Feature.LA57, true);
+    m.cpu.cpuid.offer(Feature.PKU, true);
+    m.cpu.cpuid.offer(Feature.PKS, true);
     if (!code64 && has(state, "LMA")) {
       m.load(Segments.CS, SystemMachine.CODE0_COMPAT);
     }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Cpuid;
+import dev.gnomon.guest.cpu.Feature;
 import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.decode.Instruction;
 import dev.gnomon.guest.mmu.PagingContext;
@@ -22,7 +23,8 @@ class ProtectionKeyInstructionsTest {
 
   private static SystemMachine machine(int cpl, boolean user, boolean supervisor) {
     SystemMachine m = SystemMachine.longMode(cpl);
-    m.cpu.cpuid.offerProtectionKeys(user, supervisor);
+    m.cpu.cpuid.offer(Feature.PKU, user);
+    m.cpu.cpuid.offer(Feature.PKS, supervisor);
     return m;
   }
 
@@ -83,8 +85,8 @@ class ProtectionKeyInstructionsTest {
   @Test
   void shouldOfferNoKeysByDefault() {
     Cpuid cpuid = new Cpuid();
-    assertThat(cpuid.pku()).isFalse();
-    assertThat(cpuid.pks()).isFalse();
+    assertThat(cpuid.offers(Feature.PKU)).isFalse();
+    assertThat(cpuid.offers(Feature.PKS)).isFalse();
     assertThat(cpuid.cr4Bits() & (ControlRegister.CR4_PKE | ControlRegister.CR4_PKS)).isZero();
   }
 }

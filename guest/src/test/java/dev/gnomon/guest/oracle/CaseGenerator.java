@@ -25,7 +25,7 @@ class CaseGenerator {
   static final int NONE = -1;
   private static final int FS_PREFIX = 0x64;
   private static final int GS_PREFIX = 0x65;
-  private static final int[] VECTOR_SIZES = {1, 2, 4, 8, 10, 16, 28, 108, 512};
+  private static final int[] VECTOR_SIZES = {1, 2, 4, 8, 10, 16, 28, 108, 512, 576};
   private static final int[] SEGMENT_PREFIXES = {0x26, 0x2E, 0x36, 0x3E, FS_PREFIX, GS_PREFIX};
   private static final long LOW_32 = 0xFFFF_FFFFL;
   /** Addresses where canonical form and wrap-around decide. */
@@ -251,9 +251,10 @@ class CaseGenerator {
     test.memoryUndefinedOnFault = form.is("enter") || form.name().equals("call") || form.name().equals("pusha")
         || form.is("m10") || form.is("environment");
     test.x87UndefinedOnFault = vector && !form.is("x87");
+    test.stateUndefinedOnFault = form.is("image");
     test.pointersUndefined = form.is("x87");
     test.lastBitUndefined = false;
-    test.faultAddressUndefined = form.is("m512") || form.is("masked") || form.is("m10") || form.is("environment");
+    test.faultAddressUndefined = form.is("m512") || form.is("m576") || form.is("masked") || form.is("m10") || form.is("environment");
     test.faultsUnordered = form.name().equals("call");
     test.countersCutOnFault = !intel && form.is("string") && shortAddress;
     test.undefinedFlagsOnFault = form.flags() == UndefinedFlags.DIVIDE || form.is("string") ? Rflags.STATUS : 0;
@@ -272,7 +273,7 @@ class CaseGenerator {
       int which = random.nextInt(4);
       return which == 0 ? 0 : which == 1 ? 0xF2 : 0xF3;
     }
-    boolean selects = form.is("plain") || form.is("scan") || form.is("pair") || form.opcode() == 0xF0D
+    boolean selects = form.is("plain") || form.is("scan") || form.opcode() == 0xF0D
         || form.opcode() == 0xF18 || form.opcode() == 0xFB9;
     return !selects && random.nextInt(30) == 0 ? random.nextBoolean() ? 0xF2 : 0xF3 : 0;
   }
@@ -402,6 +403,8 @@ class CaseGenerator {
     target = pickTarget(Math.max(1, accessSize));
     if (form.is("aligned") && random.nextInt(16) != 0) {
       target &= -16;
+    } else if (form.is("area") && random.nextInt(16) != 0) {
+      target &= -64;
     }
     long effective = target - segmentBase();
     if (form.is("bitstring")) {

@@ -103,7 +103,16 @@ final class ExtensionForms {
       rdgsbase F3FAE /1 reg long host-fsgsbase
       clflushopt 66FAE /7 m src8 plain host-clflushopt
       clwb 66FAE /6 m src8 plain host-clwb
+      invpcid 66F3882 /r m m16 host-invpcid
       ud FB8 /r
+      """;
+
+  /** XSAVE and its kin, with the components that the model has. */
+  private static final String STATES = """
+      xsave FAE /4 m m576 area vector128 host-xsave
+      xrstor FAE /5 m m576 area image vector128 host-xsave host-xsavec
+      xsaveopt FAE /6 m m576 area vector128 host-xsaveopt
+      xsavec FC7 /4 m m576 area vector128 host-xsavec
       """;
 
   private static final String HOST = "host-";
@@ -128,6 +137,10 @@ final class ExtensionForms {
   /** General-purpose instructions. */
   static List<InstructionForm> general() {
     return parse(GENERAL.lines().toList());
+  }
+
+  static List<InstructionForm> states() {
+    return parse(STATES.lines().toList());
   }
 
   static List<InstructionForm> vectors() {

@@ -20,7 +20,7 @@ class ExtensionRulesTest {
   private static final long CODE = 0x10_0000;
   private static final long DATA = 0x20_0000;
   private static final int NO_VECTOR = -1;
-  private static final long NOT_CANONICAL = 0x8000_0000_0000L;
+  private static final long NOT_CANONICAL = 1L << 57;
 
   private UserMachine machine;
 

@@ -106,6 +106,13 @@ final class InstructionForms {
       pop 8F /0 stack
       pushf 9C stack
       popf 9D stack popf
+      push 06 stack legacy
+      push 0E stack legacy
+      push 16 stack legacy
+      push 1E stack legacy
+      push FA0 stack
+      push FA8 stack
+      into CE legacy
       leave C9 stack leave
       enter C8 stack enter
       pusha 60 stack legacy
@@ -163,7 +170,13 @@ final class InstructionForms {
       out E7 ib
       out EE b
       out EF
+      ins 6C b string
+      ins 6D string
+      outs 6E b string
+      outs 6F string
       clts F06
+      sysret F07 long
+      sysexit F35
       invd F08
       wbinvd F09
       wrmsr F30

@@ -72,6 +72,10 @@ final class ModelProcessor {
     out.rflags = cpu.rflags();
     out.rip = cpu.rip;
     out.fx.save(cpu);
+    if (cpu.exit.reason == ExitReason.EXCEPTION_NMI && (cpu.exit.interruptionInfo & 0xFF) == Vector.OF) {
+      // A trap: the host tells where it returns to.
+      out.rip += cpu.exit.instructionLength;
+    }
     int reason = cpu.exit.reason;
     out.vector = reason == ExitReason.EXCEPTION_NMI ? cpu.exit.interruptionInfo & 0xFF : NO_EXCEPTION + reason;
     out.error = reason == ExitReason.EXCEPTION_NMI ? cpu.exit.interruptionErrorCode : 0;

@@ -122,7 +122,7 @@ final class Oracle implements AutoCloseable {
   }
 
   private static String difference(OracleCase test, MachineState host, MachineState model) {
-    if (host.vector == Vector.BP || host.vector == Vector.OF) {
+    if (host.vector == Vector.BP) {
       // A trap: the host's RIP is behind it, the model's at it.
       host.rip--;
     }
@@ -163,7 +163,7 @@ final class Oracle implements AutoCloseable {
     if (test.lastBitUndefined) {
       host.fx.forgiveLastBit(model.fx);
     }
-    String vector = host.fx.difference(model.fx, host.vector == Vector.BP || !test.x87UndefinedOnFault,
+    String vector = faulted && test.stateUndefinedOnFault ? null : host.fx.difference(model.fx, host.vector == Vector.BP || !test.x87UndefinedOnFault,
         !test.pointersUndefined);
     if (vector != null) {
       return vector;

@@ -24,6 +24,8 @@ final class OracleCase {
   boolean faultAddressUndefined;
   /** A fault may leave the x87 unit switched over to MMX, or halfway. */
   boolean x87UndefinedOnFault;
+  /** A fault may leave x87 and SSE state partly loaded: XRSTOR. */
+  boolean stateUndefinedOnFault;
   /** The x87 unit's pointers to its last instruction and operand may be anything: processors differ in when they set them. */
   boolean pointersUndefined;
   /** x87 registers may be one unit in the last place off, and C1 with it: results of transcendental instructions. */

@@ -9,7 +9,7 @@ package dev.gnomon.guest.oracle;
  *
  *  record   0 RAX to R15 | 128 RFLAGS | 136 RIP
  *         144 CS, back: vector | 152 bytes of code, back: error code | 160 back: CR2
- *         176 code | 432 the three data areas | 1200 x87, MMX and SSE state as FXSAVE64 lays it out
+ *         176 code | 432 the three data areas | 1328 x87, MMX and SSE state as FXSAVE64 lays it out
  * </pre>
  * Data accesses aim at three areas beside page boundaries. The rest of the writable pages is zero, and whatever was
  * written there is taken away after each batch. The middle area is large enough for all that an instruction can push.
@@ -46,7 +46,7 @@ final class OracleLayout {
   static final int CODE_BYTES = 176;
   static final int CODE_SIZE = 256;
   static final int AREAS = 432;
-  static final int AREAS_SIZE = 768;
+  static final int AREAS_SIZE = 896;
   /** A multiple of 16, as is the record's size. */
   static final int FX = AREAS + AREAS_SIZE;
   static final int RECORD = FX + FxImage.SIZE;
@@ -54,7 +54,7 @@ final class OracleLayout {
 
   /** First address and size of each data area. */
   private static final long[] AREA = {DATA, DATA_MIDDLE - 384, DATA_END - 128};
-  private static final int[] AREA_SIZE = {128, 512, 128};
+  private static final int[] AREA_SIZE = {128, 640, 128};
 
   private OracleLayout() { }
 

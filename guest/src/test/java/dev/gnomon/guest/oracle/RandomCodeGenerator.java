@@ -111,7 +111,7 @@ final class RandomCodeGenerator {
       return false;
     }
     boolean selected = insn.rep != 0 || insn.operandPrefix;
-    return !(form.is("plain") && selected || (form.is("pair") || form.is("scan")) && insn.rep != 0
+    return !(form.is("plain") && selected || form.is("scan") && insn.rep != 0
         || form.name().startsWith("prefetch") || form.is("bswap") && insn.operandSize == 2);
   }
 

@@ -3,6 +3,7 @@ package dev.gnomon.guest.oracle;
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.CpuModel;
+import dev.gnomon.guest.cpu.ExtendedStateLayout;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.exec.Processor;
 import dev.gnomon.guest.memory.HostMemory;
@@ -32,12 +33,13 @@ final class UserMachine {
     Mmu mmu = new Mmu(memory);
     mmu.setTranslator(pages);
     cpu = new Cpu(memory, mmu);
-    cpu.cpuid.select(model);
+    cpu.select(model);
     processor = new Processor(cpu, blockLimit);
     cpu.cr0 = ControlRegister.CR0_PE | ControlRegister.CR0_PG | ControlRegister.CR0_AM | ControlRegister.CR0_WP
         | ControlRegister.CR0_NE | ControlRegister.CR0_ET;
     cpu.cr4 = ControlRegister.CR4_PAE | ControlRegister.CR4_OSFXSR | ControlRegister.CR4_OSXMMEXCPT
-        | cpu.cpuid.cr4Bits() & ControlRegister.CR4_FSGSBASE;
+        | cpu.cpuid.cr4Bits() & (ControlRegister.CR4_FSGSBASE | ControlRegister.CR4_OSXSAVE);
+    cpu.setXcr0(ExtendedStateLayout.X87 | ExtendedStateLayout.SSE);
     cpu.efer = ControlRegister.EFER_LME | ControlRegister.EFER_LMA | ControlRegister.EFER_NXE
         | ControlRegister.EFER_SCE;
     cpu.intercepts.enabled = true;

@@ -1,5 +1,6 @@
 package dev.gnomon.guest.oracle;
 
+import dev.gnomon.guest.cpu.ExtendedStateLayout;
 import dev.gnomon.guest.cpu.FpuWord;
 import dev.gnomon.guest.cpu.Mxcsr;
 import dev.gnomon.guest.cpu.Rflags;
@@ -11,6 +12,9 @@ import java.util.SplittableRandom;
  * it numbers worth a case.
  */
 final class VectorGenerator extends CaseGenerator {
+
+  /** Bits of XCR0 from AVX to AMX. */
+  private static final long HOST_COMPONENTS = 0xF_FFFC;
 
   VectorGenerator(List<InstructionForm> forms, boolean intel) {
     super(forms, intel);
@@ -95,18 +99,45 @@ final class VectorGenerator extends CaseGenerator {
     return word;
   }
 
+  /** What XRSTOR finds: most headers are good. */
+  private void area() {
+    long components = random.nextInt(4);
+    long places = random.nextBoolean() ? 0 : ExtendedStateLayout.COMPACTED | components | random.nextInt(4);
+    if (random.nextInt(16) == 0) {
+      places ^= 1L << random.nextInt(64);
+    }
+    boolean bad = random.nextInt(16) == 0;
+    state.poke(target + ExtendedStateLayout.HEADER, 8, bad ? components | 1L << random.nextInt(40, 64) : components);
+    // Bits that the host has components for and the model has not.
+    state.poke(target + ExtendedStateLayout.HEADER + 8, 8, places & ~HOST_COMPONENTS);
+    for (int word = 2; word < 8; word++) {
+      state.poke(target + ExtendedStateLayout.HEADER + 8 * word, 8, random.nextInt(64) == 0 ? random.nextLong() : 0);
+    }
+  }
+
+  @Override
+  boolean emit(InstructionForm form) {
+    if (form.is("area")) {
+      state.regs[0] = random.nextInt() & ~HOST_COMPONENTS & 0xFFFF_FFFFL;
+    }
+    return super.emit(form) && (!form.is("area") || (state.regs[0] & HOST_COMPONENTS) == 0);
+  }
+
   @Override
   void operandsInPlace(InstructionForm form, boolean memory, int immediateSize) {
-    if (form.is("m512")) {
+    if (form.is("m512") || form.is("area")) {
       // A misaligned FXSAVE or FXRSTOR may raise #AC in place of #GP.
       state.rflags &= ~Rflags.AC;
     }
     if (form.is("strings")) {
       strings(memory);
     }
+    if (form.is("image")) {
+      area();
+    }
     if (form.is("mxcsr")) {
       state.poke(target, 4, random.nextInt(4) == 0 ? random.nextInt() : mxcsr(random));
-    } else if (form.is("fximage")) {
+    } else if (form.is("fximage") || form.is("image")) {
       // The processor cuts pointers to its own number of address bits.
       state.poke(target + FxImage.INSTRUCTION, 8, random.nextLong() >>> 20);
       state.poke(target + FxImage.DATA, 8, random.nextLong() >>> 20);

@@ -31,6 +31,7 @@ import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpuid;
+import dev.gnomon.guest.cpu.Feature;
 import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Gva;
@@ -118,10 +119,11 @@ final class PagingProgram implements GuestProgram {
   @Override
   public void equip(Cpuid cpuid) {
     if (kind == Kind.KEYS) {
-      cpuid.offerProtectionKeys(true, true);
+      cpuid.offer(Feature.PKU, true);
+      cpuid.offer(Feature.PKS, true);
     }
     if (kind == Kind.FIVE_LEVELS) {
-      cpuid.offerFiveLevelPaging();
+      cpuid.offer(Feature.LA57, true);
     }
   }
 
