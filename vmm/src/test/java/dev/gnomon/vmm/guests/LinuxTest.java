@@ -3,6 +3,8 @@ package dev.gnomon.vmm.guests;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.gnomon.guest.cpu.ControlRegister;
+import dev.gnomon.guest.cpu.CpuModel;
 import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.vmm.ExitStatistics;
 import dev.gnomon.vmm.ExitStatistics.Cause;
@@ -99,6 +101,21 @@ class LinuxTest {
     assertThat(exits.ofReason(ExitReason.INVLPG)).isPositive();
     assertThat(exits.of(ExitReason.EXCEPTION_NMI, Cause.SHADOW_FILL)).isGreaterThan(1000);
     assertThat(exits.of(ExitReason.EXCEPTION_NMI, Cause.GUEST_FAULT)).isPositive();
+  }
+
+  @Test
+  void shouldUseWhatTheProcessorWithAllFeaturesOffers() throws Exception {
+    List<Mode> modes = Boolean.getBoolean("gnomon.full") ? List.of(Mode.values()) : List.of(Mode.NATIVE, Mode.SHADOW);
+    List<LinuxRun> runs = boot(modes, MINIMAL.withCpu(CpuModel.parse("max")), DebianPackage.kernel("linux-image-cloud-amd64"), initramfs(SCRIPT),
+        request -> request.withCommandLine(SHORT).withUnpack(BootRequest.Unpack.GUEST));
+    LinuxRun bare = runs.get(0);
+    assertThat(bare.console()).containsSubsequence("Supporting XSAVE feature 0x001: 'x87 floating point registers'",
+        "Supporting XSAVE feature 0x002: 'SSE registers'", "Supporting XSAVE feature 0x200: 'Protection Keys User registers'",
+        "Enabled xstate features 0x203, context size is 584 bytes, using 'compacted' format.", "userland ends\r\n");
+    assertThat(bare.console()).doesNotContain("Kernel panic", "Oops", "BUG", "WARNING");
+    assertThat(bare.vm().cpu().cr4 & (ControlRegister.CR4_LA57 | ControlRegister.CR4_PKE | ControlRegister.CR4_OSXSAVE))
+        .isEqualTo(ControlRegister.CR4_LA57 | ControlRegister.CR4_PKE | ControlRegister.CR4_OSXSAVE);
+    requireTheSame(runs);
   }
 
   @Test
