@@ -78,6 +78,18 @@ final class Emulator {
     return finish(status);
   }
 
+  /** Runs the guest through the port up to a count of retired instructions, exits and all. @return as {@link GuestCore#run} */
+  int step(GuestCore guest, long limit) {
+    port.prepare();
+    cpu.mmu.usePort(port);
+    int reason = guest.run(limit);
+    cpu.mmu.usePort(null);
+    if (shadow != null) {
+      tellShadow();
+    }
+    return reason;
+  }
+
   /** Delivers the pending event by software, because its delivery touches what the processor cannot. */
   int delivery() {
     emulated++;

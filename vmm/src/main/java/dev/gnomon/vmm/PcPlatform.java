@@ -3,6 +3,7 @@ package dev.gnomon.vmm;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.InterruptSource;
 import dev.gnomon.vmm.device.AcpiPm;
+import dev.gnomon.vmm.device.AddressLine20;
 import dev.gnomon.vmm.device.ApicBus;
 import dev.gnomon.vmm.device.ByteSink;
 import dev.gnomon.vmm.device.DebugConsole;
@@ -57,6 +58,7 @@ public final class PcPlatform {
   private final Hpet hpet;
   /** Null if there is none. */
   private final I8042 keyboard;
+  private final AddressLine20 addressLine20 = new AddressLine20();
 
   /**
    * What a machine with a 440FX has beside its options; all null without.
@@ -95,7 +97,7 @@ public final class PcPlatform {
     bus.register(rtc);
     bus.register(serial);
     bus.register(screen);
-    keyboard = options.keyboard() ? new I8042(line(I8042.IRQ), reset) : null;
+    keyboard = options.keyboard() ? new I8042(line(I8042.IRQ), reset, addressLine20) : null;
     bus.register(keyboard != null ? keyboard : new I8042Absent(reset));
     if (options.machine() == MachineType.PC) {
       PciHost pci = new PciHost(chipset.shadowRam());
@@ -111,7 +113,7 @@ public final class PcPlatform {
       bus.register(hpet);
       bus.register(new PcTestDevice(this::gsi));
       acpi = new AcpiPm(chipset.firmware() ? AcpiPm.FIRMWARE_PORT : AcpiPm.PORT, line(AcpiPm.SCI), power);
-      bus.register(new ResetPort(reset, pci));
+      bus.register(new ResetPort(reset, pci, addressLine20));
       bus.register(pci);
       bus.register(acpi);
       if (!chipset.firmware()) {
@@ -119,7 +121,7 @@ public final class PcPlatform {
       }
     } else {
       acpi = null;
-      bus.register(new ResetPort(reset));
+      bus.register(new ResetPort(reset, null, addressLine20));
     }
     bus.register(new DelayPort(ByteSink.DISCARD));
     bus.register(new DebugConsole(debugConsole));
@@ -200,6 +202,11 @@ public final class PcPlatform {
   /** ACPI's registers, null if there are none. */
   public AcpiPm acpi() {
     return acpi;
+  }
+
+  /** The gate that port 92h and the keyboard controller open and close. */
+  public AddressLine20 addressLine20() {
+    return addressLine20;
   }
 
   /** Null if there is none. */

@@ -8,6 +8,7 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.shadow.GuestPagingState;
 import dev.gnomon.shadow.HardwareFlush;
 import dev.gnomon.shadow.ShadowMmu;
+import dev.gnomon.vmm.device.AddressLine20;
 import dev.gnomon.vmm.memory.GuestPhysicalMemory;
 
 /** Ties a vCPU's registers to its shadow MMU: tells it what the guest believes of its paging, and flushes what it says. */
@@ -20,10 +21,12 @@ final class ShadowPaging {
   final ShadowMmu mmu;
   private final Cpu cpu;
   private final GuestPhysicalMemory memory;
+  private final AddressLine20 line;
   private final GuestPagingState state = new GuestPagingState();
   private final long[] loaded = new long[PDPTES];
 
-  ShadowPaging(ShadowMmu mmu, Cpu cpu, GuestPhysicalMemory memory) {
+  ShadowPaging(ShadowMmu mmu, Cpu cpu, GuestPhysicalMemory memory, AddressLine20 line) {
+    this.line = line;
     this.mmu = mmu;
     this.cpu = cpu;
     this.memory = memory;
@@ -44,7 +47,7 @@ final class ShadowPaging {
 
   /** Loads the PDPTE registers from the table that CR3 names. @return false, with nothing loaded, if one has a reserved bit: #GP(0) */
   boolean loadPdptes() {
-    @Gpa long table = cpu.cr3 & ControlRegister.CR3_ROOT_PAE;
+    @Gpa long table = cpu.cr3 & ControlRegister.CR3_ROOT_PAE & line.mask();
     for (int i = 0; i < PDPTES; i++) {
       loaded[i] = memory.read(table + 8L * i, 8);
       if ((loaded[i] & PRESENT) != 0 && (loaded[i] & PDPTE_RESERVED) != 0) {

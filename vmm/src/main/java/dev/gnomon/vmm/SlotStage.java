@@ -10,11 +10,12 @@ import dev.gnomon.guest.mmu.SecondStage;
 import dev.gnomon.guest.mmu.Status;
 import dev.gnomon.guest.mmu.Translation;
 import dev.gnomon.guest.mmu.WalkObserver;
+import dev.gnomon.vmm.device.AddressLine20;
 import dev.gnomon.vmm.memory.DeviceAddress;
 
 /**
  * The hypervisor's own second stage: guest-physical addresses by the memory slots. What has no memory, and writes to read-only memory, end on the
- * device bus. Page tables in read-only memory whose A or D flag would have to be set have no answer ({@link Status#EXIT}), as in KVM.
+ * device bus; the gate of address line 20 comes first. Page tables in read-only memory whose A or D flag would have to be set have no answer ({@link Status#EXIT}), as in KVM.
  *
  * <p>It remembers where the emulated instruction was given leave to write.
  */
@@ -25,11 +26,13 @@ final class SlotStage implements SecondStage {
       Translation.READABLE | Translation.EXECUTABLE | Translation.STAGE_WRITABLE | Translation.DIRTY;
 
   private final SlotMap slots;
+  private final AddressLine20 line;
   private final @Gpa long[] writes = new long[MAX_WRITES];
   private int writeCount;
 
-  SlotStage(SlotMap slots) {
+  SlotStage(SlotMap slots, AddressLine20 line) {
     this.slots = slots;
+    this.line = line;
   }
 
   void forgetWrites() {
@@ -46,7 +49,8 @@ final class SlotStage implements SecondStage {
   }
 
   @Override
-  public @Hpa long translate(@Gpa long gpa, @Gva long gva, int access, Translation out) {
+  public @Hpa long translate(@Gpa long address, @Gva long gva, int access, Translation out) {
+    @Gpa long gpa = address & line.mask();
     long hpa = resolve(gpa, access, out, slots.kind(gpa) == SlotMap.NONE ? -1 : slots.back(gpa));
     if (hpa >= 0 && (access & Access.WRITE) != 0 && slots.kind(gpa) == SlotMap.RAM) {
       slots.markDirty(gpa);
@@ -69,7 +73,8 @@ final class SlotStage implements SecondStage {
   }
 
   @Override
-  public @Hpa long peek(@Gpa long gpa, @Gva long gva, int access, Translation out, WalkObserver steps) {
+  public @Hpa long peek(@Gpa long address, @Gva long gva, int access, Translation out, WalkObserver steps) {
+    @Gpa long gpa = address & line.mask();
     return resolve(gpa, access, out, slots.backing(gpa));
   }
 

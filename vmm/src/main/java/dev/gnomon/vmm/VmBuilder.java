@@ -19,6 +19,7 @@ import dev.gnomon.guest.mmu.TlbPolicy;
 import dev.gnomon.shadow.ShadowMmu;
 import dev.gnomon.shadow.ShadowPages;
 import dev.gnomon.vmm.RunResult.End;
+import dev.gnomon.vmm.device.AddressLine20;
 import dev.gnomon.vmm.device.ByteSink;
 import dev.gnomon.vmm.device.Device;
 import dev.gnomon.vmm.device.DiskImage;
@@ -148,6 +149,9 @@ public final class VmBuilder {
     parts.processor = new Processor(parts.cpu, options.blockLimit());
     buildPlatform(parts);
     GuestCore core = GuestCore.of(parts.processor);
+    if (options.mode().virtual()) {
+      core = new MaskedCore(core, parts.cpu, parts.platform.addressLine20());
+    }
     ExitDispatcher dispatcher = switch (options.mode()) {
       case NATIVE -> {
         buildNative(parts);
@@ -282,7 +286,11 @@ public final class VmBuilder {
 
   private void buildNative(Parts parts) {
     parts.cpu.interrupts = parts.platform.interrupts();
-    parts.cpu.mmu.setTranslator(new NativeMemoryMap(new PageWalker(parts.memory, parts.cpu.mmu.paging, null), parts.slots));
+    NativeMemoryMap open = new NativeMemoryMap(new PageWalker(parts.memory, parts.cpu.mmu.paging, null), parts.slots);
+    NativeMemoryMap closed = new NativeMemoryMap(new PageWalker(parts.memory, parts.cpu.mmu.paging, new MaskedStage()), parts.slots);
+    parts.cpu.mmu.setTranslator(open);
+    AddressLine20 line = parts.platform.addressLine20();
+    line.onChange(() -> parts.cpu.mmu.setTranslator(line.open() ? open : closed));
     parts.controls = new VmxControls(parts.cpu, Mode.NATIVE);
   }
 
@@ -316,16 +324,21 @@ public final class VmBuilder {
     parts.cpu.mmu.setTranslator(new PageWalker(parts.memory, parts.cpu.mmu.paging, null));
     parts.cpu.mmu.setTags(VPID, 0);
     ShadowMmu mmu = new ShadowMmu(pages, parts.cpu.mmu.paging, parts.cpu.mmu::flushAll);
-    parts.shadow = new ShadowPaging(mmu, parts.cpu, parts.guestMemory);
+    parts.shadow = new ShadowPaging(mmu, parts.cpu, parts.guestMemory, parts.platform.addressLine20());
     return dispatcher(parts, core, parts.shadow.pdptes());
   }
 
   private ExitDispatcher dispatcher(Parts parts, GuestCore core, long[] pdptes) {
     parts.controls = new VmxControls(parts.cpu, options.mode());
     parts.cpu.intercepts.cr8 = parts.cpu.apic != null;
-    EmulationPort port = new EmulationPort(parts.cpu, new SlotStage(parts.slots), pdptes,
+    EmulationPort port = new EmulationPort(parts.cpu, new SlotStage(parts.slots, parts.platform.addressLine20()), pdptes,
         (paging, stage) -> new PageWalker(parts.memory, paging, stage));
     parts.emulator = new Emulator(parts.cpu, core, port, parts.shadow == null ? null : parts.shadow.mmu);
+    if (core instanceof MaskedCore masked) {
+      masked.setEmulator(parts.emulator);
+      // The run ends with the instruction that closed the gate.
+      parts.platform.addressLine20().onChange(() -> parts.cpu.stopRequested = true);
+    }
     return new ExitDispatcher(parts.cpu, parts.exits, parts.counters, parts.controls, parts.emulator, parts.ept, parts.shadow);
   }
 }

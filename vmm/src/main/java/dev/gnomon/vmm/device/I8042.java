@@ -13,8 +13,8 @@ import java.util.List;
  * Interface Technical Reference).
  *
  * <p>Commands take no time, so the input buffer is always empty. There is no auxiliary port: its test reports a stuck
- * clock, and what is written for it comes back without the mark of the auxiliary device. A20 is always on, whatever the
- * output port says. Nobody presses a key; {@link #type} puts scan codes in as if somebody did.
+ * clock, and what is written for it comes back without the mark of the auxiliary device. Output port and
+ * commands DDh and DFh drive {@link AddressLine20}. Nobody presses a key; {@link #type} puts scan codes in as if somebody did.
  */
 public final class I8042 implements PortDevice {
   /** The IRQ of the keyboard. */
@@ -29,6 +29,7 @@ public final class I8042 implements PortDevice {
 
   private final InterruptLine irq;
   private final ResetRequest request;
+  private final AddressLine20 line;
   private final ByteQueue answers = new ByteQueue();
   private final ByteQueue keys = new ByteQueue();
   private final byte[] ram = new byte[RAM_BYTES];
@@ -50,6 +51,12 @@ public final class I8042 implements PortDevice {
    * @param request told of reset commands
    */
   public I8042(InterruptLine irq, ResetRequest request) {
+    this(irq, request, new AddressLine20());
+  }
+
+  /** The same before a gate. */
+  public I8042(InterruptLine irq, ResetRequest request, AddressLine20 line) {
+    this.line = line;
     this.irq = irq;
     this.request = request;
     reset();
@@ -72,6 +79,7 @@ public final class I8042 implements PortDevice {
     Arrays.fill(ram, (byte) 0);
     ram[0] = KEYBOARD_INTERRUPT | SYSTEM | AUX_DISABLED | TRANSLATE;
     outputPort = OUTPUT_RESET | OUTPUT_A20;
+    line.set(true);
     output = NONE;
     last = 0;
     command = NONE;
@@ -167,6 +175,7 @@ public final class I8042 implements PortDevice {
       case ENABLE_KEYBOARD -> ram[0] &= ~KEYBOARD_DISABLED;
       case READ_INPUT -> answers.add(INPUT_NOT_LOCKED);
       case READ_OUTPUT -> answers.add(outputPort | (output != NONE ? OUTPUT_OBF : 0));
+      case DISABLE_A20, ENABLE_A20 -> gate(outputPort & ~OUTPUT_A20 | (value == ENABLE_A20 ? OUTPUT_A20 : 0));
       case WRITE_OUTPUT, WRITE_KEYBOARD_BUFFER, WRITE_AUX_BUFFER, WRITE_AUX -> command = value;
       default -> {
         if (value >= READ_RAM && value < READ_RAM + RAM_BYTES) {
@@ -178,11 +187,16 @@ public final class I8042 implements PortDevice {
     }
   }
 
+  private void gate(int port) {
+    outputPort = port;
+    line.set((port & OUTPUT_A20) != 0);
+  }
+
   /** The byte that a command waited for. */
   private void finish(int waiting, int value) {
     switch (waiting) {
       case WRITE_OUTPUT -> {
-        outputPort = value & (OUTPUT_RESET | OUTPUT_A20);
+        gate(value & (OUTPUT_RESET | OUTPUT_A20));
         if ((value & OUTPUT_RESET) == 0) {
           request.reset(ResetRequest.Source.KEYBOARD_CONTROLLER);
         }

@@ -37,6 +37,8 @@ final class I8042Bits {
   static final int WRITE_KEYBOARD_BUFFER = 0xD2;
   static final int WRITE_AUX_BUFFER = 0xD3;
   static final int WRITE_AUX = 0xD4;
+  static final int DISABLE_A20 = 0xDD;
+  static final int ENABLE_A20 = 0xDF;
   static final int PULSE = 0xF0;
 
   static final int SELF_TEST_PASSED = 0x55;

@@ -19,10 +19,10 @@ import java.util.List;
  * device claims all four ports, so that only a byte access reaches reset control and a configuration address never
  * resets the machine. A double word goes to the {@link PciHost} if there is one; every other access finds no PCI bus:
  * reads give all ones. The A20 bit reads back what was
- * written, but memory does not follow it: A20 is always on.
+ * written here; the gate itself is {@link AddressLine20}, which the keyboard controller drives too.
  */
 public final class ResetPort implements PortDevice {
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
   private static final int PORT_CONFIG_ADDRESS = 0xCF8;
   private static final int PORT_RESET_CONTROL = 0xCF9;
   private static final int PORT_A = 0x92;
@@ -35,21 +35,24 @@ public final class ResetPort implements PortDevice {
   private final ResetRequest request;
   /** Null if there is no PCI bus. */
   private final PciHost pci;
+  private final AddressLine20 line;
   private int resetControl;
   private int portA;
 
   /** Without a PCI bus. @param request told when a guest asks for a reset */
   public ResetPort(ResetRequest request) {
-    this(request, null);
+    this(request, null, new AddressLine20());
   }
 
   /**
-   * With a PCI bus.
+   * With or without a PCI bus.
    *
    * @param request told when a guest asks for a reset
-   * @param pci takes configuration addresses
+   * @param pci takes configuration addresses; null if there is no PCI bus
+   * @param line the gate of address line 20
    */
-  public ResetPort(ResetRequest request, PciHost pci) {
+  public ResetPort(ResetRequest request, PciHost pci, AddressLine20 line) {
+    this.line = line;
     this.request = request;
     this.pci = pci;
     reset();
@@ -74,6 +77,7 @@ public final class ResetPort implements PortDevice {
   public void reset() {
     resetControl = 0;
     portA = A20;
+    line.set(true);
   }
 
   @Override
@@ -98,6 +102,7 @@ public final class ResetPort implements PortDevice {
     if (port == PORT_A) {
       boolean rises = (value & ~portA & FAST_RESET) != 0;
       portA = value & 0xFF;
+      line.set((value & A20) != 0);
       if (rises) {
         request.reset(ResetRequest.Source.PORT_92);
       }
@@ -118,6 +123,7 @@ public final class ResetPort implements PortDevice {
     out.writeInt(VERSION);
     out.writeByte(resetControl);
     out.writeByte(portA);
+    out.writeBoolean(line.open());
   }
 
   @Override
@@ -125,5 +131,6 @@ public final class ResetPort implements PortDevice {
     StateSection.expectVersion(in, name(), VERSION);
     resetControl = in.readUnsignedByte() & RESET_CONTROL_WRITABLE;
     portA = in.readUnsignedByte();
+    line.set(in.readBoolean());
   }
 }

@@ -62,7 +62,7 @@ class HostileGuestTest {
       bus.register(new FwCfg(new GuestPhysicalMemory(memory, MemorySlots.identity(memory, MemoryLayout.pc(1 << 20)))));
       bus.register(new Hpet(io::line));
       bus.register(new PcTestDevice(io::line));
-      bus.register(new ResetPort(s -> log.add("reset " + s), pci));
+      bus.register(new ResetPort(s -> log.add("reset " + s), pci, new AddressLine20()));
       bus.register(pci);
       bus.register(new DelayPort(c -> log.add("post " + c)));
       bus.register(new DebugExit(s -> log.add("exit " + s)));

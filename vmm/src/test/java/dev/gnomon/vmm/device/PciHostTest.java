@@ -17,7 +17,7 @@ class PciHostTest {
 
   @BeforeEach
   void plugIn() {
-    bus.register(new ResetPort(resets::add, pci));
+    bus.register(new ResetPort(resets::add, pci, new AddressLine20()));
     bus.register(pci);
   }
 
