@@ -24,6 +24,7 @@ public final class Cpu {
   public static final int RBP = 5;
   public static final int RSI = 6;
   public static final int RDI = 7;
+  public static final int R15 = 15;
   /** Always zero: the absent base, index or register operand of a micro-op. */
   public static final int ZERO = 16;
   /** Where results go that nobody wants. */

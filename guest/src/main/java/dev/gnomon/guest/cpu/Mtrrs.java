@@ -1,5 +1,8 @@
 package dev.gnomon.guest.cpu;
 
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
 import java.util.Arrays;
 
 /**
@@ -55,6 +58,26 @@ public final class Mtrrs {
     variable[0] = deviceStart | UNCACHEABLE;
     variable[1] = addressBits & -((1L << 32) - deviceStart) | VALID;
     defType = ENABLE | FIXED_ENABLE | WRITE_BACK;
+  }
+
+  void save(DataOutput out) throws IOException {
+    for (long value : variable) {
+      out.writeLong(value);
+    }
+    for (long value : fixed) {
+      out.writeLong(value);
+    }
+    out.writeLong(defType);
+  }
+
+  void load(DataInput in) throws IOException {
+    for (int i = 0; i < variable.length; i++) {
+      variable[i] = in.readLong();
+    }
+    for (int i = 0; i < fixed.length; i++) {
+      fixed[i] = in.readLong();
+    }
+    defType = in.readLong();
   }
 
   public static boolean is(int msr) {

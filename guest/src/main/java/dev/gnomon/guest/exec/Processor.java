@@ -54,6 +54,11 @@ public final class Processor {
     return cache;
   }
 
+  /** Call after the processor's state was loaded: what was derived from it is made anew. */
+  public void stateLoaded() {
+    debug.refresh();
+  }
+
   /** Event injection for the hypervisor: see {@link EventDelivery#queue}. */
   public EventDelivery events() {
     return events;
