@@ -25,6 +25,16 @@ abstract sealed class BranchLowering extends StackLowering permits VectorLowerin
     return insn.mode64 || insn.operandSize == ((mode & Cpu.MODE_32) != 0 ? 4 : 2);
   }
 
+  /** A near jump, call or loop whose target may lie beyond the code segment's limit, which must be known before anything is committed. */
+  final boolean limitedBranch() {
+    if (insn.mode64 || (mode & Cpu.MODE_FLAT_CODE) != 0 || (mode & Cpu.MODE_REAL) != 0 && insn.operandSize == 2) {
+      return false;
+    }
+    int op = insn.opcode;
+    return op >= 0x70 && op <= 0x7F || op >= 0xE0 && op <= 0xE3 || op == 0xE8 || op == 0xE9 || op == 0xEB || op == 0xFF && insn.group() == 4
+        || op >= (Instruction.MAP_0F | 0x80) && op <= (Instruction.MAP_0F | 0x8F);
+  }
+
   final int jump() {
     if (plainBranch()) {
       return out.jump(next + (int) insn.immediate);
@@ -65,7 +75,7 @@ abstract sealed class BranchLowering extends StackLowering permits VectorLowerin
 
   final int nearReturn(int extra) {
     int size = branchSize();
-    if (flatStack(size)) {
+    if (flatStack(size) && (insn.mode64 || (mode & Cpu.MODE_FLAT_CODE) != 0)) {
       emit(size == 8 ? MicroOp.RET64 : MicroOp.RET32, SINK, ZERO, ZERO, 0, size + extra);
       return END;
     }

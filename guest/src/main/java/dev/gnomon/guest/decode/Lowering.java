@@ -28,6 +28,9 @@ final class Lowering extends VectorLowering {
     if (insn.lock && !lockable()) {
       return undefined(false);
     }
+    if (limitedBranch()) {
+      return ALONE;
+    }
     return insn.opcode < Instruction.MAP_0F ? oneByte() : insn.opcode < Instruction.MAP_0F38 ? twoByte() : threeByte();
   }
 

@@ -20,6 +20,7 @@ public final class ComplexInstructions {
   private final ControlTransfer transfers;
   private final ReturnTransfer returns;
   private final VirtualInterrupts virtual;
+  private final NearTransfer near;
   private final FastSystemCalls fastCalls;
   private final ControlRegisters controls;
   private final DescriptorTables tables;
@@ -39,6 +40,7 @@ public final class ComplexInstructions {
     this.transfers = new ControlTransfer(cpu, linear, operands, loader, events.tasks());
     this.virtual = new VirtualInterrupts(cpu, linear, operands, loader);
     this.returns = new ReturnTransfer(cpu, operands, loader, events.tasks(), virtual);
+    this.near = new NearTransfer(cpu, operands);
     this.fastCalls = new FastSystemCalls(cpu);
     this.controls = new ControlRegisters(cpu, operands, debug);
     this.tables = new DescriptorTables(cpu, linear, operands, loader);
@@ -92,6 +94,7 @@ public final class ComplexInstructions {
       case 0x62 -> multiSlot.bound(insn);
       case 0x63 -> tables.adjustRpl(insn);
       case 0x6C, 0x6D, 0x6E, 0x6F -> ports.string(insn);
+      case 0x70, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0x79, 0x7A, 0x7B, 0x7C, 0x7D, 0x7E, 0x7F -> near.jumpIf(insn);
       case 0x8C -> segments.store(insn);
       case 0x8E -> segments.load(insn);
       case 0x90 -> insn.rep == 0xF3 ? system.pause(insn) : complete(cpu, insn);
@@ -114,13 +117,17 @@ public final class ComplexInstructions {
       case 0xD6 -> setCarryByte(insn);
       case 0xD7 -> multiSlot.translateByte(insn);
       case 0xD8, 0xD9, 0xDA, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF -> fpu.escape(insn);
+      case 0xE0, 0xE1, 0xE2, 0xE3 -> near.loop(insn);
+      case 0xE8 -> near.call(insn);
+      case 0xE9, 0xEB -> near.jump(insn);
       case 0xE4, 0xE5, 0xE6, 0xE7, 0xEC, 0xED, 0xEE, 0xEF -> ports.transfer(insn);
       case 0xEA -> transfers.immediate(insn, false);
       case 0xF1 -> events.software(Vector.DB, Vector.TYPE_PRIVILEGED_SOFTWARE_EXCEPTION, insn.length);
       case 0xF4 -> system.halt(insn);
       case 0xFA -> system.clearInterrupts(insn);
       case 0xFB -> system.setInterrupts(insn);
-      case 0xFF -> insn.group() == 3 || insn.group() == 5 ? transfers.indirect(insn, insn.group() == 3) : undefined();
+      case 0xFF -> insn.group() == 4 ? near.jumpIndirect(insn)
+          : insn.group() == 3 || insn.group() == 5 ? transfers.indirect(insn, insn.group() == 3) : undefined();
       default -> undefined();
     };
   }
@@ -145,6 +152,7 @@ public final class ComplexInstructions {
       case 0x34 -> fastCalls.sysenter();
       case 0x35 -> fastCalls.sysexit(insn);
       case 0x77 -> vectors.emms(insn);
+      case 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8A, 0x8B, 0x8C, 0x8D, 0x8E, 0x8F -> near.jumpIf(insn);
       case 0xA0 -> segments.push(insn, Segments.FS);
       case 0xA1 -> segments.pop(insn, Segments.FS);
       case 0xA2 -> system.cpuid(insn);
