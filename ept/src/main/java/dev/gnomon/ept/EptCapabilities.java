@@ -9,16 +9,25 @@ package dev.gnomon.ept;
  * @param page2m a PDE may map 2 MiB
  * @param page1g a PDPTE may map 1 GiB
  * @param advancedExitInfo violations report the guest's own rights in bits 11:9 of the exit qualification
+ * @param fiveLevels walks may have 5 levels
+ * @param secondary which bits of {@link SecondaryControls} may be 1 (MSR IA32_VMX_PROCBASED_CTLS2, bits 63:32)
  */
 public record EptCapabilities(boolean executeOnly, boolean accessedDirty, boolean page2m, boolean page1g,
-    boolean advancedExitInfo) {
+    boolean advancedExitInfo, boolean fiveLevels, int secondary) {
   /** All of them, as on current processors. */
-  public static final EptCapabilities ALL = new EptCapabilities(true, true, true, true, true);
+  public static final EptCapabilities ALL = new EptCapabilities(true, true, true, true, true, true, SecondaryControls.ALL);
   /** The first processors with EPT: 4-KiB and 2-MiB pages only. */
   public static final EptCapabilities NEHALEM = new EptCapabilities(false, false, true, false, false);
 
+  /** Without 5 levels, and with no secondary control but EPT itself. */
+  public EptCapabilities(boolean executeOnly, boolean accessedDirty, boolean page2m, boolean page1g,
+      boolean advancedExitInfo) {
+    this(executeOnly, accessedDirty, page2m, page1g, advancedExitInfo, false, SecondaryControls.ENABLE_EPT);
+  }
+
   private static final long CAP_EXECUTE_ONLY = 1L;
   private static final long CAP_WALK_LENGTH_4 = 1L << 6;
+  private static final long CAP_WALK_LENGTH_5 = 1L << 7;
   private static final long CAP_TYPE_UC = 1L << 8;
   private static final long CAP_TYPE_WB = 1L << 14;
   private static final long CAP_2M = 1L << 16;
@@ -35,15 +44,15 @@ public record EptCapabilities(boolean executeOnly, boolean accessedDirty, boolea
   /**
    * Value of MSR IA32_VMX_EPT_VPID_CAP.
    * <pre>
-   *  43:40     32        26      25         22         21    20       17   16   14   8    6        0
-   *  types of  INVVPID | INVEPT: all, one | advanced | A/D | INVEPT | 1G | 2M | WB | UC | length | X only
-   *  INVVPID             context            info                                          4
+   *  43:40     32        26      25         22         21    20       17   16   14   8    7        6        0
+   *  types of  INVVPID | INVEPT: all, one | advanced | A/D | INVEPT | 1G | 2M | WB | UC | length | length | X only
+   *  INVVPID             context            info                                          5        4
    * </pre>
    */
   public long msr() {
     return CAP_WALK_LENGTH_4 | CAP_TYPE_UC | CAP_TYPE_WB | CAP_INVEPT | CAP_INVEPT_SINGLE | CAP_INVEPT_ALL | CAP_INVVPID
         | CAP_INVVPID_TYPES | (executeOnly ? CAP_EXECUTE_ONLY : 0) | (accessedDirty ? CAP_ACCESSED_DIRTY : 0)
-        | (page2m ? CAP_2M : 0) | (page1g ? CAP_1G : 0)
+        | (page2m ? CAP_2M : 0) | (page1g ? CAP_1G : 0) | (fiveLevels ? CAP_WALK_LENGTH_5 : 0)
         | (advancedExitInfo ? CAP_ADVANCED_EXIT_INFO : 0);
   }
 

@@ -14,11 +14,13 @@ import dev.gnomon.guest.memory.Hpa;
  *  2M leaf (L2)  #VE  ·   ·    SSS  ·   PW  VGP  ·      rsvd   45:21 *   ·   XU  D  A  1   IPAT  type  X W R
  *  4K leaf (L1)  #VE  ·   SPP  SSS  ·   PW  VGP  ·      rsvd   page      ·   XU  D  A  ·   IPAT  type  X W R
  * </pre>
- * {@code ·} is ignored; {@code *} the address bits below the page size (29:12, 20:12) are reserved. At level 4 bit 7 is
- * reserved too. XU, VGP, PW, SSS, SPP and #VE belong to controls that the modelled processor does not have, so they are
- * ignored; A and D are ignored where EPTP does not enable them. An entry is present if any of X, W, R is set.
+ * {@code ·} is ignored; {@code *} the address bits below the page size (29:12, 20:12) are reserved. At levels 5 and 4
+ * bit 7 is reserved too. VGP, PW and SSS belong to controls that the modelled processor does not have, so they are
+ * ignored; so are A and D where EPTP does not enable them, and XU, SPP and #VE while their controls
+ * ({@link SecondaryControls}) are off. An entry is present if any of X, W, R is set, or XU under mode-based execute
+ * control; one that is not has nothing but #VE.
  *
- * <p>Levels: 4 EPT PML4E, 3 EPT PDPTE, 2 EPT PDE, 1 EPT PTE.
+ * <p>Levels: 5 EPT PML5E, 4 EPT PML4E, 3 EPT PDPTE, 2 EPT PDE, 1 EPT PTE.
  */
 public final class EptEntry {
   public static final long READ = 1L;
@@ -32,28 +34,35 @@ public final class EptEntry {
   public static final long PAGE_SIZE = 1L << 7;
   public static final long ACCESSED = 1L << 8;
   public static final long DIRTY = 1L << 9;
-  /** Execute access for user-mode linear addresses under mode-based execute control. */
+  /** Execute access for user-mode linear addresses under mode-based execute control; X is then that of supervisor-mode ones. */
   public static final long USER_EXECUTE = 1L << 10;
+  /** All rights under mode-based execute control. */
+  public static final long RIGHTS_BY_MODE = RIGHTS | USER_EXECUTE;
   public static final long ADDRESS_MASK = (1L << HostMemory.MAXPHYADDR) - HostMemory.FRAME_SIZE;
   public static final long RESERVED_ADDRESS = (1L << 52) - (1L << HostMemory.MAXPHYADDR);
   public static final long VERIFY_GUEST_PAGING = 1L << 57;
   public static final long PAGING_WRITE = 1L << 58;
   public static final long SUPERVISOR_SHADOW_STACK = 1L << 60;
+  /** Writes that W forbids ask the sub-page permission table. */
   public static final long SUB_PAGE_WRITE = 1L << 61;
+  /** Violations at this entry exit, and are never virtualization exceptions. */
   public static final long SUPPRESS_VE = 1L << 63;
 
+  /** Levels unless EPTP says 5. */
   public static final int LEVELS = 4;
+  public static final int MAX_LEVELS = 5;
   public static final int ENTRIES = 512;
   public static final int SHIFT_4K = 12;
   public static final int SHIFT_2M = 21;
   public static final int SHIFT_1G = 30;
-  /** Width of the guest-physical addresses that four levels translate. */
+  /** Width of the guest-physical addresses that four levels translate; one level more is 9 bits more. */
   public static final int GPA_BITS = 48;
 
   private static final long RESERVED_LOW = TYPE_MASK | IPAT;
   /** Bit n is set if rights n (X W R) are allowed: R, RW, RX, RWX always, X by capability; W and WX never. */
   private static final int ALLOWED_RIGHTS = 1 << 1 | 1 << 3 | 1 << 5 | 1 << 7;
-  private static final int EXECUTE_ONLY = 1 << 4;
+  /** X alone, and no bit of X W R at all, which with XU alone is a present entry under mode-based execute control. */
+  private static final int EXECUTE_ONLY = 1 << 4 | 1;
 
   private EptEntry() {}
 
@@ -66,7 +75,12 @@ public final class EptEntry {
     return level == 1 || (entry & PAGE_SIZE) != 0;
   }
 
-  /** log2 of the bytes that one entry of a level spans: 12, 21, 30, 39. */
+  /** Width of the guest-physical addresses that so many levels translate: 48 or 57. */
+  public static int gpaBits(int levels) {
+    return shift(levels + 1);
+  }
+
+  /** log2 of the bytes that one entry of a level spans: 12, 21, 30, 39, 48. */
   public static int shift(int level) {
     return 12 + 9 * (level - 1);
   }
@@ -121,14 +135,18 @@ public final class EptEntry {
     return RESERVED_ADDRESS | (1L << shift(level)) - HostMemory.FRAME_SIZE;
   }
 
-  /** Bit n of the result is set if rights n (X W R as a number) may stand in a present entry. */
+  /**
+   * Bit n of the result is set if rights n (X W R as a number) may stand in a present entry; without read only X, XU or
+   * both, and only if the processor has execute-only translations.
+   */
   public static int allowedRights(EptCapabilities capabilities) {
     return capabilities.executeOnly() ? ALLOWED_RIGHTS | EXECUTE_ONLY : ALLOWED_RIGHTS;
   }
 
-  /** Bochs' name of an entry of a level: {@code EPT PML4E}, {@code EPT PDPTE}, {@code EPT PDE}, {@code EPT PTE}. */
+  /** Bochs' name of an entry of a level: {@code EPT PML5E}, {@code EPT PML4E}, {@code EPT PDPTE}, {@code EPT PDE}, {@code EPT PTE}. */
   public static String name(int level) {
     return switch (level) {
+      case 5 -> "EPT PML5E";
       case 4 -> "EPT PML4E";
       case 3 -> "EPT PDPTE";
       case 2 -> "EPT PDE";
@@ -151,6 +169,8 @@ public final class EptEntry {
     append(text, level > 1 ? entry : 0, PAGE_SIZE, " PS");
     append(text, entry, ACCESSED, " A");
     append(text, isLeaf(entry, level) ? entry : 0, DIRTY, " D");
+    append(text, entry, USER_EXECUTE, " XU");
+    append(text, level == 1 ? entry : 0, SUB_PAGE_WRITE, " SPP");
     return text.toString();
   }
 

@@ -8,7 +8,7 @@ import dev.gnomon.guest.mmu.Translation;
  * A cached guest-physical mapping, packed. Its A flags are set in memory if EPTP enables them; D is part of the rights,
  * so that a write that must still set D does not fit.
  * <pre>
- *  63:58            57:54  53:51        50:47        46  45:12       11:7  6:0
+ *  63:58            57:54  53:51        50:47        46  45:12       11:8  7:0
  *  log2 page size   0      references   IPAT, type   0   HPA frame   0     rights, bits of Translation
  * </pre>
  * References are those of the walk that made it. No mapping is 0.
@@ -16,7 +16,7 @@ import dev.gnomon.guest.mmu.Translation;
 @SuppressWarnings("subtyping") // A mapping packs a host-physical page with its rights and size.
 final class EptMapping {
   static final long NONE = 0;
-  static final int RIGHTS_MASK = 0x7F;
+  static final int RIGHTS_MASK = 0xFF;
   private static final int TYPE_SHIFT = 47;
   private static final int TYPE_MASK = 15;
   private static final int REFERENCES_SHIFT = 51;

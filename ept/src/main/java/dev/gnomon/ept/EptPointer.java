@@ -8,15 +8,18 @@ import dev.gnomon.guest.memory.HostMemory;
  * Extended-page-table pointer, a VMCS field (SDM vol. 3C, "Extended-Page-Table Pointer (EPTP)").
  * <pre>
  *  63:46      45:12                          11:8       7               6            5:3               2:0
- *  reserved   HPA of the level-4 EPT table   reserved   SSS, reserved   enable A/D   walk length − 1   type of the tables
+ *  reserved   HPA of the top EPT table       reserved   SSS, reserved   enable A/D   walk length − 1   type of the tables
  * </pre>
- * Bit 7 (supervisor shadow stack) is reserved because the modelled processor has none.
+ * The walk has 4 levels, or 5 where the processor has them.
+ *
+ * <p>Bit 7 (supervisor shadow stack) is reserved because the modelled processor has none.
  */
 public final class EptPointer {
   public static final long TYPE_MASK = 7L;
   public static final long WALK_LENGTH_MASK = 7L << 3;
   /** Field value of a 4-level walk. */
   public static final long WALK_LENGTH_4 = 3L << 3;
+  public static final long WALK_LENGTH_5 = 4L << 3;
   public static final long ENABLE_AD = 1L << 6;
   public static final long SUPERVISOR_SHADOW_STACK = 1L << 7;
   public static final long ADDRESS_MASK = (1L << HostMemory.MAXPHYADDR) - HostMemory.FRAME_SIZE;
@@ -27,7 +30,18 @@ public final class EptPointer {
 
   /** Pointer to a write-back, 4-level table. */
   public static long of(@Hpa long root, boolean accessedDirty) {
-    return Addresses.bits(root) | EptMemoryType.WB | WALK_LENGTH_4 | (accessedDirty ? ENABLE_AD : 0);
+    return of(root, accessedDirty, EptEntry.LEVELS);
+  }
+
+  /** Pointer to a write-back table of 4 or 5 levels. */
+  public static long of(@Hpa long root, boolean accessedDirty, int levels) {
+    return Addresses.bits(root) | EptMemoryType.WB | (levels == EptEntry.MAX_LEVELS ? WALK_LENGTH_5 : WALK_LENGTH_4)
+        | (accessedDirty ? ENABLE_AD : 0);
+  }
+
+  /** Levels of the walk. */
+  public static int levels(long eptp) {
+    return (int) ((eptp & WALK_LENGTH_MASK) >>> 3) + 1;
   }
 
   public static @Hpa long root(long eptp) {
@@ -53,8 +67,10 @@ public final class EptPointer {
     if (type != EptMemoryType.UC && type != EptMemoryType.WB) {
       return "memory type " + type + " in bits 2:0, expected 0 (UC) or 6 (WB)";
     }
-    if ((eptp & WALK_LENGTH_MASK) != WALK_LENGTH_4) {
-      return "walk length field " + ((eptp & WALK_LENGTH_MASK) >>> 3) + " in bits 5:3, expected 3 (4 levels)";
+    long length = eptp & WALK_LENGTH_MASK;
+    if (length != WALK_LENGTH_4 && (length != WALK_LENGTH_5 || !capabilities.fiveLevels())) {
+      return "walk length field " + (length >>> 3) + " in bits 5:3, expected 3 (4 levels)"
+          + (capabilities.fiveLevels() ? " or 4 (5 levels)" : "");
     }
     if ((eptp & ENABLE_AD) != 0 && !capabilities.accessedDirty()) {
       return "bit 6 enables accessed and dirty flags, which this processor does not have";

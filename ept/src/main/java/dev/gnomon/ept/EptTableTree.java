@@ -23,16 +23,24 @@ final class EptTableTree {
   private final HostMemory memory;
   private final TableFrames frames;
   final @Hpa long root;
+  private final int levels;
+  /** An entry that is not present. */
+  final long empty;
+  /** Rights that make an entry present; entries that refer to tables have them all. */
+  private final long rights;
   /** Leaves by level, 1 to 3. */
-  private final long[] pages = new long[EptEntry.LEVELS];
+  private final long[] pages = new long[EptEntry.MAX_LEVELS + 1];
   private long tables = 1;
   /** Level at which the last {@link #find} or {@link #descend} stopped. */
   int level;
 
-  EptTableTree(HostMemory memory, TableFrames frames) {
+  EptTableTree(HostMemory memory, TableFrames frames, EptOptions options) {
     this.memory = memory;
     this.frames = frames;
-    this.root = frames.allocate();
+    this.levels = options.levels();
+    this.empty = options.exceptions() ? EptEntry.SUPPRESS_VE : 0;
+    this.rights = options.modeBasedExecute() ? EptEntry.RIGHTS_BY_MODE : EptEntry.RIGHTS;
+    this.root = allocate();
     if (root < 0) {
       throw new IllegalArgumentException("no frame left for an EPT root: expected at least one in the tables region");
     }
@@ -51,23 +59,44 @@ final class EptTableTree {
     return memory.read64(at);
   }
 
-  private static boolean isTable(long entry, int level) {
-    return EptEntry.isPresent(entry) && !EptEntry.isLeaf(entry, level);
+  private @Hpa long allocate() {
+    @Hpa long table = frames.allocate();
+    for (int i = 0; i < EptEntry.ENTRIES && empty != 0 && table >= 0; i++) {
+      memory.write64(table + 8L * i, empty);
+    }
+    return table;
   }
 
-  private static boolean isPage(long entry, int level) {
-    return EptEntry.isPresent(entry) && EptEntry.isLeaf(entry, level) && !MmioMarker.isMarker(entry);
+  private long tableEntry(@Hpa long table) {
+    return EptEntry.table(table) | rights;
+  }
+
+  boolean isPresent(long entry) {
+    return (entry & rights) != 0;
+  }
+
+  private boolean isTable(long entry, int level) {
+    return isPresent(entry) && !EptEntry.isLeaf(entry, level);
+  }
+
+  boolean isPage(long entry, int level) {
+    return isPresent(entry) && EptEntry.isLeaf(entry, level) && !MmioMarker.isMarker(entry);
+  }
+
+  /** Makes an entry one that is not present. */
+  void clear(@Hpa long at, int level) {
+    set(at, level, empty);
   }
 
   /** Replaces an entry and keeps the page counts. */
   void set(@Hpa long at, int level, long entry) {
-    pages[level & 3] += (isPage(entry, level) ? 1 : 0) - (isPage(read(at), level) ? 1 : 0);
+    pages[level] += (isPage(entry, level) ? 1 : 0) - (isPage(read(at), level) ? 1 : 0);
     memory.write64(at, entry);
   }
 
   /** Address of the entry at which a walk of the address ends: a page, an MMIO marker or nothing. */
   @Hpa long find(@Gpa long gpa) {
-    return descend(gpa, EptEntry.LEVELS);
+    return descend(gpa, levels);
   }
 
   /**
@@ -77,20 +106,20 @@ final class EptTableTree {
    */
   @Hpa long descend(@Gpa long gpa, int goal) {
     @Hpa long table = root;
-    for (level = EptEntry.LEVELS; ; level--) {
+    for (level = levels; ; level--) {
       @Hpa long at = table + 8L * EptEntry.index(gpa, level);
       long entry = read(at);
       if (isTable(entry, level)) {
         table = EptEntry.address(entry);
-      } else if (level <= goal || EptEntry.isPresent(entry)) {
+      } else if (level <= goal || isPresent(entry)) {
         return at;
       } else {
-        table = frames.allocate();
+        table = allocate();
         if (table < 0) {
           return -1;
         }
         tables++;
-        set(at, level, EptEntry.table(table));
+        set(at, level, tableEntry(table));
       }
     }
   }
@@ -101,7 +130,7 @@ final class EptTableTree {
    */
   boolean split(@Hpa long at, int level) {
     long leaf = read(at);
-    @Hpa long table = frames.allocate();
+    @Hpa long table = allocate();
     if (table < 0) {
       return false;
     }
@@ -110,7 +139,7 @@ final class EptTableTree {
     for (int i = 0; i < EptEntry.ENTRIES; i++) {
       set(table + 8L * i, level - 1, first + ((long) i << EptEntry.shift(level - 1)));
     }
-    set(at, level, EptEntry.table(table) | leaf & EptEntry.ACCESSED);
+    set(at, level, tableEntry(table) | leaf & EptEntry.ACCESSED);
     return true;
   }
 
@@ -146,7 +175,7 @@ final class EptTableTree {
   /** Entry of a level for an address, or −1 if the walk ends above it. */
   @Hpa long entryAt(@Gpa long gpa, int goal) {
     @Hpa long table = root;
-    for (int at = EptEntry.LEVELS; ; at--) {
+    for (int at = levels; ; at--) {
       @Hpa long address = table + 8L * EptEntry.index(gpa, at);
       if (at == goal) {
         return address;
@@ -162,7 +191,7 @@ final class EptTableTree {
   /** Frees all tables but the root, which it empties. */
   void clear() {
     for (int i = 0; i < EptEntry.ENTRIES; i++) {
-      discard(root + 8L * i, EptEntry.LEVELS);
+      discard(root + 8L * i, levels);
     }
   }
 
@@ -175,8 +204,8 @@ final class EptTableTree {
 
   private void discard(@Hpa long at, int level) {
     long entry = read(at);
-    if (entry != 0) {
-      set(at, level, 0);
+    if (entry != empty) {
+      clear(at, level);
       if (isTable(entry, level)) {
         free(EptEntry.address(entry), level - 1);
       }
@@ -200,12 +229,12 @@ final class EptTableTree {
    * @return whether cached translations must be invalidated
    */
   boolean edit(@Gpa long first, @Gpa long last, Edit edit) {
-    return edit(root, EptEntry.LEVELS, 0, first, last, edit);
+    return edit(root, levels, 0, first, last, edit);
   }
 
   /** Tells the slots of every page in a range that has D. */
   void markDirty(@Gpa long first, @Gpa long last, SlotMap slots) {
-    markDirty(root, EptEntry.LEVELS, 0, first, last, slots);
+    markDirty(root, levels, 0, first, last, slots);
   }
 
   private void markDirty(@Hpa long table, int level, @Gpa long base, @Gpa long first, @Gpa long last, SlotMap slots) {
@@ -237,7 +266,7 @@ final class EptTableTree {
       boolean whole = contains(first, last, start, shift);
       if (whole && edit == Edit.UNMAP) {
         // A marker was never cached, but a table may be: paging-structure caches hold the way to it.
-        invalidate |= EptEntry.isPresent(entry) && !MmioMarker.isMarker(entry);
+        invalidate |= isPresent(entry) && !MmioMarker.isMarker(entry);
         discard(at, level);
       } else if (isTable(entry, level)) {
         invalidate |= edit(EptEntry.address(entry), level - 1, start, first, last, edit);
@@ -258,8 +287,8 @@ final class EptTableTree {
       Edit edit) {
     long entry = read(at);
     long edited = switch (edit) {
-      case UNMAP -> 0;
-      case WRITE_PROTECT -> entry & ~EptEntry.WRITE;
+      case UNMAP -> empty;
+      case WRITE_PROTECT -> entry & ~(EptEntry.WRITE | EptEntry.SUB_PAGE_WRITE);
       case ALLOW_WRITE -> entry | EptEntry.WRITE;
       case CLEAR_ACCESSED -> entry & ~EptEntry.ACCESSED;
       case CLEAR_DIRTY -> entry & ~EptEntry.DIRTY;
@@ -272,7 +301,7 @@ final class EptTableTree {
     } else if (split(at, level)) {
       edit(EptEntry.address(read(at)), level - 1, start, first, last, edit);
     } else {
-      set(at, level, 0);
+      clear(at, level);
     }
     return true;
   }

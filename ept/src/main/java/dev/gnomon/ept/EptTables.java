@@ -19,6 +19,10 @@ import java.util.List;
  * already stands, pages under it stay small until {@link #collapse}. A page without a slot gets an {@link MmioMarker} at
  * its first violation, so that later accesses misconfigure.
  *
+ * <p>Single pages can have rules of their own ({@link #setAccess}, {@link #redirect}, {@link #divide}); what a rule forbids
+ * is {@link #RESTRICTED}. Rules outlive every zap. Under {@link EptOptions#exceptions} all entries suppress
+ * virtualization exceptions but those of pages whose rule says otherwise.
+ *
  * <p>When no frame is left, everything is zapped and built again by faults; if even that leaves too few for the pages
  * mapped in advance and the one wanted, the result is {@link #NO_FRAMES}.
  *
@@ -44,17 +48,27 @@ public final class EptTables {
   public static final int NO_FRAMES = 4;
   /** A misconfigured entry that is no marker: a bug, or tables that someone else has written. */
   public static final int BAD_ENTRY = 5;
+  /** A rule of the page forbids the access: emulate it, or change the rule and enter again. */
+  public static final int RESTRICTED = 6;
+  /** A write to a sub-page of a divided page that may not be written: the same. */
+  public static final int SUB_PAGE = 7;
   /** Flag beside a result: do INVEPT before entering the guest. */
   public static final int INVEPT = 1 << 8;
   private static final int RESULT_MASK = INVEPT - 1;
   private static final int PAGE_TYPE = EptMemoryType.WB | EptMemoryType.IPAT;
-  private static final @Gpa long LAST_GPA = (1L << EptEntry.GPA_BITS) - 1;
+  private static final int ANY_ACCESS = 0;
 
   private record Range(@Gpa long first, @Gpa long last) {}
 
   private final SlotMap slots;
   private final EptCapabilities capabilities;
+  private final EptOptions options;
   private final EptTableTree tree;
+  private final PageRules rules = new PageRules();
+  private final int gpaBits;
+  private final @Gpa long lastGpa;
+  /** Rights of RAM. */
+  private final long allRights;
   private final List<Range> eager = new ArrayList<>();
   private int maxPageShift;
   private long splits;
@@ -74,10 +88,20 @@ public final class EptTables {
    */
   public EptTables(HostMemory memory, TableFrames frames, SlotMap slots, EptCapabilities capabilities,
       int maxPageShift) {
+    this(memory, frames, slots, capabilities, maxPageShift, EptOptions.DEFAULT);
+  }
+
+  /** The same in another form; of {@code options} the views are not this class' business. */
+  public EptTables(HostMemory memory, TableFrames frames, SlotMap slots, EptCapabilities capabilities,
+      int maxPageShift, EptOptions options) {
     this.slots = slots;
     this.capabilities = capabilities;
+    this.options = options;
+    gpaBits = EptEntry.gpaBits(options.levels());
+    lastGpa = (1L << gpaBits) - 1;
+    allRights = options.modeBasedExecute() ? EptEntry.RIGHTS_BY_MODE : EptEntry.RIGHTS;
     setMaxPageShift(maxPageShift);
-    this.tree = new EptTableTree(memory, frames);
+    this.tree = new EptTableTree(memory, frames, options);
   }
 
   /** Lets somebody hear what it does. */
@@ -92,7 +116,7 @@ public final class EptTables {
 
   /** Pointer for {@link EptWalker#setEptPointer}. */
   public long eptPointer(boolean accessedDirty) {
-    return EptPointer.of(tree.root, accessedDirty);
+    return EptPointer.of(tree.root, accessedDirty, options.levels());
   }
 
   /**
@@ -158,7 +182,7 @@ public final class EptTables {
   /** log2 of the page that maps an address, or 0 if none does. */
   public int pageShift(@Gpa long gpa) {
     long entry = entry(gpa);
-    return EptEntry.isPresent(entry) && !MmioMarker.isMarker(entry) ? EptEntry.shift(tree.level) : 0;
+    return tree.isPage(entry, tree.level) ? EptEntry.shift(tree.level) : 0;
   }
 
   /**
@@ -169,7 +193,7 @@ public final class EptTables {
    * @return a result, with {@link #INVEPT} if needed
    */
   public int violation(@Gpa long gpa, long qualification) {
-    if (gpa >>> EptEntry.GPA_BITS != 0) {
+    if (gpa >>> gpaBits != 0) {
       return MMIO;
     }
     int kind = slots.kind(gpa);
@@ -179,7 +203,15 @@ public final class EptTables {
     if (kind == SlotMap.READ_ONLY && (qualification & EptViolation.ACC_WRITE) != 0) {
       return READ_ONLY;
     }
-    return fill(gpa, kind, (qualification & EptViolation.ACC_WRITE) != 0);
+    return fill(gpa, kind, needed(qualification));
+  }
+
+  /** Rights that the access of a violation asks for. */
+  private long needed(long qualification) {
+    boolean user = options.modeBasedExecute() && (qualification & EptViolation.GVA_USER) != 0;
+    return ((qualification & EptViolation.ACC_READ) != 0 ? EptEntry.READ : 0)
+        | ((qualification & EptViolation.ACC_WRITE) != 0 ? EptEntry.WRITE : 0)
+        | ((qualification & EptViolation.ACC_INSTR) == 0 ? 0 : user ? EptEntry.USER_EXECUTE : EptEntry.EXECUTE);
   }
 
   /**
@@ -188,7 +220,7 @@ public final class EptTables {
    * @return {@link #MMIO}, {@link #FIXED}, {@link #BAD_ENTRY} or {@link #NO_FRAMES}, with {@link #INVEPT} if needed
    */
   public int misconfiguration(@Gpa long gpa) {
-    if (gpa >>> EptEntry.GPA_BITS != 0) {
+    if (gpa >>> gpaBits != 0) {
       return BAD_ENTRY;
     }
     @Hpa long at = tree.find(gpa);
@@ -198,8 +230,8 @@ public final class EptTables {
     }
     int kind = slots.kind(gpa);
     if (kind != SlotMap.NONE) {
-      tree.set(at, 1, 0);
-      return fill(gpa, kind, false);
+      tree.clear(at, 1);
+      return fill(gpa, kind, ANY_ACCESS);
     }
     return MmioMarker.generation(entry) == (slots.generation() & MmioMarker.GENERATION_MASK) ? MMIO : mark(gpa);
   }
@@ -209,7 +241,7 @@ public final class EptTables {
     @Hpa long at = tree.descend(gpa, 1);
     if (at >= 0 && tree.level > 1) {
       // A page of a slot that is gone.
-      tree.set(at, tree.level, 0);
+      tree.clear(at, tree.level);
       flags = INVEPT;
       at = tree.descend(gpa, 1);
     }
@@ -218,7 +250,7 @@ public final class EptTables {
       return MMIO | flags;
     }
     long old = tree.read(at);
-    if (EptEntry.isPresent(old) && !MmioMarker.isMarker(old)) {
+    if (tree.isPage(old, 1)) {
       flags = INVEPT;
     }
     long marker = MmioMarker.of(gpa, slots.generation());
@@ -228,49 +260,49 @@ public final class EptTables {
     return MMIO | flags;
   }
 
-  private int fill(@Gpa long gpa, int kind, boolean write) {
+  private int fill(@Gpa long gpa, int kind, long needed) {
     @Hpa long hpa = slots.back(gpa);
     if (hpa < 0) {
       return mark(gpa);
     }
-    int result = install(gpa, hpa, kind, write);
+    int result = install(gpa, hpa, kind, needed);
     if (result == NO_FRAMES) {
-      result = (rebuild() ? install(gpa, hpa, kind, write) : NO_FRAMES) | INVEPT;
+      result = (rebuild() ? install(gpa, hpa, kind, needed) : NO_FRAMES) | INVEPT;
     }
     return result;
   }
 
-  /** Maps the page around an address, without zapping anything for room. */
-  private int install(@Gpa long gpa, @Hpa long hpa, int kind, boolean write) {
+  /**
+   * Maps the page around an address, without zapping anything for room.
+   *
+   * @param needed rights that an access asked for
+   */
+  private int install(@Gpa long gpa, @Hpa long hpa, int kind, long needed) {
+    boolean write = (needed & EptEntry.WRITE) != 0;
     boolean held = protectsLogged && slots.logged(gpa);
     if (held && write) {
       slots.markDirty(gpa);
     }
-    long rights = kind == SlotMap.READ_ONLY || held && !write ? EptEntry.READ | EptEntry.EXECUTE : EptEntry.RIGHTS;
-    int goal = EptEntry.level(Math.min(maxPageShift, slots.mappingShift(gpa)));
-    int flags = 0;
-    @Hpa long at = tree.descend(gpa, goal);
-    while (at >= 0 && tree.level > goal) {
-      long large = tree.read(at);
-      int largeLevel = tree.level;
-      if (!tree.split(at, tree.level)) {
-        return NO_FRAMES;
-      }
-      observer.split(gpa & -1L << EptEntry.shift(largeLevel), largeLevel, large);
-      splits++;
-      flags = INVEPT;
-      at = tree.descend(gpa, goal);
+    long rights = kind == SlotMap.READ_ONLY || held && !write ? allRights & ~EptEntry.WRITE : allRights;
+    long rule = rules.get(gpa);
+    if (rule != PageRules.NONE) {
+      boolean divided = kind == SlotMap.RAM && (!held || write);
+      return installByRule(gpa, (rule & PageRules.REDIRECTED) == 0 ? hpa : shown(rule, hpa), rights, rule, divided, needed);
     }
+    int goal = EptEntry.level(Math.min(Math.min(maxPageShift, slots.mappingShift(gpa)), rules.maxShift(gpa)));
+    long splitBefore = splits;
+    @Hpa long at = place(gpa, goal);
     if (at < 0) {
       return NO_FRAMES;
     }
+    int flags = splits == splitBefore ? 0 : INVEPT;
     int level = tree.level;
     int shift = EptEntry.shift(level);
-    long leaf = EptEntry.leaf(hpa & -1L << shift, shift, rights, PAGE_TYPE);
+    long leaf = EptEntry.leaf(hpa & -1L << shift, shift, rights, PAGE_TYPE) | tree.empty;
     long old = tree.read(at);
     @Gpa long page = gpa & -1L << shift;
     observer.requested(page, hpa & -1L << shift, level);
-    if (!EptEntry.isPresent(old) || MmioMarker.isMarker(old)) {
+    if (!tree.isPage(old, level)) {
       write(page, at, level, old, leaf);
       return FIXED | flags;
     }
@@ -284,6 +316,56 @@ public final class EptTables {
     fastFaults += held && (rights & ~old) == EptEntry.WRITE ? 1 : 0;
     write(page, at, level, old, old | rights);
     return FIXED | flags;
+  }
+
+  /** Entry for a page of a level or smaller, larger ones being split. @return −1 if no frame is left */
+  private @Hpa long place(@Gpa long gpa, int goal) {
+    @Hpa long at = tree.descend(gpa, goal);
+    while (at >= 0 && tree.level > goal) {
+      long large = tree.read(at);
+      int largeLevel = tree.level;
+      if (!tree.split(at, tree.level)) {
+        return -1;
+      }
+      observer.split(gpa & -1L << EptEntry.shift(largeLevel), largeLevel, large);
+      splits++;
+      at = tree.descend(gpa, goal);
+    }
+    return at;
+  }
+
+  /** Backing of the page that a redirected one shows, or its own if that has none. */
+  private @Hpa long shown(long rule, @Hpa long own) {
+    @Gpa long other = rule & EptEntry.ADDRESS_MASK;
+    @Hpa long hpa = slots.back(other);
+    return hpa < 0 ? own : hpa;
+  }
+
+  /** @param divided sub-page permissions may be asked */
+  private int installByRule(@Gpa long gpa, @Hpa long hpa, long slotRights, long rule, boolean divided, long needed) {
+    long splitBefore = splits;
+    @Hpa long at = place(gpa, 1);
+    if (at < 0) {
+      return NO_FRAMES;
+    }
+    int flags = splits == splitBefore ? 0 : INVEPT;
+    long rights = slotRights & rule;
+    boolean bySubPage = divided && (rule & EptEntry.SUB_PAGE_WRITE) != 0;
+    long entry = tree.empty & rule;
+    if (rights != 0) {
+      entry |= EptEntry.leaf(hpa & -HostMemory.FRAME_SIZE, EptEntry.SHIFT_4K, rights, PAGE_TYPE)
+          | (bySubPage ? EptEntry.SUB_PAGE_WRITE : 0);
+    }
+    long old = tree.read(at);
+    boolean moved = tree.isPage(old, 1) && EptEntry.address(old) != EptEntry.address(entry);
+    long wanted = moved || !tree.isPage(old, 1) ? entry : entry | old & (EptEntry.ACCESSED | EptEntry.DIRTY);
+    observer.requested(gpa & -HostMemory.FRAME_SIZE, hpa & -HostMemory.FRAME_SIZE, 1);
+    if (wanted != old) {
+      fastFaults += (wanted & ~old & ~EptEntry.SUB_PAGE_WRITE) == EptEntry.WRITE ? 1 : 0;
+      write(gpa & -HostMemory.FRAME_SIZE, at, 1, old, wanted);
+      return FIXED | flags | (moved ? INVEPT : 0);
+    }
+    return ((rights & needed) == needed ? SPURIOUS : bySubPage && needed == EptEntry.WRITE ? SUB_PAGE : RESTRICTED) | flags;
   }
 
   private void write(@Gpa long page, @Hpa long at, int level, long old, long entry) {
@@ -327,7 +409,7 @@ public final class EptTables {
         page += HostMemory.FRAME_SIZE;
         continue;
       }
-      int result = install(page, hpa, kind, false);
+      int result = install(page, hpa, kind, ANY_ACCESS);
       if (result == NO_FRAMES) {
         return NO_FRAMES | flags;
       }
@@ -335,6 +417,79 @@ public final class EptTables {
       page = (page & -1L << EptEntry.shift(tree.level)) + (1L << EptEntry.shift(tree.level));
     }
     return FIXED | flags;
+  }
+
+  /**
+   * Gives the pages of a range fewer rights than their slots do. The rule lasts until {@link #clearRules}, whatever happens
+   * to slot or tables; the caller does INVEPT.
+   *
+   * @param rights bits of {@link EptEntry#RIGHTS_BY_MODE}; without mode-based execute control X is for all code
+   * @param convertible violations at the pages may become virtualization exceptions; needs {@link EptOptions#exceptions}
+   * @throws IllegalArgumentException if no processor allows the rights
+   */
+  public void setAccess(@Gpa long gpa, long length, long rights, boolean convertible) {
+    int low = (int) (rights & EptEntry.RIGHTS);
+    boolean valid = (rights & allRights) == 0 || (EptEntry.allowedRights(capabilities) >>> low & 1) != 0;
+    if ((rights & ~EptEntry.RIGHTS_BY_MODE) != 0 || !valid) {
+      throw new IllegalArgumentException("EPT rights 0x" + Long.toHexString(rights)
+          + ": expected read with write, and read with execute unless the processor has execute-only translations");
+    }
+    if (convertible && !options.exceptions()) {
+      throw new IllegalArgumentException("EPT violations as virtualization exceptions: expected tables made for them (ve)");
+    }
+    Range range = range(gpa, length);
+    for (@Gpa long page = range.first; page <= range.last; page += HostMemory.FRAME_SIZE) {
+      setRule(page, rights | (convertible ? 0 : EptEntry.SUPPRESS_VE));
+    }
+  }
+
+  /**
+   * Shows another page's memory at a page, with the rights of its own slot. Dirty logs tell of the page, not of the other.
+   * The caller does INVEPT.
+   *
+   * @param to guest-physical address of the page shown, in a memory slot
+   */
+  public void redirect(@Gpa long gpa, @Gpa long to) {
+    if (slots.kind(to) == SlotMap.NONE) {
+      throw new IllegalArgumentException("guest-physical page 0x" + Long.toHexString(to) + " has no memory slot to show elsewhere");
+    }
+    setRule(gpa, EptEntry.RIGHTS_BY_MODE | EptEntry.SUPPRESS_VE | PageRules.REDIRECTED
+        | Addresses.bits(to) & EptEntry.ADDRESS_MASK & -HostMemory.FRAME_SIZE);
+  }
+
+  /** Write-protects a page but for what the sub-page permission table grants. The caller does INVEPT. */
+  public void divide(@Gpa long gpa) {
+    setRule(gpa, EptEntry.RIGHTS_BY_MODE & ~EptEntry.WRITE | EptEntry.SUPPRESS_VE | EptEntry.SUB_PAGE_WRITE);
+  }
+
+  /** Takes all rules away in a range. The caller does INVEPT. */
+  public void clearRules(@Gpa long gpa, long length) {
+    Range range = range(gpa, length);
+    for (long frame : rules.framesIn(range.first, range.last)) {
+      setRule(frame << HostMemory.FRAME_SHIFT, PageRules.NONE);
+    }
+  }
+
+  private void setRule(@Gpa long page, long rule) {
+    range(page, 1);
+    rules.set(page, rule);
+    apply(page & -HostMemory.FRAME_SIZE, rule);
+  }
+
+  /** Maps a page anew if it was mapped, or if even its absence is part of its rule. */
+  private void apply(@Gpa long page, long rule) {
+    boolean mapped = pageShift(page) != 0;
+    if (mapped) {
+      split(page, EptEntry.SHIFT_4K);
+      // Large still if no frame was left: then all of it goes.
+      @Gpa long start = page & -1L << pageShift(page);
+      unmap(start, 1L << pageShift(page));
+    }
+    boolean absent = rule != PageRules.NONE && (rule & allRights) == 0;
+    int kind = slots.kind(page);
+    if (kind != SlotMap.NONE && (mapped || absent)) {
+      fill(page, kind, ANY_ACCESS);
+    }
   }
 
   /** Unmaps a range, for slots that go or move. The tables under it are freed. @return whether INVEPT is needed */
@@ -386,6 +541,11 @@ public final class EptTables {
   /** Lets writes of a range that is logged no more go unseen, and merges its pages. The caller does INVEPT. */
   public void stopLog(@Gpa long gpa, long length) {
     edit(gpa, length, EptTableTree.Edit.ALLOW_WRITE);
+    Range range = range(gpa, length);
+    for (long frame : rules.framesIn(range.first, range.last)) {
+      @Gpa long page = frame << HostMemory.FRAME_SHIFT;
+      apply(page, rules.get(page));
+    }
     collapse(gpa, length);
   }
 
@@ -409,7 +569,7 @@ public final class EptTables {
   public boolean split(@Gpa long gpa, int shift) {
     boolean any = false;
     @Hpa long at = tree.find(gpa);
-    while (EptEntry.shift(tree.level) > shift && EptEntry.isPresent(tree.read(at)) && tree.split(at, tree.level)) {
+    while (EptEntry.shift(tree.level) > shift && tree.isPresent(tree.read(at)) && tree.split(at, tree.level)) {
       splits++;
       any = true;
       at = tree.find(gpa);
@@ -430,7 +590,8 @@ public final class EptTables {
       long size = 1L << EptEntry.shift(level);
       for (@Gpa long page = range.first & -size; page <= range.last; page += size) {
         @Hpa long at = tree.entryAt(page, level);
-        if (at >= 0 && slots.mappingShift(page) >= EptEntry.shift(level) && tree.collapse(at, level)) {
+        boolean allowed = Math.min(slots.mappingShift(page), rules.maxShift(page)) >= EptEntry.shift(level);
+        if (at >= 0 && allowed && tree.collapse(at, level)) {
           collapses++;
           any = true;
         }
@@ -456,7 +617,7 @@ public final class EptTables {
     zaps++;
     observer.zapAll();
     if (keepsDirty) {
-      tree.markDirty(0, LAST_GPA, slots);
+      tree.markDirty(0, lastGpa, slots);
     }
     tree.clear();
     boolean complete = true;
@@ -471,10 +632,10 @@ public final class EptTables {
     tree.dispose();
   }
 
-  private static Range range(@Gpa long gpa, long length) {
-    if (length < 1 || gpa < 0 || gpa > LAST_GPA || length - 1 > LAST_GPA - gpa) {
+  private Range range(@Gpa long gpa, long length) {
+    if (length < 1 || gpa < 0 || gpa > lastGpa || length - 1 > lastGpa - gpa) {
       throw new IllegalArgumentException("guest-physical range 0x" + Long.toHexString(gpa) + " + " + length
-          + " bytes: expected at least 1 byte below 2^" + EptEntry.GPA_BITS);
+          + " bytes: expected at least 1 byte below 2^" + gpaBits);
     }
     long page = HostMemory.FRAME_SIZE;
     return new Range(gpa & -page, (gpa + length - 1) | page - 1);

@@ -21,7 +21,7 @@ import dev.gnomon.guest.mmu.WalkObserver;
  * <ul>
  * <li>At each level, from the top: a not-present entry is a violation whatever else it holds; then the entry is checked
  *   for misconfiguration; rights are the AND over all levels and are checked once the leaf is reached. A guest-physical
- *   address above bit 47 is a violation that reads no entry.</li>
+ *   address wider than the levels translate (48 bits, 57 with 5 levels) is a violation that reads no entry.</li>
  * <li>With A and D flags enabled, an access to a guest paging-structure entry ({@link #TABLE}) is a write, for rights
  *   and for D; the load of the PDPTE registers ({@link #NO_LINEAR}) stays a read.</li>
  * <li>A is set in each entry used and D in the leaf, only when the walk has succeeded, by compare-and-set; if an entry
@@ -30,6 +30,14 @@ import dev.gnomon.guest.mmu.WalkObserver;
  *   rights and may exit, but counts no references and no cache hit.</li>
  * <li>With the page-modification log on ("Page-Modification Logging"), a walk that must set A or D while the log is full exits with
  *   {@link ExitReason#PML_FULL} and sets nothing; one that has set D writes the guest-physical page to the log.</li>
+ * <li>Under mode-based execute control a fetch needs XU if the guest's tables say that its linear address is a
+ *   user-mode one (as all are without paging), otherwise X. Such a machine takes no short way through
+ *   {@link #remembered}, so that the others are not asked.</li>
+ * <li>Sub-page permissions ("Sub-Page Write Permissions for EPT") are asked for a final write that only W forbids, in a
+ *   4-KiB leaf with SPP that may be read. What they grant is a write (A, D, the log), but no mapping that they made is
+ *   writable, so that every write asks again.</li>
+ * <li>A violation is {@link Translation#convertible} while the #VE control is on and the entry that ended the walk, the
+ *   one not present or the leaf, has suppress #VE clear. One that read no entry is not.</li>
  * <li>Nothing is cached from a walk that fails. A violation drops what is cached for its address.</li>
  * </ul>
  *
@@ -48,24 +56,35 @@ public final class EptWalker implements SecondStage {
   private static final int TRAIL_RIGHTS = 0;
   /** Place of the number of entries read. */
   private static final int TRAIL_REFERENCES = 1;
-  private static final int TRAIL_SIZE = 2 * EptEntry.LEVELS + 2;
+  private static final int TRAIL_SIZE = 2 * EptEntry.MAX_LEVELS + 2;
 
   /** Entries of the page-modification log, 8 bytes each. */
   public static final int PML_ENTRIES = 512;
   private static final int PML_INDEX_MASK = 0xFFFF;
   private static final int PML_OFF = -1;
+  private static final int SUB_PAGES_OFF = -1;
+  private static final int USER_EXECUTE_TO_RIGHT = 3;
 
   private final HostMemory memory;
   private final EptCapabilities capabilities;
   private final int allowedRights;
+  /** Bits of an entry that are rights: X W R, and XU under mode-based execute control. */
+  private int rightsMask = ALL_RIGHTS;
   /** By 2 × level + (leaf ? 1 : 0). */
   private final long[] reserved = new long[TRAIL_SIZE];
   private final long[] trail = new long[TRAIL_SIZE];
   private final NestedTlb nested;
-  private final NestedSoftTlb soft;
+  private final NestedSoftTlb allSoft;
+  /** What {@link #remembered} may use: {@link #allSoft}, or null under mode-based execute control. */
+  private NestedSoftTlb soft;
+  private boolean modeBased;
+  private boolean violationExceptions;
+  private @Hpa long subPageTable = SUB_PAGES_OFF;
   private long eptp;
   private @Hpa long root;
   private long ep4ta;
+  private int levels = EptEntry.LEVELS;
+  private int gpaBits = EptEntry.GPA_BITS;
   private boolean accessedDirty;
   /** VMCS fields "PML address" and "PML index"; the address is {@link #PML_OFF} while the control is off. */
   private @Hpa long pmlAddress = PML_OFF;
@@ -88,8 +107,9 @@ public final class EptWalker implements SecondStage {
     this.capabilities = capabilities;
     this.allowedRights = EptEntry.allowedRights(capabilities);
     this.nested = nested;
-    this.soft = soft && nested == null ? new NestedSoftTlb() : null;
-    for (int level = 1; level <= EptEntry.LEVELS; level++) {
+    this.allSoft = soft && nested == null ? new NestedSoftTlb() : null;
+    this.soft = allSoft;
+    for (int level = 1; level <= EptEntry.MAX_LEVELS; level++) {
       reserved[2 * level] = EptEntry.reserved(level, false, capabilities);
       reserved[2 * level + 1] = EptEntry.reserved(level, true, capabilities);
     }
@@ -105,13 +125,35 @@ public final class EptWalker implements SecondStage {
     if (reason != null) {
       throw new IllegalArgumentException("EPT pointer 0x" + Long.toHexString(eptp) + ": " + reason);
     }
-    if (soft != null && eptp != this.eptp) {
-      soft.flush();
+    if (allSoft != null && eptp != this.eptp) {
+      allSoft.flush();
     }
     this.eptp = eptp;
     this.root = EptPointer.root(eptp);
     this.ep4ta = EptPointer.ep4ta(eptp);
+    this.levels = EptPointer.levels(eptp);
+    this.gpaBits = EptEntry.gpaBits(levels);
     this.accessedDirty = (eptp & EptPointer.ENABLE_AD) != 0;
+  }
+
+  /**
+   * Loads the pointer and the controls of mode-based execution, sub-page permissions and virtualization exceptions, as VM
+   * entry does; the log is {@link #startPml}'s. What is cached is dropped, because no tag tells these controls apart.
+   *
+   * @throws IllegalArgumentException if VM entry would fail, see {@link EptControls#invalidReason}
+   */
+  public void setControls(EptControls controls) {
+    String reason = controls.invalidReason(capabilities);
+    if (reason != null) {
+      throw new IllegalArgumentException(reason);
+    }
+    inveptGlobal();
+    setEptPointer(controls.eptPointer());
+    modeBased = controls.has(SecondaryControls.MODE_BASED_EXECUTE);
+    rightsMask = (int) (modeBased ? EptEntry.RIGHTS_BY_MODE : EptEntry.RIGHTS);
+    soft = modeBased ? null : allSoft;
+    subPageTable = controls.has(SecondaryControls.SUB_PAGE_WRITE) ? controls.subPageTable() : SUB_PAGES_OFF;
+    violationExceptions = controls.has(SecondaryControls.EPT_VIOLATION_VE);
   }
 
   /**
@@ -158,8 +200,8 @@ public final class EptWalker implements SecondStage {
     if (nested != null) {
       nested.flush(EptPointer.ep4ta(eptp));
     }
-    if (soft != null && EptPointer.ep4ta(eptp) == ep4ta) {
-      soft.flush();
+    if (allSoft != null && EptPointer.ep4ta(eptp) == ep4ta) {
+      allSoft.flush();
     }
   }
 
@@ -168,8 +210,8 @@ public final class EptWalker implements SecondStage {
     if (nested != null) {
       nested.flushAll();
     }
-    if (soft != null) {
-      soft.flush();
+    if (allSoft != null) {
+      allSoft.flush();
     }
   }
 
@@ -185,7 +227,13 @@ public final class EptWalker implements SecondStage {
     if (hpa >= 0) {
       return hpa;
     }
-    int needs = needs(access);
+    if (modeBased) {
+      return translateByMode(gpa, gva, access, out);
+    }
+    return translateSlowly(gpa, gva, access, needs(access), out);
+  }
+
+  private @Hpa long translateSlowly(@Gpa long gpa, @Gva long gva, int access, int needs, Translation out) {
     if (nested != null && caches(access)) {
       return translateNested(gpa, gva, access, needs, out);
     }
@@ -193,18 +241,42 @@ public final class EptWalker implements SecondStage {
     if (mapping < 0) {
       return mapping;
     }
-    if (soft != null) {
-      soft.fill(gpa, mapping);
+    if (allSoft != null) {
+      allSoft.fill(gpa, mapping);
     }
     return deliver(mapping, gpa, out);
   }
 
+  /** Under mode-based execute control: the answer's EXECUTABLE is for the kind of linear address that is behind the access. */
+  private @Hpa long translateByMode(@Gpa long gpa, @Gva long gva, int access, Translation out) {
+    boolean user = isUserMode(access, out);
+    int needs = needs(access, user);
+    @Hpa long hpa = allSoft == null ? -1 : recall(allSoft, gpa, access, needs, out);
+    if (hpa < 0) {
+      hpa = translateSlowly(gpa, gva, access, needs, out);
+    }
+    return hpa < 0 ? hpa : forMode(hpa, user, out);
+  }
+
+  /** Whether the access is to the translation of a user-mode linear address. */
+  private static boolean isUserMode(int access, Translation out) {
+    return (access & TABLE) == 0 && (out.rights & Translation.USER) != 0;
+  }
+
+  private static @Hpa long forMode(@Hpa long hpa, boolean user, Translation out) {
+    if (user) {
+      boolean executable = (out.rights & Translation.USER_EXECUTABLE) != 0;
+      out.rights = out.rights & ~Translation.EXECUTABLE | (executable ? Translation.EXECUTABLE : 0);
+    }
+    return hpa;
+  }
+
   @Override
   public @Hpa long remembered(@Gpa long gpa, int access, Translation out) {
-    if (soft == null) {
-      return -1;
-    }
-    int needs = needs(access);
+    return soft == null ? -1 : recall(soft, gpa, access, needs(access), out);
+  }
+
+  private static @Hpa long recall(NestedSoftTlb soft, @Gpa long gpa, int access, int needs, Translation out) {
     long mapping = soft.lookup(gpa);
     if ((mapping & needs) != needs) {
       return -1;
@@ -229,7 +301,8 @@ public final class EptWalker implements SecondStage {
       return deliver(mapping, gpa, out);
     }
     int missing = needs & ~Translation.DIRTY;
-    if (mapping != EptMapping.NONE && (mapping & missing) != missing && nested.reportCachedRights) {
+    if (mapping != EptMapping.NONE && (mapping & missing) != missing && nested.reportCachedRights
+        && subPageTable == SUB_PAGES_OFF) {
       return violation(gpa, gva, access, entryRights(EptMapping.rights(mapping)), out);
     }
     if (!update) {
@@ -252,10 +325,20 @@ public final class EptWalker implements SecondStage {
     if (level <= 0) {
       return level == 0 ? describeViolation(gpa, gva, access, rights, out) : misconfiguration(gpa, gva, out);
     }
-    if (!allows(rights, needs(access))) {
-      return describeViolation(gpa, gva, access, rights, out);
+    boolean user = modeBased && isUserMode(access, out);
+    int needs = needs(access, user);
+    if (!allows(rights, needs)) {
+      int lookup = asksSubPages(ownTrail, level, access, needs) ? SubPageTable.lookup(memory, subPageTable, gpa) : 0;
+      int subPage = SubPageTable.result(lookup);
+      out.references += SubPageTable.reads(lookup);
+      if (subPage > SubPageTable.GRANTED) {
+        return subPageExit(gpa, gva, subPage, out);
+      }
+      if (subPage == SubPageTable.DENIED) {
+        return describeViolation(gpa, gva, access, rights, out);
+      }
     }
-    return deliver(mapping(ownTrail, level), gpa, out);
+    return forMode(deliver(mapping(ownTrail, level), gpa, out), user, out);
   }
 
   private boolean caches(int access) {
@@ -271,10 +354,21 @@ public final class EptWalker implements SecondStage {
     return (access & Access.FETCH) != 0 ? Translation.EXECUTABLE : isWrite(access) ? WRITE_NEEDS : Translation.READABLE;
   }
 
+  private int needs(int access, boolean user) {
+    return user && (access & Access.FETCH) != 0 ? Translation.USER_EXECUTABLE : needs(access);
+  }
+
   private static boolean allows(int entryRights, int needs) {
     long right = needs == Translation.READABLE ? EptEntry.READ : needs == Translation.EXECUTABLE ? EptEntry.EXECUTE
-        : EptEntry.WRITE;
+        : needs == WRITE_NEEDS ? EptEntry.WRITE : EptEntry.USER_EXECUTE;
     return (entryRights & right) != 0;
+  }
+
+  /** Whether a walk whose rights do not allow the access is one to ask the sub-page permission table for. */
+  @SuppressWarnings("subtyping") // The comparison of addresses is no address.
+  private boolean asksSubPages(long[] trail, int level, int access, int needs) {
+    return subPageTable != SUB_PAGES_OFF && needs == WRITE_NEEDS && (access & TABLE) == 0 && level == 1
+        && (trail[2 * level + 1] & EptEntry.SUB_PAGE_WRITE) != 0 && (trail[TRAIL_RIGHTS] & EptEntry.READ) != 0;
   }
 
   /**
@@ -284,10 +378,21 @@ public final class EptWalker implements SecondStage {
    */
   private long walk(@Gpa long gpa, @Gva long gva, int access, int needs, Translation out) {
     int level;
+    int subPage = SubPageTable.DENIED;
     do {
       level = resolve(gpa, trail, null);
-      if (level <= 0 || !allows((int) trail[TRAIL_RIGHTS], needs)) {
+      if (level <= 0) {
         break;
+      }
+      if (!allows((int) trail[TRAIL_RIGHTS], needs)) {
+        if (asksSubPages(trail, level, access, needs)) {
+          int lookup = SubPageTable.lookup(memory, subPageTable, gpa);
+          subPage = SubPageTable.result(lookup);
+          out.references += SubPageTable.reads(lookup);
+        }
+        if (subPage != SubPageTable.GRANTED) {
+          break;
+        }
       }
       if (pmlAddress != PML_OFF && pmlIndex >= PML_ENTRIES && accessedDirty && lacksFlags(level, needs == WRITE_NEEDS)) {
         out.references += (access & TABLE_UPDATE) == 0 ? (int) trail[TRAIL_REFERENCES] : 0;
@@ -301,10 +406,16 @@ public final class EptWalker implements SecondStage {
     if (level < 0) {
       return misconfiguration(gpa, gva, out);
     }
-    if (level == 0 || !allows(rights, needs)) {
-      return violation(gpa, gva, access, rights, out);
+    if (level == 0 || !allows(rights, needs) && subPage != SubPageTable.GRANTED) {
+      return subPage > SubPageTable.GRANTED ? subPageExit(gpa, gva, subPage, out) : violation(gpa, gva, access, rights, out);
     }
     return mapping(trail, level);
+  }
+
+  private static long subPageExit(@Gpa long gpa, @Gva long gva, int subPage, Translation out) {
+    exit(ExitReason.SPP, gpa, gva, out);
+    out.exitQualification = subPage == SubPageTable.MISSED ? SubPageTable.MISS : 0;
+    return Status.EXIT;
   }
 
   /**
@@ -315,24 +426,24 @@ public final class EptWalker implements SecondStage {
   private int resolve(@Gpa long gpa, long[] trail, WalkObserver steps) {
     trail[TRAIL_RIGHTS] = 0;
     trail[TRAIL_REFERENCES] = 0;
-    if (gpa >>> EptEntry.GPA_BITS != 0) {
+    if (gpa >>> gpaBits != 0) {
       return 0;
     }
-    int rights = ALL_RIGHTS;
+    int rights = rightsMask;
     @Hpa long table = root;
-    for (int level = EptEntry.LEVELS; ; level--) {
+    for (int level = levels; ; level--) {
       @Hpa long at = table + 8L * EptEntry.index(gpa, level);
       long entry = memory.read64(at);
       trail[TRAIL_REFERENCES]++;
       if (steps != null) {
         steps.step(WalkObserver.Dimension.EPT, level, gpa, at, entry);
       }
-      int entryRights = (int) entry & ALL_RIGHTS;
+      int entryRights = (int) entry & rightsMask;
       if (entryRights == 0) {
         return 0;
       }
       boolean leaf = EptEntry.isLeaf(entry, level);
-      if ((allowedRights >>> entryRights & 1) == 0 || (entry & reserved[2 * level + (leaf ? 1 : 0)]) != 0
+      if ((allowedRights >>> (entryRights & ALL_RIGHTS) & 1) == 0 || (entry & reserved[2 * level + (leaf ? 1 : 0)]) != 0
           || leaf && !EptMemoryType.isAllowed(EptEntry.memoryType(entry))) {
         return -1;
       }
@@ -349,7 +460,7 @@ public final class EptWalker implements SecondStage {
 
   /** @return false if an entry was changed by someone else: walk again */
   private boolean setAccessedDirty(@Gpa long gpa, int leafLevel, boolean write) {
-    for (int level = EptEntry.LEVELS; level >= leafLevel; level--) {
+    for (int level = levels; level >= leafLevel; level--) {
       long entry = trail[2 * level + 1];
       long flags = flags(level == leafLevel && write);
       if ((entry & flags) != flags) {
@@ -361,9 +472,9 @@ public final class EptWalker implements SecondStage {
           memory.write64(pmlAddress + 8L * pmlIndex, Addresses.bits(gpa) & -HostMemory.FRAME_SIZE);
           pmlIndex = pmlIndex - 1 & PML_INDEX_MASK;
         }
-        if (level == 3 && (flags & ~entry & EptEntry.DIRTY) != 0 && soft != null) {
+        if (level == 3 && (flags & ~entry & EptEntry.DIRTY) != 0 && allSoft != null) {
           // The soft TLB holds a 1-GiB page in pieces, and all of them are dirty now.
-          soft.flush();
+          allSoft.flush();
         }
       }
     }
@@ -376,7 +487,7 @@ public final class EptWalker implements SecondStage {
 
   /** Whether an entry of the walk in hand has a flag to be set. */
   private boolean lacksFlags(int leafLevel, boolean write) {
-    for (int level = EptEntry.LEVELS; level >= leafLevel; level--) {
+    for (int level = levels; level >= leafLevel; level--) {
       long flags = flags(level == leafLevel && write);
       if ((trail[2 * level + 1] & flags) != flags) {
         return true;
@@ -391,6 +502,7 @@ public final class EptWalker implements SecondStage {
     int rights = ((entryRights & EptEntry.READ) != 0 ? Translation.READABLE : 0)
         | ((entryRights & EptEntry.WRITE) != 0 ? Translation.STAGE_WRITABLE : 0)
         | ((entryRights & EptEntry.EXECUTE) != 0 ? Translation.EXECUTABLE : 0)
+        | (int) (entryRights & EptEntry.USER_EXECUTE) >> USER_EXECUTE_TO_RIGHT
         | (!accessedDirty || (leaf & EptEntry.DIRTY) != 0 ? Translation.DIRTY : 0);
     int type = EptEntry.memoryType(leaf) | ((leaf & EptEntry.IPAT) != 0 ? EptMemoryType.IPAT : 0);
     return EptMapping.pack(EptEntry.address(leaf), EptEntry.shift(level), rights, type, (int) trail[TRAIL_REFERENCES]);
@@ -404,7 +516,8 @@ public final class EptWalker implements SecondStage {
   private static int entryRights(int rights) {
     return (int) (((rights & Translation.READABLE) != 0 ? EptEntry.READ : 0)
         | ((rights & Translation.STAGE_WRITABLE) != 0 ? EptEntry.WRITE : 0)
-        | ((rights & Translation.EXECUTABLE) != 0 ? EptEntry.EXECUTE : 0));
+        | ((rights & Translation.EXECUTABLE) != 0 ? EptEntry.EXECUTE : 0)
+        | ((rights & Translation.USER_EXECUTABLE) != 0 ? EptEntry.USER_EXECUTE : 0));
   }
 
   private long misconfiguration(@Gpa long gpa, @Gva long gva, Translation out) {
@@ -416,6 +529,7 @@ public final class EptWalker implements SecondStage {
     out.exitReason = reason;
     out.exitQualification = 0;
     out.exitGpa = gpa;
+    out.convertible = false;
     return Status.EXIT;
   }
 
@@ -424,14 +538,15 @@ public final class EptWalker implements SecondStage {
     if (nested != null) {
       nested.drop(ep4ta, gpa);
     }
-    if (soft != null) {
-      soft.drop(gpa);
+    if (allSoft != null) {
+      allSoft.drop(gpa);
     }
     return describeViolation(gpa, gva, access, entryRights, out);
   }
 
   private long describeViolation(@Gpa long gpa, @Gva long gva, int access, int entryRights, Translation out) {
-    long qualification = (long) entryRights << EptViolation.PROT_SHIFT;
+    long qualification = (entryRights & EptEntry.RIGHTS) << EptViolation.PROT_SHIFT
+        | ((entryRights & EptEntry.USER_EXECUTE) != 0 ? EptViolation.PROT_USER_EXEC : 0);
     if ((access & Access.FETCH) != 0) {
       qualification |= EptViolation.ACC_INSTR;
     } else if (isWrite(access)) {
@@ -449,7 +564,23 @@ public final class EptWalker implements SecondStage {
     out.exitReason = ExitReason.EPT_VIOLATION;
     out.exitQualification = qualification;
     out.exitGpa = gpa;
+    out.convertible = violationExceptions && isConvertible(gpa);
     return Status.EXIT;
+  }
+
+  /** Whether the entry at which a walk ends, one not present or a leaf, has suppress #VE clear. */
+  private boolean isConvertible(@Gpa long gpa) {
+    if (gpa >>> gpaBits != 0) {
+      return false;
+    }
+    @Hpa long table = root;
+    for (int level = levels; ; level--) {
+      long entry = memory.read64(table + 8L * EptEntry.index(gpa, level));
+      if ((entry & rightsMask) == 0 || EptEntry.isLeaf(entry, level)) {
+        return (entry & EptEntry.SUPPRESS_VE) == 0;
+      }
+      table = EptEntry.address(entry);
+    }
   }
 
   private static long advancedInfo(int guestRights) {

@@ -41,6 +41,10 @@ final class NestedSoftTlb {
   }
 
   void fill(@Gpa long gpa, long mapping) {
+    if (gpa >>> EptEntry.GPA_BITS != 0) {
+      // Only 5-level tables have it, and its key would be that of another generation.
+      return;
+    }
     long key = generation << GENERATION_SHIFT;
     int shift = EptMapping.shift(mapping);
     if (shift == EptEntry.SHIFT_4K) {

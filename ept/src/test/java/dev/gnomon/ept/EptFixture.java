@@ -14,6 +14,8 @@ final class EptFixture {
   final TableFrames frames = new TableFrames(memory);
   final @Hpa long root = frames.allocate();
   final Translation out = new Translation();
+  /** Levels of the tables, before the first entry is put. */
+  int levels = EptEntry.LEVELS;
 
   EptWalker walker(EptCapabilities capabilities, boolean accessedDirty) {
     return walker(capabilities, accessedDirty, null, false);
@@ -21,17 +23,21 @@ final class EptFixture {
 
   EptWalker walker(EptCapabilities capabilities, boolean accessedDirty, NestedTlb nested, boolean soft) {
     EptWalker walker = new EptWalker(memory, capabilities, nested, soft);
-    walker.setEptPointer(EptPointer.of(root, accessedDirty));
+    walker.setEptPointer(pointer(accessedDirty));
     return walker;
+  }
+
+  long pointer(boolean accessedDirty) {
+    return EptPointer.of(root, accessedDirty, levels);
   }
 
   /** Puts an entry at a level, with tables of all rights above it where there are none. */
   void put(@Gpa long gpa, int level, long entry) {
     @Hpa long table = root;
-    for (int l = EptEntry.LEVELS; l > level; l--) {
+    for (int l = levels; l > level; l--) {
       @Hpa long at = table + 8L * EptEntry.index(gpa, l);
       if (memory.read64(at) == 0) {
-        memory.write64(at, EptEntry.table(frames.allocate()));
+        memory.write64(at, EptEntry.table(frames.allocate()) | EptEntry.USER_EXECUTE);
       }
       table = EptEntry.address(memory.read64(at));
     }
@@ -54,7 +60,7 @@ final class EptFixture {
 
   private @Hpa long at(@Gpa long gpa, int level) {
     @Hpa long table = root;
-    for (int l = EptEntry.LEVELS; l > level; l--) {
+    for (int l = levels; l > level; l--) {
       table = EptEntry.address(memory.read64(table + 8L * EptEntry.index(gpa, l)));
     }
     return table + 8L * EptEntry.index(gpa, level);

@@ -21,9 +21,10 @@ class EptFormatTest {
 
   @ParameterizedTest
   @ValueSource(longs = {0, 1, 2, 3, 4, 5, 6, 7})
-  void shouldAcceptOnlyFourLevels(long length) {
-    assertThat(EptPointer.isValid(GOOD & ~EptPointer.WALK_LENGTH_MASK | length << 3, EptCapabilities.ALL))
-        .isEqualTo(length == 3);
+  void shouldAcceptOnlyFourLevelsAndFiveIfTheProcessorHasThem(long length) {
+    long pointer = GOOD & ~EptPointer.WALK_LENGTH_MASK | length << 3;
+    assertThat(EptPointer.isValid(pointer, EptCapabilities.ALL)).isEqualTo(length == 3 || length == 4);
+    assertThat(EptPointer.isValid(pointer, EptCapabilities.NEHALEM)).isEqualTo(length == 3);
   }
 
   @Test
@@ -60,7 +61,7 @@ class EptFormatTest {
 
   @Test
   void shouldReportCapabilitiesAsTheMsrDoes() {
-    assertThat(EptCapabilities.ALL.msr()).isEqualTo(0xF01_0673_4141L);
+    assertThat(EptCapabilities.ALL.msr()).isEqualTo(0xF01_0673_41C1L);
     assertThat(EptCapabilities.NEHALEM.msr()).isEqualTo(0xF01_0611_4140L);
     assertThat(EptCapabilities.ALL.maxPageShift()).isEqualTo(30);
     assertThat(EptCapabilities.NEHALEM.maxPageShift()).isEqualTo(21);
@@ -87,6 +88,9 @@ class EptFormatTest {
     long leaf = EptEntry.leaf(0x20_0000, 21, EptFixture.rights("r-x"), EptMemoryType.WB | EptMemoryType.IPAT);
     assertThat(EptEntry.toString(leaf | EptEntry.ACCESSED | EptEntry.DIRTY, 2))
         .isEqualTo("0x200000 r-x WB IPAT PS A D");
+    assertThat(EptEntry.toString(leaf & ~EptEntry.PAGE_SIZE | EptEntry.USER_EXECUTE | EptEntry.SUB_PAGE_WRITE, 1))
+        .isEqualTo("0x200000 r-x WB IPAT XU SPP");
+    assertThat(EptEntry.name(5)).isEqualTo("EPT PML5E");
     assertThat(EptEntry.name(4) + EptEntry.name(3) + EptEntry.name(2) + EptEntry.name(1))
         .isEqualTo("EPT PML4EEPT PDPTEEPT PDEEPT PTE");
   }

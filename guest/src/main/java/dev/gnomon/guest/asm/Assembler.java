@@ -166,6 +166,7 @@ public final class Assembler extends SystemInstructions {
   public void monitor() { simple(SimpleOp.MONITOR); }
   public void mwait() { simple(SimpleOp.MWAIT); }
   public void vmcall() { simple(SimpleOp.VMCALL); }
+  public void vmfunc() { simple(SimpleOp.VMFUNC); }
   public void vmlaunch() { simple(SimpleOp.VMLAUNCH); }
   public void vmresume() { simple(SimpleOp.VMRESUME); }
   public void vmxoff() { simple(SimpleOp.VMXOFF); }

@@ -30,7 +30,10 @@ public final class ExitReason {
   public static final int WBINVD = 54;
   public static final int XSETBV = 55;
   public static final int INVPCID = 58;
+  public static final int VMFUNC = 59;
   public static final int PML_FULL = 62;
+  /** SPP-related event; KVM has no name for it, that is the one in the patches that were proposed. */
+  public static final int SPP = 66;
 
   /** Not an exit: the instruction budget is used up, or the next deadline is reached. */
   public static final int BUDGET = 256;
@@ -71,7 +74,9 @@ public final class ExitReason {
       case WBINVD -> "WBINVD";
       case XSETBV -> "XSETBV";
       case INVPCID -> "INVPCID";
+      case VMFUNC -> "VMFUNC";
       case PML_FULL -> "PML_FULL";
+      case SPP -> "SPP";
       case BUDGET -> "BUDGET";
       case NO_PROGRESS -> "NO_PROGRESS";
       default -> "REASON_" + reason;

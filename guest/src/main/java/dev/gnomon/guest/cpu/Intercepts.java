@@ -1,5 +1,7 @@
 package dev.gnomon.guest.cpu;
 
+import dev.gnomon.guest.memory.Hpa;
+
 /**
  * What makes the processor leave the guest: the VM-execution controls (SDM vol. 3C, "VM-Execution Control Fields"), as plain switches that the
  * hypervisor sets. With {@link #enabled} off the processor is native and nothing exits.
@@ -32,6 +34,12 @@ public final class Intercepts {
   public long cr0ReadShadow;
   public long cr4GuestHostMask;
   public long cr4ReadShadow;
+  /** "EPT-violation #VE": page of the virtualization-exception information, or −1 while the control is off. */
+  public @Hpa long exceptionInformation = -1;
+  /** EPTP index: number of the view that VMFUNC chose last, which virtualization exceptions report. */
+  public int eptpIndex;
+  /** "Enable VM functions": what VMFUNC does; null while the control is off. */
+  public VmFunctions vmFunctions;
 
   /** MSRs that the guest reads and writes without an exit, as KVM's: FS, GS and kernel GS base, STAR, LSTAR, SFMASK, SYSENTER, TSC reads. */
   public boolean msrPassThrough(int msr) {

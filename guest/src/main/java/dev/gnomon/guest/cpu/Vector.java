@@ -22,6 +22,8 @@ public final class Vector {
   public static final int MF = 16;
   public static final int AC = 17;
   public static final int XM = 19;
+  /** Virtualization exception: an EPT violation that the guest itself is told of. */
+  public static final int VE = 20;
 
   public static final int TYPE_EXTERNAL = 0;
   public static final int TYPE_NMI = 2;

@@ -257,6 +257,9 @@ final class ControlRegisters {
   }
 
   private int translationExit() {
+    if (VirtualizationException.isDue(cpu)) {
+      return VirtualizationException.raise(cpu);
+    }
     cpu.vmExit(cpu.mmu.walk.exitReason, cpu.mmu.walk.exitQualification, 0);
     cpu.exit.guestPhysical = cpu.mmu.walk.exitGpa;
     return Status.EXIT;

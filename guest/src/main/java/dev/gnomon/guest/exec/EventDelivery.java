@@ -158,7 +158,7 @@ public final class EventDelivery {
   private static int severity(int vector) {
     return switch (vector) {
       case Vector.DE, Vector.TS, Vector.NP, Vector.SS, Vector.GP -> CONTRIBUTORY;
-      case Vector.PF -> PAGE_FAULT;
+      case Vector.PF, Vector.VE -> PAGE_FAULT;
       default -> BENIGN;
     };
   }

@@ -7,6 +7,7 @@ import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Mmu;
 import dev.gnomon.guest.mmu.Status;
+import dev.gnomon.guest.mmu.Translation;
 import java.lang.invoke.VarHandle;
 
 /**
@@ -15,6 +16,9 @@ import java.lang.invoke.VarHandle;
  * ({@link #alone}), so that the clock is exact and nothing before it in the block can be lost; otherwise the answer is {@link Status#RESTART}.
  */
 public final class LinearMemory {
+  /** Bytes to which one sub-page write permission of EPT applies. */
+  private static final int SUB_PAGE = 128;
+
   private final Cpu cpu;
   private final Mmu mmu;
   private final HostMemory memory;
@@ -94,6 +98,12 @@ public final class LinearMemory {
     if (hpa < 0) {
       return failed(hpa);
     }
+    if ((mmu.walk.rights & Translation.STAGE_WRITABLE) == 0) {
+      int status = otherSubPages(gva, size, access);
+      if (status < 0) {
+        return status;
+      }
+    }
     return writePhysical(hpa, size, value);
   }
 
@@ -132,19 +142,36 @@ public final class LinearMemory {
     return status;
   }
 
+  /**
+   * A write was granted at {@code gva} although its page is not writable, by sub-page permissions, which are for 128 bytes:
+   * every other sub-page that it touches must grant it too. (The SDM leaves open what a write across sub-pages does.)
+   *
+   * @param size bytes within the page
+   */
+  private int otherSubPages(@Gva long gva, int size, int access) {
+    for (int next = SUB_PAGE - ((int) gva & SUB_PAGE - 1); next < size; next += SUB_PAGE) {
+      long hpa = mmu.translate(gva + next, access | Access.WRITE);
+      if (hpa < 0) {
+        return failed(hpa);
+      }
+    }
+    return Status.OK;
+  }
+
   /** Checks that a write of {@code size} bytes would succeed, and does nothing else. */
   public int probe(@Gva long gva, int size, int access) {
     long hpa = mmu.translate(gva, access);
     if (hpa < 0) {
       return failed(hpa);
     }
-    int status = (access & Access.WRITE) != 0 ? writeReady(hpa, size) : Status.OK;
     int first = HostMemory.FRAME_SIZE - ((int) gva & HostMemory.FRAME_SIZE - 1);
+    int status = (access & Access.WRITE) != 0 ? writeReady(hpa, gva, Math.min(size, first), access) : Status.OK;
     if (status < 0 || first >= size) {
       return status;
     }
-    hpa = mmu.translate(next(gva, first), access);
-    return hpa < 0 ? failed(hpa) : (access & Access.WRITE) != 0 ? writeReady(hpa, size - first) : Status.OK;
+    @Gva long next = next(gva, first);
+    hpa = mmu.translate(next, access);
+    return hpa < 0 ? failed(hpa) : (access & Access.WRITE) != 0 ? writeReady(hpa, next, size - first, access) : Status.OK;
   }
 
   private int writePhysical(@Hpa long hpa, int size, long value) {
@@ -160,6 +187,11 @@ public final class LinearMemory {
       cpu.bus.mmioWrite(hpa, size, value);
     }
     return Status.OK;
+  }
+
+  private int writeReady(@Hpa long hpa, @Gva long gva, int size, int access) {
+    int status = (mmu.walk.rights & Translation.STAGE_WRITABLE) == 0 ? otherSubPages(gva, size, access) : Status.OK;
+    return status < 0 ? status : writeReady(hpa, size);
   }
 
   /** Whether the bytes can be written now; tells the write listener of flagged frames. */
@@ -243,6 +275,9 @@ public final class LinearMemory {
   int failed(@Hpa long status) {
     if (status == Status.FAULT) {
       return cpu.pageFault(mmu.walk.gva, mmu.walk.errorCode);
+    }
+    if (VirtualizationException.isDue(cpu)) {
+      return VirtualizationException.raise(cpu);
     }
     cpu.exit.clear();
     cpu.exit.reason = mmu.walk.exitReason;

@@ -10,6 +10,7 @@ import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
+import dev.gnomon.guest.mmu.Translation;
 
 /**
  * MOVS, CMPS, STOS, LODS and SCAS with their repeat prefixes. An iteration commits as a whole and counts as one retired instruction, so that a
@@ -241,6 +242,7 @@ final class StringOps {
   private int plain(@Gva long gva, boolean write) {
     long hpa = cpu.mmu.translate(gva, cpu.mmu.dataAccess | (write ? Access.WRITE : 0));
     int offset = hpa < 0 ? -1 : memory.offset(hpa);
-    return offset >= 0 && (!write || memory.frameFlags(offset >>> HostMemory.FRAME_SHIFT) == 0) ? offset : -1;
+    boolean whole = (cpu.mmu.walk.rights & Translation.STAGE_WRITABLE) != 0;
+    return offset >= 0 && (!write || whole && memory.frameFlags(offset >>> HostMemory.FRAME_SHIFT) == 0) ? offset : -1;
   }
 }

@@ -9,6 +9,7 @@ import dev.gnomon.guest.cpu.Intercepts;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.cpu.Vector;
+import dev.gnomon.guest.cpu.VmFunctions;
 import dev.gnomon.guest.decode.Instruction;
 import dev.gnomon.guest.mmu.Mmu;
 import dev.gnomon.guest.mmu.Status;
@@ -316,12 +317,22 @@ final class SystemInstructions {
     return switch (modrm) {
       case 0xC1 -> intercepts.enabled ? exit(insn, ExitReason.VMCALL) : cpu.fault(Vector.UD);
       case 0xCA, 0xCB -> accessCheck(insn, modrm == 0xCB);
+      case 0xD4 -> vmFunction(insn);
       case 0xEE -> readPkru(insn);
       case 0xEF -> writePkru(insn);
       case 0xF8 -> swapGs(insn);
       case 0xF9 -> readTimeStamp(insn, true);
       default -> cpu.fault(Vector.UD);
     };
+  }
+
+  /** VMFUNC, at any privilege level. */
+  private int vmFunction(Instruction insn) {
+    VmFunctions functions = intercepts.vmFunctions;
+    if (!intercepts.enabled || functions == null || insn.rep != 0 || insn.operandPrefix) {
+      return cpu.fault(Vector.UD);
+    }
+    return functions.invoke((int) cpu.regs[Cpu.RAX], (int) cpu.regs[Cpu.RCX]) ? done(insn) : exit(insn, ExitReason.VMFUNC);
   }
 
   /** STAC and CLAC. */

@@ -154,7 +154,9 @@ final class Tlb {
   }
 
   private long refuse(@Gva long gva, int access, int rights, Translation out) {
-    if (faultsAreFinal && paging.mode != PagingContext.NONE && (!Permissions.allowed(access, rights, paging) || keyDenies(access, rights))) {
+    // Whether a fetch was forbidden by the guest or by its second stage, the entry does not tell.
+    boolean own = (access & Access.FETCH) == 0 || !mmu.translator().twoDimensional();
+    if (faultsAreFinal && own && paging.mode != PagingContext.NONE && (!Permissions.allowed(access, rights, paging) || keyDenies(access, rights))) {
       out.gva = gva;
       out.references = 0;
       out.guestReferences = 0;

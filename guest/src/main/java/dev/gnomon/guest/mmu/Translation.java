@@ -23,6 +23,11 @@ public final class Translation {
    * 0 can overrule.
    */
   public static final int STAGE_WRITABLE = 64;
+  /**
+   * Only from a second stage under mode-based execute control: code of user-mode linear addresses may be executed, and
+   * {@link #EXECUTABLE} is for those of supervisor mode.
+   */
+  public static final int USER_EXECUTABLE = 128;
 
   /** Protection key of the guest's page. */
   public static final int KEY_SHIFT = 8;
@@ -62,4 +67,6 @@ public final class Translation {
   public long exitQualification;
   /** Guest-physical address that the exit reports. */
   public @Gpa long exitGpa;
+  /** The exit is an EPT violation that may become a virtualization exception (SDM vol. 3C, "Convertible EPT Violations"). */
+  public boolean convertible;
 }
