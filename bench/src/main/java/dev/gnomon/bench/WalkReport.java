@@ -4,7 +4,9 @@ import dev.gnomon.bench.report.Block;
 import dev.gnomon.bench.report.Column;
 import dev.gnomon.bench.report.Report;
 import dev.gnomon.bench.report.Table;
+import dev.gnomon.ept.EptEntry;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
@@ -20,8 +22,6 @@ import java.util.Locale;
  */
 public record WalkReport(Provenance provenance, String guest, String mode, long instructions, String address,
     String indexes, String access, List<Walk> walks, boolean grid) implements Report {
-  private static final String[] EPT_NAMES = {"EPT PML4E", "EPT PDPTE", "EPT PDE", "EPT PTE"};
-  private static final int EPT_LEVELS = 4;
 
   /**
    * One walk.
@@ -55,7 +55,7 @@ public record WalkReport(Provenance provenance, String guest, String mode, long 
   /**
    * One EPT entry.
    *
-   * @param level 4 to 1
+   * @param level 4 or 5 to 1
    * @param index in its table
    * @param text its rights if it maps a page, with the page's size if that is not 4K; else how it ends the walk, or
    *     nothing
@@ -93,18 +93,29 @@ public record WalkReport(Provenance provenance, String guest, String mode, long 
   }
 
   private static Table nested(Walk walk) {
-    Table.Builder table = new Table.Builder(Column.text("entry"), Column.text("gpa"), Column.text(EPT_NAMES[0]),
-        Column.text(EPT_NAMES[1]), Column.text(EPT_NAMES[2]), Column.text(EPT_NAMES[3]), Column.text("at hpa"),
-        Column.text("value"), Column.text("flags"), Column.text("reads"));
+    int levels = eptLevels(walk);
+    List<Column> columns = new ArrayList<>(List.of(Column.text("entry"), Column.text("gpa")));
+    for (int level = levels; level >= 1; level--) {
+      columns.add(Column.text(EptEntry.name(level)));
+    }
+    columns.addAll(List.of(Column.text("at hpa"), Column.text("value"), Column.text("flags"), Column.text("reads")));
+    Table.Builder table = new Table.Builder(columns);
     for (Row row : walk.rows()) {
-      String[] ept = new String[EPT_LEVELS];
-      java.util.Arrays.fill(ept, "");
+      Object[] ept = new Object[levels];
+      Arrays.fill(ept, "");
       for (EptStep step : row.ept()) {
-        ept[EPT_LEVELS - step.level()] = ("[" + step.index() + "] " + step.text()).strip();
+        ept[levels - step.level()] = ("[" + step.index() + "] " + step.text()).strip();
       }
-      table.row(row.name(), row.gpa(), ept[0], ept[1], ept[2], ept[3], row.hpa(), row.value(), row.flags(), range(row));
+      List<Object> cells = new ArrayList<>(List.of(row.name(), row.gpa()));
+      cells.addAll(Arrays.asList(ept));
+      cells.addAll(List.of(row.hpa(), row.value(), row.flags(), range(row)));
+      table.row(cells.toArray());
     }
     return table.build();
+  }
+
+  private static int eptLevels(Walk walk) {
+    return walk.rows().stream().flatMap(row -> row.ept().stream()).mapToInt(EptStep::level).max().orElse(EptEntry.LEVELS);
   }
 
   private static Table flat(Walk walk) {
@@ -127,10 +138,9 @@ public record WalkReport(Provenance provenance, String guest, String mode, long 
   private static Table matrix(Walk walk) {
     List<Column> columns = new ArrayList<>();
     columns.add(Column.text("read number"));
-    if (walk.twoDimensional()) {
-      for (String name : EPT_NAMES) {
-        columns.add(Column.count(name));
-      }
+    int levels = walk.twoDimensional() ? eptLevels(walk) : 0;
+    for (int level = levels; level >= 1; level--) {
+      columns.add(Column.count(EptEntry.name(level)));
     }
     columns.add(Column.count("guest entry"));
     Table.Builder table = new Table.Builder(columns);
@@ -139,7 +149,7 @@ public record WalkReport(Provenance provenance, String guest, String mode, long 
       cells[0] = row.name();
       int read = row.firstRead();
       for (EptStep step : row.ept()) {
-        cells[1 + EPT_LEVELS - step.level()] = (long) read++;
+        cells[1 + levels - step.level()] = (long) read++;
       }
       if (read == row.lastRead()) {
         cells[cells.length - 1] = (long) read;
@@ -157,7 +167,7 @@ public record WalkReport(Provenance provenance, String guest, String mode, long 
       for (Row row : walk.rows()) {
         long read = row.firstRead();
         for (EptStep step : row.ept()) {
-          table.row(walk.tables(), read++, EPT_NAMES[EPT_LEVELS - step.level()], row.name(), row.gpa(), step.hpa(),
+          table.row(walk.tables(), read++, EptEntry.name(step.level()), row.name(), row.gpa(), step.hpa(),
               step.value(), step.text());
         }
         if (!row.value().isEmpty()) {

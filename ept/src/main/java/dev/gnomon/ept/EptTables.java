@@ -462,6 +462,13 @@ public final class EptTables {
     setRule(gpa, EptEntry.RIGHTS_BY_MODE & ~EptEntry.WRITE | EptEntry.SUPPRESS_VE | EptEntry.SUB_PAGE_WRITE);
   }
 
+  /** The address whose memory an address shows: itself, or the same place of the page that its own is redirected to. */
+  public @Gpa long shown(@Gpa long gpa) {
+    long rule = rules.get(gpa);
+    return rule == PageRules.NONE || (rule & PageRules.REDIRECTED) == 0 ? gpa
+        : rule & EptEntry.ADDRESS_MASK | Addresses.offset(gpa, HostMemory.FRAME_SIZE);
+  }
+
   /** Takes all rules away in a range. The caller does INVEPT. */
   public void clearRules(@Gpa long gpa, long length) {
     Range range = range(gpa, length);

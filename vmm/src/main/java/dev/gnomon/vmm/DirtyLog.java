@@ -1,6 +1,5 @@
 package dev.gnomon.vmm;
 
-import dev.gnomon.ept.EptTables;
 import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
@@ -73,7 +72,7 @@ public final class DirtyLog {
       if (how == Method.PAGE_MODIFICATION_LOG && method == null) {
         ept.startModificationLog();
       }
-      ept.tables.startLog(logged.gpa(), logged.size(), how == Method.WRITE_PROTECTION, how == Method.DIRTY_FLAGS);
+      ept.views.startLog(logged.gpa(), logged.size(), how == Method.WRITE_PROTECTION, how == Method.DIRTY_FLAGS);
       ept.flush();
     }
     method = how;
@@ -98,9 +97,10 @@ public final class DirtyLog {
    */
   public long[] fetchAndClear(String slot) {
     MemorySlot logged = slots.logged(slot);
-    if (method == Method.DIRTY_FLAGS) {
-      ept.tables.markDirty(logged.gpa(), logged.size());
-    } else if (method == Method.PAGE_MODIFICATION_LOG) {
+    if (ept != null) {
+      ept.views.markDirty(logged.gpa(), logged.size(), method == Method.DIRTY_FLAGS);
+    }
+    if (method == Method.PAGE_MODIFICATION_LOG) {
       ept.drainModificationLog();
     }
     long[] written = slots.takeLog(slot);
@@ -114,14 +114,14 @@ public final class DirtyLog {
 
   /** Makes the next write to each page written be seen again. */
   private void clear(MemorySlot logged, long[] written) {
-    EptTables tables = ept.tables;
+    EptViews views = ept.views;
     boolean invept = false;
     for (int word = 0; word < written.length; word++) {
       for (long bits = written[word]; bits != 0; bits &= bits - 1) {
         long page = (long) word << INDEX_BITS | Long.numberOfTrailingZeros(bits);
         @Gpa long gpa = logged.gpa() + (page << HostMemory.FRAME_SHIFT);
-        invept |= method == Method.WRITE_PROTECTION ? tables.writeProtect(gpa, HostMemory.FRAME_SIZE)
-            : tables.clearDirty(gpa, HostMemory.FRAME_SIZE);
+        invept |= method == Method.WRITE_PROTECTION ? views.writeProtect(gpa, HostMemory.FRAME_SIZE)
+            : views.clearDirty(gpa, HostMemory.FRAME_SIZE);
       }
     }
     if (invept) {
@@ -143,7 +143,7 @@ public final class DirtyLog {
       method = null;
     }
     if (ept != null) {
-      ept.tables.stopLog(logged.gpa(), logged.size());
+      ept.views.stopLog(logged.gpa(), logged.size());
       ept.flush();
     }
   }

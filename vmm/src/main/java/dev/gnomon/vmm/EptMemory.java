@@ -1,8 +1,11 @@
 package dev.gnomon.vmm;
 
+import dev.gnomon.ept.EptControls;
 import dev.gnomon.ept.EptPointer;
 import dev.gnomon.ept.EptTables;
 import dev.gnomon.ept.EptWalker;
+import dev.gnomon.ept.EptpSwitching;
+import dev.gnomon.ept.SecondaryControls;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
@@ -13,41 +16,79 @@ import dev.gnomon.guest.memory.TableFrames;
 /** A vCPU's hold on its VM's EPT tables: routes exits to them and does the INVEPT that they ask for. */
 final class EptMemory {
   private static final int INVEPT_SINGLE = 1;
+  private static final int INVEPT_GLOBAL = 2;
 
-  final EptTables tables;
+  final EptViews views;
   private final EptWalker walker;
   private final Cpu cpu;
   private final HostMemory memory;
   private final TableFrames frames;
   private final SlotMap slots;
   private @Hpa long modificationLog = -1;
+  /** Whether controls were loaded before, so that something may be cached. */
+  private boolean loaded;
   /** KVM's {@code tlb_flush}. */
   long tlbFlushes;
 
-  EptMemory(EptTables tables, EptWalker walker, Cpu cpu, TableFrames frames, SlotMap slots) {
-    this.tables = tables;
+  EptMemory(EptViews views, EptWalker walker, Cpu cpu, TableFrames frames, SlotMap slots) {
+    this.views = views;
     this.walker = walker;
     this.cpu = cpu;
     this.memory = cpu.memory;
     this.frames = frames;
     this.slots = slots;
+    views.attach(this);
+  }
+
+  long eptPointer() {
+    return walker.eptPointer();
+  }
+
+  /** The view that the processor is in. */
+  int view() {
+    return views.count() == 1 ? 0 : views.indexOf(walker.eptPointer());
+  }
+
+  private EptTables tables() {
+    return views.tables(view());
+  }
+
+  /** Loads controls and pointer of a view, as VM entry does. */
+  void load(EptControls controls, int view) {
+    walker.setControls(controls);
+    cpu.mmu.setTags(cpu.mmu.paging.vpid, EptPointer.ep4ta(controls.eptPointer()));
+    if (loaded) {
+      cpu.mmu.invept(INVEPT_GLOBAL, 0);
+    }
+    loaded = true;
+    cpu.intercepts.eptpIndex = view;
+    cpu.intercepts.exceptionInformation = controls.has(SecondaryControls.EPT_VIOLATION_VE) ? controls.exceptionInformation() : -1;
+    cpu.intercepts.vmFunctions = controls.has(SecondaryControls.ENABLE_VM_FUNCTIONS)
+        ? new EptpSwitching(walker, cpu, controls.eptpList()) : null;
   }
 
   /** @return a result of {@link EptTables#violation} */
   int violation(@Gpa long gpa, long qualification) {
-    return settle(tables.violation(gpa, qualification));
+    return settle(tables().violation(gpa, qualification));
   }
 
   /** @return a result of {@link EptTables#misconfiguration} */
   int misconfiguration(@Gpa long gpa) {
-    return settle(tables.misconfiguration(gpa));
+    return settle(tables().misconfiguration(gpa));
+  }
+
+  /** The address whose memory an address shows in the processor's view. */
+  @Gpa long shown(@Gpa long gpa) {
+    return tables().shown(gpa);
   }
 
   /** Maps a range in advance. @throws IllegalArgumentException if the tables do not fit */
   void mapInAdvance(@Gpa long gpa, long length) {
-    if (settle(tables.eagerMap(gpa, length)) != EptTables.FIXED) {
-      throw new IllegalArgumentException("no frame left for EPT tables of guest-physical 0x" + Long.toHexString(gpa) + " + " + length
-          + " bytes");
+    for (EptTables tables : views.all()) {
+      if (settle(tables.eagerMap(gpa, length)) != EptTables.FIXED) {
+        throw new IllegalArgumentException("no frame left for EPT tables of guest-physical 0x" + Long.toHexString(gpa) + " + " + length
+            + " bytes");
+      }
     }
   }
 
@@ -84,7 +125,7 @@ final class EptMemory {
 
   /** Unmaps a range whose slots changed. */
   void unmap(@Gpa long gpa, long length) {
-    if (tables.unmap(gpa, length)) {
+    if (views.unmap(gpa, length)) {
       flush();
     }
   }
@@ -96,9 +137,14 @@ final class EptMemory {
     return EptTables.result(result);
   }
 
-  /** INVEPT of the VM's context: guest-physical mappings and the combined ones made from them. */
+  /** INVEPT of the VM's contexts: guest-physical mappings and the combined ones made from them. */
   void flush() {
     tlbFlushes++;
+    if (views.count() > 1) {
+      walker.inveptGlobal();
+      cpu.mmu.invept(INVEPT_GLOBAL, 0);
+      return;
+    }
     walker.inveptSingle(walker.eptPointer());
     cpu.mmu.invept(INVEPT_SINGLE, walker.eptPointer() & EptPointer.ADDRESS_MASK);
   }

@@ -2,6 +2,7 @@ package dev.gnomon.vmm;
 
 import dev.gnomon.ept.EptTables;
 import dev.gnomon.ept.EptViolation;
+import dev.gnomon.ept.SubPageTable;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.ExitInfo;
 import dev.gnomon.guest.cpu.ExitQualification;
@@ -142,6 +143,12 @@ final class ExitDispatcher {
         statistics.count(reason);
         ept.drainModificationLog();
         return AGAIN;
+      case ExitReason.SPP:
+        return subPageTable(exit);
+      case ExitReason.VMFUNC:
+        // As Xen does with a function or view that there is not.
+        statistics.count(reason);
+        return emulator.inject(Vector.UD, 0, 0);
       case ExitReason.INVPCID:
         statistics.count(reason);
         return invpcid(exit);
@@ -273,11 +280,37 @@ final class ExitDispatcher {
         counters.pfEmulate++;
         statistics.count(ExitReason.EPT_VIOLATION, Cause.READ_ONLY_WRITE);
         return emulate(delivering);
+      case EptTables.RESTRICTED:
+        return forbidden(exit, Cause.RESTRICTED, delivering);
+      case EptTables.SUB_PAGE:
+        return forbidden(exit, Cause.SUB_PAGE_WRITE, delivering);
       default:
         statistics.count(ExitReason.EPT_VIOLATION, Cause.EPT_BAD_ENTRY);
         return fail("no frame left for EPT tables at guest-physical 0x" + Long.toHexString(exit.guestPhysical) + " ("
             + EptViolation.toString(exit.qualification) + ")");
     }
+  }
+
+  /** An access against a rule of its page: the listener's business, or emulated as if there were no rule. */
+  private int forbidden(ExitInfo exit, Cause cause, boolean delivering) {
+    statistics.count(ExitReason.EPT_VIOLATION, cause);
+    if (ept.views.forbidden(ept.view(), exit.guestPhysical, exit.qualification)) {
+      counters.pfFixed++;
+      return RESUME;
+    }
+    counters.pfEmulate++;
+    // A page that may not be executed can hold any instruction.
+    return delivering ? emulator.delivery() : emulateRegisters(false);
+  }
+
+  private int subPageTable(ExitInfo exit) {
+    if ((exit.qualification & SubPageTable.MISS) != 0 && ept.views.fillSubPages(exit.guestPhysical)) {
+      statistics.count(ExitReason.SPP, Cause.SUB_PAGE_FILL);
+      return AGAIN;
+    }
+    statistics.count(ExitReason.SPP, Cause.EPT_BAD_ENTRY);
+    return fail("no sub-page permissions for guest-physical 0x" + Long.toHexString(exit.guestPhysical)
+        + ": a bad entry, or no frame left");
   }
 
   private int eptMisconfiguration(ExitInfo exit, boolean delivering) {
@@ -367,11 +400,6 @@ final class ExitDispatcher {
     registers.before();
     long retired = cpu.retired;
     int next = emulator.instruction();
-    if (next == FAILED && ept != null && cpu.exit.reason == ExitReason.EPT_VIOLATION
-        && ept.violation(cpu.exit.guestPhysical, cpu.exit.qualification) == EptTables.FIXED) {
-      // A load of PDPTEs whose table is not mapped yet; the hypervisor reads memory itself, so that this is no exit.
-      next = emulator.instruction();
-    }
     if (next == RESUME && !registers.after(cr3Written && cpu.retired != retired)) {
       return emulator.injectGp();
     }

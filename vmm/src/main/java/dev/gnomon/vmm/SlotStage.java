@@ -25,14 +25,21 @@ final class SlotStage implements SecondStage {
   private static final int RAM_RIGHTS =
       Translation.READABLE | Translation.EXECUTABLE | Translation.STAGE_WRITABLE | Translation.DIRTY;
 
+  /** Which memory the processor's view shows at an address, see {@link EptViews}. */
+  interface View {
+    @Gpa long shown(@Gpa long gpa);
+  }
+
   private final SlotMap slots;
   private final AddressLine20 line;
+  private final View view;
   private final @Gpa long[] writes = new long[MAX_WRITES];
   private int writeCount;
 
-  SlotStage(SlotMap slots, AddressLine20 line) {
+  SlotStage(SlotMap slots, AddressLine20 line, View view) {
     this.slots = slots;
     this.line = line;
+    this.view = view;
   }
 
   void forgetWrites() {
@@ -51,7 +58,8 @@ final class SlotStage implements SecondStage {
   @Override
   public @Hpa long translate(@Gpa long address, @Gva long gva, int access, Translation out) {
     @Gpa long gpa = address & line.mask();
-    long hpa = resolve(gpa, access, out, slots.kind(gpa) == SlotMap.NONE ? -1 : slots.back(gpa));
+    @Gpa long shown = view.shown(gpa);
+    long hpa = resolve(gpa, access, out, slots.kind(gpa) == SlotMap.NONE ? -1 : slots.back(shown));
     if (hpa >= 0 && (access & Access.WRITE) != 0 && slots.kind(gpa) == SlotMap.RAM) {
       slots.markDirty(gpa);
       if ((access & TABLE) == 0) {
@@ -75,7 +83,7 @@ final class SlotStage implements SecondStage {
   @Override
   public @Hpa long peek(@Gpa long address, @Gva long gva, int access, Translation out, WalkObserver steps) {
     @Gpa long gpa = address & line.mask();
-    return resolve(gpa, access, out, slots.backing(gpa));
+    return resolve(gpa, access, out, slots.backing(view.shown(gpa)));
   }
 
   private @Hpa long resolve(@Gpa long gpa, int access, Translation out, @Hpa long backing) {

@@ -130,9 +130,14 @@ public final class Vm {
     return dirtyLog;
   }
 
-  /** The EPT tables, null in other modes. */
+  /** The EPT tables, those of view 0 if there are several; null in other modes. */
   public EptTables ept() {
-    return ept == null ? null : ept.tables;
+    return ept == null ? null : ept.views.tables(0);
+  }
+
+  /** Views of memory under EPT, and what the guest may do with them; null in other modes. */
+  public EptViews eptViews() {
+    return ept == null ? null : ept.views;
   }
 
   /** The shadow MMU, null in other modes. */

@@ -1,7 +1,6 @@
 package dev.gnomon.vmm;
 
 import dev.gnomon.ept.EptCapabilities;
-import dev.gnomon.ept.EptPointer;
 import dev.gnomon.ept.EptTables;
 import dev.gnomon.ept.EptWalker;
 import dev.gnomon.ept.NestedTlb;
@@ -201,7 +200,8 @@ public final class VmBuilder {
     if (options.tableBytes() != 0) {
       return options.tableBytes();
     }
-    return options.mode() == Mode.EPT ? (options.memoryBytes() / EPT_TABLE_COVERS + EPT_SPARE_FRAMES) * PAGE
+    return options.mode() == Mode.EPT
+        ? options.ept().views() * (options.memoryBytes() / EPT_TABLE_COVERS + EPT_SPARE_FRAMES) * PAGE
         : (options.shadow().pageLimit() + SHADOW_SPARE_FRAMES) * PAGE;
   }
 
@@ -297,13 +297,18 @@ public final class VmBuilder {
   private ExitDispatcher buildEpt(Parts parts, GuestCore core) {
     EptCapabilities capabilities = EptCapabilities.ALL;
     TableFrames frames = new TableFrames(parts.memory);
-    EptTables tables = new EptTables(parts.memory, frames, parts.slots, capabilities, options.eptMaxPageShift());
+    List<EptTables> views = new ArrayList<>();
+    for (int i = 0; i < options.ept().views(); i++) {
+      views.add(new EptTables(parts.memory, frames, parts.slots, capabilities, options.eptMaxPageShift(), options.ept()));
+    }
     EptWalker walker = new EptWalker(parts.memory, capabilities, nestedTlb(), true);
-    long eptp = tables.eptPointer(options.eptAccessedDirty());
-    walker.setEptPointer(eptp);
-    parts.cpu.mmu.setTags(VPID, eptp & EptPointer.ADDRESS_MASK);
+    parts.cpu.mmu.setTags(VPID, 0);
     parts.cpu.mmu.setTranslator(new PageWalker(parts.memory, parts.cpu.mmu.paging, walker));
-    parts.ept = new EptMemory(tables, walker, parts.cpu, frames, parts.slots);
+    EptViews eptViews = new EptViews(views, parts.memory, frames, parts.slots, options);
+    parts.ept = new EptMemory(eptViews, walker, parts.cpu, frames, parts.slots);
+    if (eptViews.count() > 1) {
+      eptViews.allowSwitching(true);
+    }
     if (parts.requestDevices != null) {
       parts.ept.mapInAdvance(parts.requestDevices.polledGpa(), PolledRequestDevice.PAGE_BYTES);
     }
@@ -331,7 +336,9 @@ public final class VmBuilder {
   private ExitDispatcher dispatcher(Parts parts, GuestCore core, long[] pdptes) {
     parts.controls = new VmxControls(parts.cpu, options.mode());
     parts.cpu.intercepts.cr8 = parts.cpu.apic != null;
-    EmulationPort port = new EmulationPort(parts.cpu, new SlotStage(parts.slots, parts.platform.addressLine20()), pdptes,
+    SlotStage slotStage =
+        new SlotStage(parts.slots, parts.platform.addressLine20(), parts.ept == null ? gpa -> gpa : parts.ept::shown);
+    EmulationPort port = new EmulationPort(parts.cpu, slotStage, pdptes,
         (paging, stage) -> new PageWalker(parts.memory, paging, stage));
     parts.emulator = new Emulator(parts.cpu, core, port, parts.shadow == null ? null : parts.shadow.mmu);
     if (core instanceof MaskedCore masked) {

@@ -1,5 +1,6 @@
 package dev.gnomon.vmm;
 
+import dev.gnomon.ept.EptOptions;
 import dev.gnomon.guest.mmu.TlbPolicy;
 import dev.gnomon.shadow.ShadowOptions;
 import dev.gnomon.vmm.memory.BackingSize;
@@ -20,9 +21,10 @@ import java.util.Objects;
  * @param shadow switches of the shadow MMU
  * @param tableBytes host memory for EPT or shadow tables, 0 for as much as mode and memory call for
  * @param platform the devices
+ * @param ept form of the EPT tables
  */
 public record VmOptions(Mode mode, long memoryBytes, BackingSize backing, long nsPerInstruction, long seed, TlbPolicy tlb, int blockLimit,
-    int eptMaxPageShift, boolean eptAccessedDirty, ShadowOptions shadow, long tableBytes, PlatformOptions platform) {
+    int eptMaxPageShift, boolean eptAccessedDirty, ShadowOptions shadow, long tableBytes, PlatformOptions platform, EptOptions ept) {
   public static final long DEFAULT_MEMORY_BYTES = 64L << 20;
   public static final int DEFAULT_BLOCK_LIMIT = 64;
   /** A millisecond: timers would have nothing to time beyond that. */
@@ -34,6 +36,7 @@ public record VmOptions(Mode mode, long memoryBytes, BackingSize backing, long n
     Objects.requireNonNull(tlb);
     Objects.requireNonNull(shadow);
     Objects.requireNonNull(platform);
+    Objects.requireNonNull(ept);
     if (nsPerInstruction < 1 || nsPerInstruction > MAX_NS_PER_INSTRUCTION) {
       throw new IllegalArgumentException(nsPerInstruction + " ns per instruction: expected 1 to " + MAX_NS_PER_INSTRUCTION);
     }
@@ -48,66 +51,71 @@ public record VmOptions(Mode mode, long memoryBytes, BackingSize backing, long n
   /** A machine with the defaults: 64 MiB, backed by 2M pieces, 1 ns an instruction, nothing counted. */
   public static VmOptions of(Mode mode) {
     return new VmOptions(mode, DEFAULT_MEMORY_BYTES, BackingSize.SIZE_2M, 1, 0, TlbPolicy.UNCOUNTED, DEFAULT_BLOCK_LIMIT, 30, true,
-        ShadowOptions.defaults(), 0, PlatformOptions.DEFAULT);
+        ShadowOptions.defaults(), 0, PlatformOptions.DEFAULT, EptOptions.DEFAULT);
   }
 
   public VmOptions withMode(Mode value) {
     return new VmOptions(value, memoryBytes, backing, nsPerInstruction, seed, tlb, blockLimit, eptMaxPageShift,
-        eptAccessedDirty, shadow, tableBytes, platform);
+        eptAccessedDirty, shadow, tableBytes, platform, ept);
   }
 
   public VmOptions withMemoryBytes(long value) {
     return new VmOptions(mode, value, backing, nsPerInstruction, seed, tlb, blockLimit, eptMaxPageShift,
-        eptAccessedDirty, shadow, tableBytes, platform);
+        eptAccessedDirty, shadow, tableBytes, platform, ept);
   }
 
   public VmOptions withBacking(BackingSize value) {
     return new VmOptions(mode, memoryBytes, value, nsPerInstruction, seed, tlb, blockLimit, eptMaxPageShift,
-        eptAccessedDirty, shadow, tableBytes, platform);
+        eptAccessedDirty, shadow, tableBytes, platform, ept);
   }
 
   public VmOptions withNsPerInstruction(long value) {
     return new VmOptions(mode, memoryBytes, backing, value, seed, tlb, blockLimit, eptMaxPageShift, eptAccessedDirty,
-        shadow, tableBytes, platform);
+        shadow, tableBytes, platform, ept);
   }
 
   public VmOptions withSeed(long value) {
     return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, value, tlb, blockLimit, eptMaxPageShift,
-        eptAccessedDirty, shadow, tableBytes, platform);
+        eptAccessedDirty, shadow, tableBytes, platform, ept);
   }
 
   public VmOptions withTlb(TlbPolicy value) {
     return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, value, blockLimit, eptMaxPageShift,
-        eptAccessedDirty, shadow, tableBytes, platform);
+        eptAccessedDirty, shadow, tableBytes, platform, ept);
   }
 
   public VmOptions withBlockLimit(int value) {
     return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, tlb, value, eptMaxPageShift,
-        eptAccessedDirty, shadow, tableBytes, platform);
+        eptAccessedDirty, shadow, tableBytes, platform, ept);
   }
 
   public VmOptions withEptMaxPageShift(int value) {
     return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, tlb, blockLimit, value,
-        eptAccessedDirty, shadow, tableBytes, platform);
+        eptAccessedDirty, shadow, tableBytes, platform, ept);
   }
 
   public VmOptions withEptAccessedDirty(boolean value) {
     return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, tlb, blockLimit, eptMaxPageShift, value,
-        shadow, tableBytes, platform);
+        shadow, tableBytes, platform, ept);
   }
 
   public VmOptions withShadow(ShadowOptions value) {
     return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, tlb, blockLimit, eptMaxPageShift,
-        eptAccessedDirty, value, tableBytes, platform);
+        eptAccessedDirty, value, tableBytes, platform, ept);
   }
 
   public VmOptions withTableBytes(long value) {
     return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, tlb, blockLimit, eptMaxPageShift,
-        eptAccessedDirty, shadow, value, platform);
+        eptAccessedDirty, shadow, value, platform, ept);
   }
 
   public VmOptions withPlatform(PlatformOptions value) {
     return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, tlb, blockLimit, eptMaxPageShift,
-        eptAccessedDirty, shadow, tableBytes, value);
+        eptAccessedDirty, shadow, tableBytes, value, ept);
+  }
+
+  public VmOptions withEpt(EptOptions value) {
+    return new VmOptions(mode, memoryBytes, backing, nsPerInstruction, seed, tlb, blockLimit, eptMaxPageShift,
+        eptAccessedDirty, shadow, tableBytes, platform, value);
   }
 }

@@ -4,7 +4,9 @@ import dev.gnomon.ept.EptTables;
 import dev.gnomon.shadow.ShadowStatistics;
 import dev.gnomon.vmm.memory.MemorySlots;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.function.ToLongFunction;
 
 /** Gathers the counters of a machine under the names that KVM gives them in its statistics. */
 final class VmStatistics {
@@ -29,7 +31,7 @@ final class VmStatistics {
 
   Map<String, Long> byName() {
     ShadowStatistics s = shadow == null ? NONE : shadow.mmu.statistics();
-    EptTables e = ept == null ? null : ept.tables;
+    List<EptTables> e = ept == null ? List.of() : ept.views.all();
     Map<String, Long> all = new LinkedHashMap<>();
     all.put("exits", exits.total());
     all.put("io_exits", counters.ioExits);
@@ -46,8 +48,8 @@ final class VmStatistics {
     all.put("pf_fixed", counters.pfFixed + s.pfFixed);
     all.put("pf_emulate", counters.pfEmulate + s.pfEmulate);
     all.put("pf_spurious", counters.pfSpurious + s.pfSpurious);
-    all.put("pf_fast", s.pfFast + (e == null ? 0 : e.fastFaults()));
-    all.put("pf_mmio_spte_created", s.pfMmioSpteCreated + (e == null ? 0 : e.mmioMarkers()));
+    all.put("pf_fast", s.pfFast + sum(e, EptTables::fastFaults));
+    all.put("pf_mmio_spte_created", s.pfMmioSpteCreated + sum(e, EptTables::mmioMarkers));
     all.put("pf_guest", s.pfGuest);
     all.put("tlb_flush", s.tlbFlush + (ept == null ? 0 : ept.tlbFlushes));
     all.put("invlpg", s.invlpg);
@@ -58,11 +60,15 @@ final class VmStatistics {
     all.put("mmu_recycled", s.mmuRecycled);
     all.put("mmu_cache_miss", s.mmuCacheMiss);
     all.put("mmu_unsync", s.mmuUnsync);
-    all.put("pages_4k", s.pages4k() + (e == null ? 0 : e.pages4k()));
-    all.put("pages_2m", s.pages2m() + (e == null ? 0 : e.pages2m()));
-    all.put("pages_1g", s.pages1g() + (e == null ? 0 : e.pages1g()));
+    all.put("pages_4k", s.pages4k() + sum(e, EptTables::pages4k));
+    all.put("pages_2m", s.pages2m() + sum(e, EptTables::pages2m));
+    all.put("pages_1g", s.pages1g() + sum(e, EptTables::pages1g));
     all.put("max_mmu_rmap_size", s.maxMmuRmapSize);
     all.put("resident_frames", (long) slots.residentFrames());
     return all;
+  }
+
+  private static long sum(List<EptTables> views, ToLongFunction<EptTables> counter) {
+    return views.stream().mapToLong(counter).sum();
   }
 }

@@ -1,5 +1,6 @@
 package dev.gnomon.bench.cli;
 
+import dev.gnomon.ept.EptOptions;
 import dev.gnomon.guest.cpu.CpuModel;
 import dev.gnomon.guest.mmu.TlbGeometry;
 import dev.gnomon.guest.mmu.TlbPolicy;
@@ -71,6 +72,11 @@ final class MachineOptions {
       description = "Largest EPT page: 4k, 2m or 1g. Default: ${DEFAULT-VALUE}.")
   int eptPageShift;
 
+  @Option(names = "--ept", paramLabel = "SWITCH", split = ",",
+      description = "Form of the EPT tables: levels=4 or 5, mbec (separate execute rights of user and supervisor mode), "
+          + "ve (made for virtualization exceptions), views=N (EPT roots among which VMFUNC switches).")
+  List<String> ept = List.of();
+
   @Option(names = "--no-ept-ad", description = "EPT keeps no accessed and dirty flags.")
   boolean noEptAccessedDirty;
 
@@ -94,6 +100,7 @@ final class MachineOptions {
         .withBacking(backing)
         .withEptMaxPageShift(eptPageShift)
         .withEptAccessedDirty(!noEptAccessedDirty)
+        .withEpt(eptOptions())
         .withShadow(shadowOptions())
         .withPlatform(platform())
         .withBlockLimit((int) Math.max(-1, Math.min(Integer.MAX_VALUE, blocks)));
@@ -144,6 +151,25 @@ final class MachineOptions {
     return options;
   }
 
+  private EptOptions eptOptions() {
+    EptOptions options = EptOptions.DEFAULT;
+    for (String word : ept) {
+      options = switch (word) {
+        case "levels=4" -> options.withLevels(4);
+        case "levels=5" -> options.withLevels(5);
+        case "mbec" -> options.withModeBasedExecute(true);
+        case "ve" -> options.withExceptions(true);
+        default -> {
+          if (word.matches("views=[0-9]{1,4}")) {
+            yield options.withViews(Integer.parseInt(word.substring("views=".length())));
+          }
+          throw new IllegalArgumentException("--ept '" + word + "': expected levels=4, levels=5, mbec, ve or views=N");
+        }
+      };
+    }
+    return options;
+  }
+
   /** The options by name, for a result's provenance. */
   static Map<String, String> describe(VmOptions options, boolean memoryGiven) {
     Map<String, String> map = new LinkedHashMap<>();
@@ -161,6 +187,9 @@ final class MachineOptions {
     map.put("backing", options.backing().toString());
     map.put("ept-page", options.eptMaxPageShift() == 12 ? "4k" : options.eptMaxPageShift() == 21 ? "2m" : "1g");
     map.put("ept-ad", Boolean.toString(options.eptAccessedDirty()));
+    if (!options.ept().equals(EptOptions.DEFAULT)) {
+      map.put("ept", options.ept().toString());
+    }
     ShadowOptions shadow = options.shadow();
     map.put("shadow", (shadow.unsync() ? "" : "no-") + "unsync," + (shadow.prefetch() ? "" : "no-") + "prefetch,"
         + (shadow.largePages() ? "" : "no-") + "large-pages,pages=" + shadow.pageLimit()

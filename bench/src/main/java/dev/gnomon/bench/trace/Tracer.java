@@ -38,7 +38,7 @@ import java.util.Set;
 public final class Tracer {
   private static final long VCPU = 0;
   private static final String[] EXCEPTIONS = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "9", "#TS", "#NP",
-      "#SS", "#GP", "#PF", "15", "#MF", "#AC", "#MC", "#XM"};
+      "#SS", "#GP", "#PF", "15", "#MF", "#AC", "#MC", "#XM", "#VE"};
   private static final int MAX_INSTRUCTION = 15;
 
   private final Vm vm;

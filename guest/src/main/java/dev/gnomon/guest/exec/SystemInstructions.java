@@ -329,10 +329,14 @@ final class SystemInstructions {
   /** VMFUNC, at any privilege level. */
   private int vmFunction(Instruction insn) {
     VmFunctions functions = intercepts.vmFunctions;
-    if (!intercepts.enabled || functions == null || insn.rep != 0 || insn.operandPrefix) {
+    if (functions == null || insn.rep != 0 || insn.operandPrefix) {
       return cpu.fault(Vector.UD);
     }
-    return functions.invoke((int) cpu.regs[Cpu.RAX], (int) cpu.regs[Cpu.RCX]) ? done(insn) : exit(insn, ExitReason.VMFUNC);
+    if (functions.invoke((int) cpu.regs[Cpu.RAX], (int) cpu.regs[Cpu.RCX])) {
+      return done(insn);
+    }
+    // What the hypervisor emulates does not exit, and its answer to the exit is #UD too.
+    return intercepts.enabled ? exit(insn, ExitReason.VMFUNC) : cpu.fault(Vector.UD);
   }
 
   /** STAC and CLAC. */

@@ -222,7 +222,7 @@ public final class Mmu {
    */
   public int loadPdptes(long cr3) {
     walk.gva = 0;
-    return translator.loadPdptes(cr3, paging.pdpte, walk);
+    return (port != null ? port : translator).loadPdptes(cr3, paging.pdpte, walk);
   }
 
   /**

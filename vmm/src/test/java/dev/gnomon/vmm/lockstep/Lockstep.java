@@ -2,6 +2,7 @@ package dev.gnomon.vmm.lockstep;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.gnomon.ept.EptOptions;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.mmu.TlbGeometry;
@@ -64,8 +65,10 @@ final class Lockstep {
     variants.add(VmOptions.of(Mode.NATIVE).withBlockLimit(1).withTlb(TlbPolicy.counted(TlbGeometry.SKYLAKE)));
     variants.add(VmOptions.of(Mode.NATIVE).withBlockLimit(8).withTlb(first ? TlbPolicy.STALE : TlbPolicy.FORGETFUL));
     variants.add(VmOptions.of(Mode.EPT).withBlockLimit(third ? 64 : 8).withEptAccessedDirty(first)
+        .withEpt(EptOptions.DEFAULT.withLevels(second ? 5 : 4).withModeBasedExecute(third))
         .withTlb(second ? TlbPolicy.counted(TlbGeometry.SKYLAKE) : TlbPolicy.UNCOUNTED));
     variants.add(VmOptions.of(Mode.EPT).withBacking(BackingSize.SIZE_4K).withEptMaxPageShift(12)
+        .withEpt(EptOptions.DEFAULT.withLevels(first ? 5 : 4).withModeBasedExecute(second).withExceptions(third).withViews(first ? 2 : 1))
         .withTlb(third ? TlbPolicy.STALE : TlbPolicy.UNCOUNTED));
     ShadowOptions shadow = ShadowOptions.defaults().withUnsync(first).withPrefetch(second).withLargePages(third).withAudit(true);
     variants.add(VmOptions.of(Mode.SHADOW).withShadow(shadow).withTlb(first ? TlbPolicy.counted(TlbGeometry.SKYLAKE) : TlbPolicy.UNCOUNTED));
