@@ -16,13 +16,23 @@ public final class Comparer {
   private final boolean memoryGiven;
   private final CostModel costs;
   private final Interruption interruption;
+  /** Null unless written pages are logged. */
+  private final DirtyLogPlan dirtyLog;
 
-  /** @param options of every machine but for the mode */
-  public Comparer(VmOptions options, boolean memoryGiven, CostModel costs, Interruption interruption) {
+  /**
+   * @param options of every machine but for the mode
+   * @param dirtyLog whether written pages are logged where there is a hypervisor; shadow paging has but one method. May be null
+   * @throws IllegalArgumentException if EPT of these options does not have the method
+   */
+  public Comparer(VmOptions options, boolean memoryGiven, CostModel costs, Interruption interruption, DirtyLogPlan dirtyLog) {
+    if (dirtyLog != null) {
+      dirtyLog.check(options.withMode(Mode.EPT));
+    }
     this.options = options;
     this.memoryGiven = memoryGiven;
     this.costs = costs;
     this.interruption = interruption;
+    this.dirtyLog = dirtyLog;
   }
 
   /**
@@ -41,6 +51,10 @@ public final class Comparer {
         break;
       }
       GuestRun run = new GuestRun(guest, options.withMode(mode), memoryGiven, ByteSink.DISCARD, interruption);
+      DirtyLogPlan plan = dirtyLog == null ? null : dirtyLog.in(mode);
+      if (plan != null) {
+        run.logDirtyPages(plan);
+      }
       RunResult end = run.run(maxInstructions, progress);
       results.add(result(run, end));
       problem(run, end, problems);
@@ -67,7 +81,7 @@ public final class Comparer {
     Mode mode = run.vm().options().mode();
     Guest.Verdict verdict = end.end() == RunResult.End.GUEST_EXIT ? run.guest().verdict(end.status()) : null;
     return new ModeResult(mode.toString(), end.end().name(), end.detail(), verdict, counters,
-        costs.price(counters, mode == Mode.SHADOW), 0, HostTime.of(run));
+        costs.price(counters, mode == Mode.SHADOW), 0, HostTime.of(run), run.dirtyPages());
   }
 
   private void problem(GuestRun run, RunResult end, List<String> problems) {

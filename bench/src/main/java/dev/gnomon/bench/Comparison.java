@@ -33,6 +33,9 @@ public record Comparison(Provenance provenance, List<GuestComparison> guests) im
       if (!kvm.rows().isEmpty()) {
         blocks.add(kvm);
       }
+      if (guest.modes().stream().anyMatch(mode -> mode.dirtyLog() != null)) {
+        blocks.add(dirtyLogs(guest));
+      }
       if (!guest.why().isEmpty()) {
         blocks.add(new Block.Paragraph("why: " + guest.why()));
       }
@@ -117,6 +120,19 @@ public record Comparison(Provenance provenance, List<GuestComparison> guests) im
         table.row(cells("  " + rest.size() + " other causes", virtual, c -> exitsOf(c, reason, rest)));
       }
     });
+    return table.build();
+  }
+
+  private static Table dirtyLogs(GuestComparison guest) {
+    Table.Builder table = new Table.Builder(Column.text("dirty log"), Column.text("method"), Column.count("pages written"),
+        Column.count("periods"), Column.count("pages fetched"), Column.average("a period"));
+    for (ModeResult mode : guest.modes()) {
+      DirtyPageReport log = mode.dirtyLog();
+      if (log != null) {
+        int periods = log.periods().size();
+        table.row(mode.mode(), log.method(), log.written(), (long) periods, log.fetched(), (double) log.fetched() / Math.max(1, periods));
+      }
+    }
     return table.build();
   }
 

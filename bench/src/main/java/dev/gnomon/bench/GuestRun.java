@@ -23,6 +23,8 @@ public final class GuestRun {
   private final DeathWatch death;
   private final GuestEventCounter events = new GuestEventCounter();
   private final Region region = new Region();
+  /** Null unless written pages are logged. */
+  private DirtyPages dirty;
   /** Null unless device memory is watched. */
   private MmioCounter mmio;
   private RunResult result;
@@ -56,6 +58,22 @@ public final class GuestRun {
   public void watchMmio() {
     mmio = new MmioCounter(vm.cpu().bus);
     vm.cpu().bus = mmio;
+  }
+
+  /**
+   * Logs the pages that the guest writes, in its measured region if it marks one. Before the first {@link #run}; excludes
+   * {@link #runToRegion}.
+   *
+   * @throws IllegalArgumentException if the machine does not have the method
+   */
+  public void logDirtyPages(DirtyLogPlan plan) {
+    plan.check(vm.options());
+    dirty = new DirtyPages(vm, plan, guest.marksRegion(), region);
+  }
+
+  /** What {@link #logDirtyPages} found, null if nobody asked; ends the log. */
+  public DirtyPageReport dirtyPages() {
+    return dirty == null ? null : dirty.report();
   }
 
   /** Lets the guest's console be used: by a script, a log or a keyboard. Before the first {@link #run}. */
@@ -92,8 +110,12 @@ public final class GuestRun {
         limit = limit(maxInstructions);
         long slice = keyboard == null ? SLICE : TYPING_SLICE;
         long start = System.nanoTime();
-        result = vm.run(Math.min(slice, Math.max(0, limit - vm.cpu().retired)));
+        long next = dirty == null ? limit : Math.min(limit, dirty.next());
+        result = vm.run(Math.min(slice, Math.max(0, next - vm.cpu().retired)));
         hostNs += System.nanoTime() - start;
+        if (dirty != null) {
+          dirty.look();
+        }
         progress.accept(vm.cpu().retired);
         // What the guest has written may have moved the limit.
         limit = limit(maxInstructions);

@@ -1,5 +1,7 @@
 package dev.gnomon.bench;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
+
 /**
  * One guest's run in one mode.
  *
@@ -11,11 +13,13 @@ package dev.gnomon.bench;
  * @param cycles modelled
  * @param relative cycles over those of the comparison's base, 0 if there is nothing to compare with
  * @param host noisy
+ * @param dirtyLog the pages written, null if they were not logged
  */
 public record ModeResult(String mode, String end, String detail, Guest.Verdict verdict, Counters counters,
-    Cycles cycles, double relative, HostTime host) {
+    Cycles cycles, double relative, HostTime host,
+    @JsonInclude(JsonInclude.Include.NON_NULL) DirtyPageReport dirtyLog) {
   ModeResult relativeTo(long baseCycles) {
     double ratio = baseCycles == 0 ? 0 : Math.round(1e4 * cycles.total() / baseCycles) / 1e4;
-    return new ModeResult(mode, end, detail, verdict, counters, cycles, ratio, host);
+    return new ModeResult(mode, end, detail, verdict, counters, cycles, ratio, host, dirtyLog);
   }
 }

@@ -1,5 +1,6 @@
 package dev.gnomon.bench;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.gnomon.bench.report.Block;
 import dev.gnomon.bench.report.Column;
 import dev.gnomon.bench.report.Report;
@@ -19,10 +20,11 @@ import java.util.Map;
  * @param region of the measured region, null if the guest went through none
  * @param cycles modelled, of the whole run
  * @param devices accesses by device
+ * @param dirtyLog the pages written, null if they were not logged
  */
 public record RunReport(Provenance provenance, String guest, Map<String, String> parameters, String mode, String end,
     String detail, int status, Counters counters, Counters region, Cycles cycles, List<AccessCount> devices,
-    HostTime host) implements Report {
+    @JsonInclude(JsonInclude.Include.NON_NULL) DirtyPageReport dirtyLog, HostTime host) implements Report {
   /** What a finished run gives. */
   public static RunReport of(GuestRun run, Provenance provenance, CostModel costs) {
     RunResult result = run.result();
@@ -31,7 +33,7 @@ public record RunReport(Provenance provenance, String guest, Map<String, String>
     return new RunReport(provenance, run.guest().name(), run.guest().parameters(), mode.toString(),
         result.end().name(), result.detail(), result.status(), counters, run.region().complete()
         ? run.region().counters() : null, costs.price(counters, mode == Mode.SHADOW),
-        run.vm().platform().bus().accessCounts(), HostTime.of(run));
+        run.vm().platform().bus().accessCounts(), run.dirtyPages(), HostTime.of(run));
   }
 
   @Override
@@ -48,9 +50,15 @@ public record RunReport(Provenance provenance, String guest, Map<String, String>
     devices.stream().filter(device -> device.reads() + device.writes() > 0)
         .forEach(device -> bus.row(device.device(), device.reads(), device.writes()));
     blocks.add(bus.build());
+    blocks.addAll(dirtyBlocks());
     blocks.add(new Block.Paragraph(String.format(Locale.ROOT, "host time, noisy: %.2f s, %.1f ns an instruction",
         host.seconds(), host.nsPerInstruction())));
     return blocks;
+  }
+
+  /** The part of {@link #blocks} on written pages; empty if they were not logged. */
+  public List<Block> dirtyBlocks() {
+    return dirtyLog == null ? List.of() : dirtyLog.blocks();
   }
 
   private Table numbers() {

@@ -14,7 +14,7 @@ class ExplanationTest {
     List<ExitCount> list = exits == 0 ? List.of() : List.of(new ExitCount("INVLPG", "", exits));
     Counters counters = new Counters(1000, 1000, tlb, new GuestEvents(0, 0, 0, 0), list, 0, List.of(), Map.of());
     return new ModeResult(name, "GUEST_EXIT", "", Guest.Verdict.SUCCESS, counters, COSTS.price(counters, false), 0,
-        new HostTime(0, 0));
+        new HostTime(0, 0), null);
   }
 
   @Test

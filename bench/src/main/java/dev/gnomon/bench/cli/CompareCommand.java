@@ -56,6 +56,8 @@ final class CompareCommand implements Callable<Integer> {
   @Mixin
   private BudgetOptions budget = new BudgetOptions();
   @Mixin
+  private DirtyLogOptions dirtyLog = new DirtyLogOptions();
+  @Mixin
   private CostOptions costs = new CostOptions();
   @Mixin
   private OutputOptions output = new OutputOptions();
@@ -71,7 +73,8 @@ final class CompareCommand implements Callable<Integer> {
         .map(Workload::name).toList() : workloads;
     List<Guest> all = guests.guests(names, machine.seed);
     environment.interruption().check();
-    Comparer comparer = new Comparer(options, machine.memory != null, costModel, environment.interruption());
+    Comparer comparer = new Comparer(options, machine.memory != null, costModel, environment.interruption(),
+        dirtyLog.plan());
     List<GuestComparison> results = new ArrayList<>();
     try (Progress progress = new Progress(environment, "compare", all.size())) {
       for (Guest guest : all) {

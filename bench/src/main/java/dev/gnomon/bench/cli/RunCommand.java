@@ -1,6 +1,7 @@
 package dev.gnomon.bench.cli;
 
 import dev.gnomon.bench.CostModel;
+import dev.gnomon.bench.DirtyLogPlan;
 import dev.gnomon.bench.Guest;
 import dev.gnomon.bench.GuestRun;
 import dev.gnomon.bench.Provenance;
@@ -34,6 +35,7 @@ import picocli.CommandLine.Spec;
     footer = {
         "  gnomon run --kernel memtest86+x64.bin --append \"console=ttyS0,115200 nosmp\" -m 8M --mode ept",
         "  gnomon run ptchurn --mode shadow --stats",
+        "  gnomon run --kernel vmlinuz --initrd initrd.cpio -m 128M --mode ept --dirty-log pml --dirty-period 10M",
         "  gnomon run --kernel kernel.elf --max-instructions 100M --screen",
         "  gnomon run --kernel vmlinuz --initrd initrd.cpio --append console=ttyS0 -m 128M --record session.log",
         "  gnomon run --kernel vmlinuz --initrd initrd.cpio --append console=ttyS0 -m 128M --replay session.log --mode ept",
@@ -67,6 +69,8 @@ final class RunCommand implements Callable<Integer> {
   @Mixin
   private ConsoleOptions consoles = new ConsoleOptions();
   @Mixin
+  private DirtyLogOptions dirtyLog = new DirtyLogOptions();
+  @Mixin
   private CostOptions costs = new CostOptions();
   @Mixin
   private OutputOptions output = new OutputOptions();
@@ -85,6 +89,10 @@ final class RunCommand implements Callable<Integer> {
     ConsoleStream stream = new ConsoleStream(output.takesStdout() ? null : environment.out(), environment.err());
     Session session = consoles.session(stream);
     GuestRun run = new GuestRun(guest, options, machine.memory != null, session, environment.interruption());
+    DirtyLogPlan plan = dirtyLog.plan();
+    if (plan != null) {
+      run.logDirtyPages(plan);
+    }
     consoles.begin(session, run);
     boolean left;
     RunResult result;
@@ -102,6 +110,8 @@ final class RunCommand implements Callable<Integer> {
     }
     if (stats) {
       out.print(TextRenderer.render(report.blocks(), environment.outIsTerminal()));
+    } else if (plan != null && !output.takesStdout()) {
+      out.print(TextRenderer.render(report.dirtyBlocks(), environment.outIsTerminal()));
     }
     output.writeTargets(report, out);
     if (problem != null) {
