@@ -158,6 +158,11 @@ public final class PcPlatform {
     };
   }
 
+  /** The wire of an ISA interrupt, for a device that is not of this platform. */
+  InterruptLine irq(int number) {
+    return line(number);
+  }
+
   /** The wire of a global system interrupt, 0 to 23: the I/O APIC's, and the 8259's where there is one of it. */
   private InterruptLine gsi(int number) {
     boolean isa = number < ISA_IRQS && number != CASCADE;

@@ -7,7 +7,7 @@ import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.vmm.RunResult.End;
 import dev.gnomon.vmm.device.DeviceBus;
-import dev.gnomon.vmm.polled.PolledDevice;
+import dev.gnomon.vmm.polled.DeviceHost;
 import java.util.List;
 
 /**
@@ -33,7 +33,7 @@ public final class Vcpu {
   private final DeviceBus devices;
   private final MachineBus bus;
   private final InterruptSource interrupts;
-  private final PolledDevice[] polled;
+  private final DeviceHost[] polled;
   private final ExitStatistics exits;
   private final KvmCounters counters;
   /** Null natively. */
@@ -48,14 +48,14 @@ public final class Vcpu {
   private RunResult outcome;
   private volatile boolean stopRequested;
 
-  Vcpu(Cpu cpu, GuestCore core, DeviceBus devices, MachineBus bus, InterruptSource interrupts, List<PolledDevice> polled,
+  Vcpu(Cpu cpu, GuestCore core, DeviceBus devices, MachineBus bus, InterruptSource interrupts, List<DeviceHost> polled,
       ExitStatistics exits, KvmCounters counters, ExitDispatcher dispatcher) {
     this.cpu = cpu;
     this.core = core;
     this.devices = devices;
     this.bus = bus;
     this.interrupts = interrupts;
-    this.polled = polled.toArray(new PolledDevice[0]);
+    this.polled = polled.toArray(new DeviceHost[0]);
     this.exits = exits;
     this.counters = counters;
     this.dispatcher = dispatcher;
@@ -193,6 +193,15 @@ public final class Vcpu {
     return next;
   }
 
+  /** The next poll that can raise an interrupt for a processor which sleeps since a virtual time. */
+  private long nextWake(long haltedNs) {
+    long next = Long.MAX_VALUE;
+    for (int i = 0; i < polled.length; i++) {
+      next = Math.min(next, polled[i].nextWake(haltedNs));
+    }
+    return next;
+  }
+
   /** @return the next virtual time at which a device wants to be brought up to date or to be polled */
   private long advanceDevices(boolean guestWasRunning) {
     long now = cpu.now();
@@ -231,8 +240,9 @@ public final class Vcpu {
   /** Jumps to the next event that a device has, until one wakes the processor or somebody asks to stop. @return false if none ever will */
   private boolean sleep() {
     boolean deaf = (cpu.systemFlags & Rflags.IF) == 0 && !cpu.nmiPending;
+    long halted = cpu.now();
     for (int i = 0; i < FRUITLESS_EVENTS && !deaf; i++) {
-      long next = devices.nextDeadline();
+      long next = Math.min(devices.nextDeadline(), nextWake(halted));
       if (idle != null) {
         next = Math.min(next, idle.sleep(cpu.now(), next));
         if (stopRequested) {

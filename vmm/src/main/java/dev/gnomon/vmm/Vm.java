@@ -12,6 +12,10 @@ import dev.gnomon.vmm.firmware.Firmware;
 import dev.gnomon.vmm.memory.E820;
 import dev.gnomon.vmm.memory.GuestPhysicalMemory;
 import dev.gnomon.vmm.memory.MemorySlots;
+import dev.gnomon.vmm.polled.DeviceAssembly;
+import dev.gnomon.vmm.polled.DeviceHost;
+import dev.gnomon.vmm.polled.dma.FaultLog;
+import java.util.List;
 import java.util.Map;
 
 /** A machine with one virtual processor: what {@link VmBuilder} made, for whoever boots, runs and looks at it. */
@@ -21,6 +25,7 @@ public final class Vm {
   private final MemorySlots slots;
   private final GuestPhysicalMemory guestMemory;
   private final PcPlatform platform;
+  private final DeviceAssembly devices;
   private final RequestDevices requestDevices;
   private final Processor processor;
   private final Vcpu vcpu;
@@ -37,6 +42,7 @@ public final class Vm {
     slots = parts.slots;
     guestMemory = parts.guestMemory;
     platform = parts.platform;
+    devices = parts.devices;
     requestDevices = parts.requestDevices;
     processor = parts.processor;
     vcpu = parts.vcpu;
@@ -113,6 +119,16 @@ public final class Vm {
   /** The request devices, null unless the machine was built with them. */
   public RequestDevices requestDevices() {
     return requestDevices;
+  }
+
+  /** The devices that shared memory or traps lead to, in the order in which the machine got them. */
+  public List<DeviceHost> deviceHosts() {
+    return devices.hosts();
+  }
+
+  /** What those devices were refused. */
+  public FaultLog dmaFaults() {
+    return devices.faults();
   }
 
   /** Exits by reason and cause; all zero natively. */

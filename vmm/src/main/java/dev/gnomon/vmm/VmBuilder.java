@@ -23,6 +23,7 @@ import dev.gnomon.vmm.device.ByteSink;
 import dev.gnomon.vmm.device.Device;
 import dev.gnomon.vmm.device.DiskImage;
 import dev.gnomon.vmm.device.FwCfg;
+import dev.gnomon.vmm.device.InterruptLine;
 import dev.gnomon.vmm.device.MmioDevice;
 import dev.gnomon.vmm.device.MmioRange;
 import dev.gnomon.vmm.firmware.Firmware;
@@ -32,21 +33,22 @@ import dev.gnomon.vmm.memory.MemoryLayout;
 import dev.gnomon.vmm.memory.MemorySlot;
 import dev.gnomon.vmm.memory.MemorySlots;
 import dev.gnomon.vmm.memory.NativeMemoryMap;
-import dev.gnomon.vmm.polled.MmioRequestDevice;
-import dev.gnomon.vmm.polled.PolledDevice;
-import dev.gnomon.vmm.polled.PolledRequestDevice;
-import dev.gnomon.vmm.polled.PortRequestDevice;
-import dev.gnomon.vmm.polled.RequestEngine;
+import dev.gnomon.vmm.polled.DeviceAssembly;
+import dev.gnomon.vmm.polled.DeviceSetup;
+import dev.gnomon.vmm.polled.InterruptSink;
+import dev.gnomon.vmm.polled.Window;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
+import org.slf4j.LoggerFactory;
 
 /** Assembles a {@link Vm}: memory, processor, the mode's translation, the platform, and what was asked for beside it. */
 public final class VmBuilder {
-  private static final long POLLED_ALIGNMENT = 2L << 20;
-  private static final String POLLED = "polled";
   private static final long PAGE = HostMemory.FRAME_SIZE;
   /** Tables that EPT needs beside those of RAM: the root and upper levels, devices, reserved pages. */
   private static final long EPT_SPARE_FRAMES = 64;
+  /** Tables above one window at a place of its own, beside one for each 2 MiB of it. */
+  private static final int EPT_FRAMES_PER_WINDOW = 3;
   private static final long EPT_TABLE_COVERS = 2L << 20;
   /** What shadowing needs beside its pages. */
   private static final long SHADOW_SPARE_FRAMES = 8;
@@ -58,7 +60,9 @@ public final class VmBuilder {
   private ByteSink console = ByteSink.DISCARD;
   private ByteSink debugConsole = ByteSink.DISCARD;
   private final List<Device> devices = new ArrayList<>();
-  private long pollPeriodNs;
+  private final List<DeviceSetup> setups = new ArrayList<>();
+  private Consumer<String> report = line -> LoggerFactory.getLogger(VmBuilder.class).warn(line);
+  private boolean requestDevices;
   /** Both null if there are none. */
   private RomImage rom;
   private DiskImage disk;
@@ -70,6 +74,7 @@ public final class VmBuilder {
     MemorySlots slots;
     GuestPhysicalMemory guestMemory;
     PcPlatform platform;
+    final DeviceAssembly devices = new DeviceAssembly();
     RequestDevices requestDevices;
     Cpu cpu;
     Processor processor;
@@ -120,10 +125,20 @@ public final class VmBuilder {
 
   /** The {@link RequestDevices}, the polled one looked at once a period of virtual nanoseconds. */
   public VmBuilder requestDevices(long periodNs) {
-    if (periodNs < 1) {
-      throw new IllegalArgumentException("poll period of " + periodNs + " ns: expected at least 1");
-    }
-    pollPeriodNs = periodNs;
+    setups.addAll(0, RequestDevices.setups(periodNs, options.seed()));
+    requestDevices = true;
+    return this;
+  }
+
+  /** A device that is polled in shared memory, or the same behind traps. */
+  public VmBuilder polled(DeviceSetup setup) {
+    setups.add(setup);
+    return this;
+  }
+
+  /** Who is told when such a device fails, in one line; by default the log. */
+  public VmBuilder deviceReport(Consumer<String> sink) {
+    report = sink;
     return this;
   }
 
@@ -139,7 +154,7 @@ public final class VmBuilder {
     }
     Parts parts = new Parts();
     parts.options = options;
-    MemoryLayout layout = layout();
+    MemoryLayout layout = parts.devices.place(setups, layout());
     buildMemory(parts, layout);
     parts.cpu = new Cpu(parts.memory, new Mmu(parts.memory));
     parts.cpu.select(options.platform().cpu());
@@ -160,8 +175,7 @@ public final class VmBuilder {
       case SHADOW -> buildShadow(parts, core);
     };
     parts.cpu.mmu.setPolicy(options.tlb());
-    List<PolledDevice> polled = parts.requestDevices == null ? List.of() : List.of(parts.requestDevices.polled());
-    parts.vcpu = new Vcpu(parts.cpu, core, parts.platform.bus(), parts.bus, parts.platform.interrupts(), polled, parts.exits, parts.counters,
+    parts.vcpu = new Vcpu(parts.cpu, core, parts.platform.bus(), parts.bus, parts.platform.interrupts(), parts.devices.polled(), parts.exits, parts.counters,
         dispatcher);
     return new Vm(parts);
   }
@@ -178,10 +192,6 @@ public final class VmBuilder {
     if (rom != null) {
       layout = layout.withFirmware(rom.bytes().length);
     }
-    if (pollPeriodNs != 0) {
-      @Gpa long gpa = layout.backedEnd() + POLLED_ALIGNMENT - 1 & -POLLED_ALIGNMENT;
-      layout = layout.with(PolledRequestDevice.slotOf(POLLED, gpa));
-    }
     return layout;
   }
 
@@ -190,18 +200,22 @@ public final class VmBuilder {
       parts.memory = new HostMemory(0, layout.nativeBytes(), 0);
       parts.slots = MemorySlots.identity(parts.memory, layout);
     } else {
-      parts.memory = new HostMemory(HostMemory.VM_DRAM_BASE, MemorySlots.hostBytes(layout, options.backing()), tableBytes());
+      parts.memory = new HostMemory(HostMemory.VM_DRAM_BASE, MemorySlots.hostBytes(layout, options.backing()), tableBytes(parts));
       parts.slots = MemorySlots.virtual(parts.memory, layout, options.backing());
     }
     parts.guestMemory = new GuestPhysicalMemory(parts.memory, parts.slots);
   }
 
-  private long tableBytes() {
+  private long tableBytes(Parts parts) {
     if (options.tableBytes() != 0) {
       return options.tableBytes();
     }
+    long windows = 0;
+    for (Window window : parts.devices.memoryWindows()) {
+      windows += EPT_FRAMES_PER_WINDOW + window.bytes() / EPT_TABLE_COVERS;
+    }
     return options.mode() == Mode.EPT
-        ? options.ept().views() * (options.memoryBytes() / EPT_TABLE_COVERS + EPT_SPARE_FRAMES) * PAGE
+        ? options.ept().views() * (options.memoryBytes() / EPT_TABLE_COVERS + EPT_SPARE_FRAMES + windows) * PAGE
         : (options.shadow().pageLimit() + SHADOW_SPARE_FRAMES) * PAGE;
   }
 
@@ -211,15 +225,12 @@ public final class VmBuilder {
         source -> parts.vcpu.end(RunResult.of(End.RESET, "reset by " + source)),
         () -> parts.vcpu.end(RunResult.of(End.POWER_OFF, "powered off by the guest")));
     Firmware.describeMemory(parts.platform.rtc(), parts.slots.layout().ramEnd());
-    if (pollPeriodNs != 0) {
-      @Gpa long gpa = parts.slots.layout().named(POLLED).gpa();
-      parts.requestDevices = new RequestDevices(
-          new PolledRequestDevice(POLLED, gpa, pollPeriodNs, parts.guestMemory, engine(parts)),
-          new MmioRequestDevice("request-mmio", RequestDevices.MMIO_GPA, engine(parts)),
-          new PortRequestDevice("request-port", RequestDevices.PORT, engine(parts)));
-      devices.add(parts.requestDevices.mmio());
-      devices.add(parts.requestDevices.port());
+    parts.devices.build(new DeviceAssembly.Machine(parts.memory, parts.slots, parts.guestMemory, () -> parts.cpu.tscOffset,
+        irq -> interrupt(parts, irq), report));
+    if (requestDevices) {
+      parts.requestDevices = new RequestDevices(parts.devices.hosts().get(0), parts.devices.hosts().get(1), parts.devices.hosts().get(2));
     }
+    devices.addAll(parts.devices.busDevices());
     for (Device device : devices) {
       parts.platform.bus().register(device);
     }
@@ -272,8 +283,13 @@ public final class VmBuilder {
     }
   }
 
-  private RequestEngine engine(Parts parts) {
-    return new RequestEngine(parts.guestMemory, options.seed());
+  /** A device's interrupt, as an edge on an ISA line. */
+  private static InterruptSink interrupt(Parts parts, int irq) {
+    InterruptLine line = parts.platform.irq(irq);
+    return () -> {
+      line.set(true);
+      line.set(false);
+    };
   }
 
   /** A slot for a device's memory, so that nothing else is put there and the overlap with memory is an error. */
@@ -309,8 +325,8 @@ public final class VmBuilder {
     if (eptViews.count() > 1) {
       eptViews.allowSwitching(true);
     }
-    if (parts.requestDevices != null) {
-      parts.ept.mapInAdvance(parts.requestDevices.polledGpa(), PolledRequestDevice.PAGE_BYTES);
+    for (Window window : parts.devices.memoryWindows()) {
+      parts.ept.mapInAdvance(window.gpa(), window.bytes());
     }
     return dispatcher(parts, core, parts.cpu.mmu.paging.pdpte);
   }
@@ -330,6 +346,7 @@ public final class VmBuilder {
     parts.cpu.mmu.setTags(VPID, 0);
     ShadowMmu mmu = new ShadowMmu(pages, parts.cpu.mmu.paging, parts.cpu.mmu::flushAll);
     parts.shadow = new ShadowPaging(mmu, parts.cpu, parts.guestMemory, parts.platform.addressLine20());
+    parts.guestMemory.setTracker(mmu::guestWrote);
     return dispatcher(parts, core, parts.shadow.pdptes());
   }
 

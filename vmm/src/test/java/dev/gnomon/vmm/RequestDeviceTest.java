@@ -10,7 +10,7 @@ import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.vmm.RunResult.End;
 import dev.gnomon.vmm.memory.E820;
-import dev.gnomon.vmm.polled.RequestEngine;
+import dev.gnomon.vmm.polled.device.RequestDevice;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -33,7 +33,7 @@ class RequestDeviceTest {
     a.xor(R12, R12);
     a.mov(EBX, 1);
     a.bind(next);
-    a.mov(ptr(RDI, 4).d(), RequestEngine.OP_ADD);
+    a.mov(ptr(RDI, 4).d(), RequestDevice.OP_ADD);
     a.mov(ptr(RDI, 8), RBX);
     a.mov(ptr(RDI, 16).q(), 100);
     a.mov(ptr(RDI), EBX);
@@ -70,7 +70,7 @@ class RequestDeviceTest {
     RunResult result = vm.run(BUDGET);
     assertThat(result.end()).isEqualTo(End.GUEST_EXIT);
     assertThat(vm.cpu().regs[12]).isEqualTo(expectedSum());
-    assertThat(vm.requestDevices().polled().engine().requests()).isEqualTo(REQUESTS);
+    assertThat(vm.requestDevices().polled().completed()).isEqualTo(REQUESTS);
     assertThat(vm.exits().total() - warm).as("only the last OUT").isEqualTo(mode.virtual() ? 1 : 0);
     assertThat(vm.statistics().get("pf_taken")).isEqualTo(faults);
     assertThat(vm.statistics()).containsEntry("mmio_exits", 0L);
@@ -119,7 +119,7 @@ class RequestDeviceTest {
   @EnumSource(Mode.class)
   void shouldServeARequestByPorts(Mode mode) {
     Vm vm = Machines.boot(build(mode), a -> {
-      int[][] writes = {{4, RequestEngine.OP_ADD}, {8, 5}, {12, 0}, {16, 6}, {20, 1}, {0, 9}};
+      int[][] writes = {{4, RequestDevice.OP_ADD}, {8, 5}, {12, 0}, {16, 6}, {20, 1}, {0, 9}};
       for (int[] write : writes) {
         a.mov(DX, RequestDevices.PORT + write[0]);
         a.mov(EAX, write[1]);

@@ -8,9 +8,9 @@ import dev.gnomon.guest.cpu.Intercepts;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.mmu.TlbGeometry;
 import dev.gnomon.guest.mmu.TlbPolicy;
-import dev.gnomon.vmm.device.MmioDevice;
-import dev.gnomon.vmm.polled.MmioRequestDevice;
-import dev.gnomon.vmm.polled.RequestEngine;
+import dev.gnomon.vmm.polled.DeviceSetup;
+import dev.gnomon.vmm.polled.Window;
+import dev.gnomon.vmm.polled.device.RequestDevice;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -80,9 +80,8 @@ class VmOptionsTest {
   @ParameterizedTest
   @EnumSource(Mode.class)
   void shouldRefuseADeviceOnTopOfMemory(Mode mode) {
-    Vm other = new VmBuilder(Machines.options(mode)).build();
-    MmioDevice device = new MmioRequestDevice("misplaced", 0x100000, new RequestEngine(other.guestMemory(), 0));
-    assertThatThrownBy(() -> new VmBuilder(Machines.options(mode)).device(device).build()).isInstanceOf(IllegalArgumentException.class)
+    DeviceSetup misplaced = DeviceSetup.mmio(() -> new RequestDevice("misplaced", Window.anywhere(4096), 0), 0x100000);
+    assertThatThrownBy(() -> new VmBuilder(Machines.options(mode)).polled(misplaced).build()).isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("misplaced").hasMessageContaining("RAM");
   }
 

@@ -9,7 +9,7 @@ import dev.gnomon.guest.asm.Reg;
 import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.mmu.PageTableEntry;
 import dev.gnomon.vmm.RequestDevices;
-import dev.gnomon.vmm.polled.RequestEngine;
+import dev.gnomon.vmm.polled.device.RequestDevice;
 import dev.gnomon.workloads.kernel.KernelModeCode;
 import dev.gnomon.workloads.kernel.Program;
 import java.util.List;
@@ -101,7 +101,7 @@ final class Polled implements Workload {
   private static void emitMemoryRequest(Assembler a) {
     Label wait = new Label();
     Label complete = new Label();
-    a.mov(ptr(R13, OPERATION).d(), RequestEngine.OP_ADD);
+    a.mov(ptr(R13, OPERATION).d(), RequestDevice.OP_ADD);
     a.mov(ptr(R13, OPERAND_A), RSI);
     a.mov(ptr(R13, OPERAND_B), R12);
     a.mov(ptr(R13, SUBMIT), EBP);
@@ -151,7 +151,7 @@ final class Polled implements Workload {
   /** @param value 32-bit register, or null for the operation's number */
   private static void out(Assembler a, int register, Reg value) {
     if (value == null) {
-      a.mov(EAX, RequestEngine.OP_ADD);
+      a.mov(EAX, RequestDevice.OP_ADD);
     } else {
       a.mov(EAX, value);
     }

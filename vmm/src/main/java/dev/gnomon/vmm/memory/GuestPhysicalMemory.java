@@ -14,12 +14,30 @@ public final class GuestPhysicalMemory {
   private static final int PAGE = HostMemory.FRAME_SIZE;
   private static final int PAGE_MASK = PAGE - 1;
 
+  /** Hears of each write that has happened here, for whoever derives something from the guest's memory (KVM: {@code kvm_page_track_write}). */
+  @FunctionalInterface
+  public interface WriteTracker {
+    void written(@Gpa long gpa, int size);
+  }
+
   private final HostMemory memory;
   private final SlotMap slots;
+  private WriteTracker tracker = (gpa, size) -> { };
 
   public GuestPhysicalMemory(HostMemory memory, SlotMap slots) {
     this.memory = memory;
     this.slots = slots;
+  }
+
+  /** Who hears of writes from now on. */
+  public void setTracker(WriteTracker tracker) {
+    this.tracker = tracker;
+  }
+
+  /** These bytes, within one page, were written through the write seam of {@link HostMemory}: dirty logs and the tracker are told. */
+  public void written(@Gpa long gpa, int size) {
+    slots.markDirty(gpa);
+    tracker.written(gpa, size);
   }
 
   /** Zero-extended read of 1, 2, 4 or 8 bytes within one page; all ones where there is no memory. */
@@ -35,8 +53,8 @@ public final class GuestPhysicalMemory {
   public void write(@Gpa long gpa, int size, long value) {
     @Hpa long hpa = slots.back(gpa);
     if (hpa >= 0) {
-      slots.markDirty(gpa);
       memory.write(hpa, size, value);
+      written(gpa, size);
     }
   }
 
@@ -75,8 +93,8 @@ public final class GuestPhysicalMemory {
     requireCovered(gpa, length);
     for (int done = 0; done < length; ) {
       int chunk = Math.min(length - done, PAGE - ((int) (gpa + done) & PAGE_MASK));
-      slots.markDirty(gpa + done);
       memory.writeBytes(slots.back(gpa + done), bytes, from + done, chunk);
+      written(gpa + done, chunk);
       done += chunk;
     }
   }
@@ -94,8 +112,8 @@ public final class GuestPhysicalMemory {
       int chunk = (int) Math.min(length - done, PAGE - Addresses.offset(gpa + done, PAGE));
       @Hpa long hpa = slots.backing(gpa + done);
       if (hpa >= 0) {
-        slots.markDirty(gpa + done);
         memory.writeBytes(hpa, zeros, 0, chunk);
+        written(gpa + done, chunk);
       }
       done += chunk;
     }

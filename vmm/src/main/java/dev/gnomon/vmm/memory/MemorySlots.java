@@ -329,8 +329,9 @@ public final class MemorySlots implements SlotMap {
   public MemorySlot startLog(String name) {
     int i = slotIndex(name);
     MemorySlot slot = layout.slots().get(i);
-    if (mappings[i] != RAM || dirty[i] != null) {
-      throw new IllegalArgumentException("memory slot " + slot + ": expected memory that the guest can write and that is not logged yet");
+    if (mappings[i] != RAM || dirty[i] != null || slot.kind() == MemorySlot.Kind.RESERVED) {
+      throw new IllegalArgumentException(
+          "memory slot " + slot + ": expected memory that the guest can write, that is no device's, and that is not logged yet");
     }
     dirty[i] = emptyBitmap(slot);
     loggedSlots++;

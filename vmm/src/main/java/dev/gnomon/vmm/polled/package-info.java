@@ -1,9 +1,9 @@
 /**
- * Devices that the guest reaches through shared memory which the host polls, and the same device behind traps to compare with.
+ * Devices that the guest reaches through shared memory which the host polls, and the same devices behind traps to compare with.
  *
- * <p>The device itself is a {@link dev.gnomon.vmm.polled.RequestEngine} with one bounded step over its
- * {@link dev.gnomon.vmm.polled.RequestRegisters}. Whether a poll at a virtual time ({@link dev.gnomon.vmm.polled.PolledRequestDevice}), an
- * MMIO write ({@link dev.gnomon.vmm.polled.MmioRequestDevice}) or a port write ({@link dev.gnomon.vmm.polled.PortRequestDevice}) calls the
- * step is the only difference.
+ * <p>A device is a {@link dev.gnomon.vmm.polled.PolledDevice}: one bounded step over windows of shared memory, which it reaches by a port that
+ * lets it touch nothing else. Its {@link dev.gnomon.vmm.polled.DeviceHost} is the hypervisor's side. Whether a poll at a virtual time, a write
+ * of trapped memory ({@link dev.gnomon.vmm.polled.MmioFront}) or of a port ({@link dev.gnomon.vmm.polled.PortFront}) calls the step is the only
+ * difference.
  */
 package dev.gnomon.vmm.polled;

@@ -1,0 +1,403 @@
+package dev.gnomon.vmm.polled;
+
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.vmm.polled.dma.DmaDomain;
+import dev.gnomon.vmm.polled.dma.DmaFault;
+import dev.gnomon.vmm.polled.dma.DmaMemory;
+import dev.gnomon.vmm.polled.dma.DomainPort;
+import dev.gnomon.vmm.polled.dma.StepLimits;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+import java.util.function.Supplier;
+
+/**
+ * The hypervisor's side of one device: holds its domain, windows, durable state and counters, decides when it is polled, and lets none of its
+ * failures out. A device that throws or oversteps its limits is stopped; the guest goes on without it.
+ */
+public final class DeviceHost implements DeviceContext, VirtualClock {
+  /** What has become of the device. */
+  public enum State {
+    RUNNING,
+    /** It gave up, or left a refused access unnoticed; a reset starts it again. */
+    ERROR,
+    /** It threw or overstepped its limits; nothing starts it again but {@link #restart}. */
+    STOPPED
+  }
+
+  /** Puts zeros into a window. */
+  @FunctionalInterface
+  public interface WindowEraser {
+    void zero(Window window);
+  }
+
+  /**
+   * What a host is made of.
+   *
+   * @param factory makes the device, and again after its process died
+   * @param windows those of the device, placed
+   * @param policy when it is polled
+   * @param domain what it may reach; the windows are granted already
+   * @param memory what its port leads to
+   * @param limits of one step
+   * @param eraser of windows
+   * @param interrupt where its interrupts go; {@link InterruptSink#NONE} if they can wake nobody
+   * @param tscOffset added to virtual nanoseconds to give the TSC
+   * @param report takes the one line that is said of a failure
+   */
+  public record Parts(Supplier<? extends PolledDevice> factory, List<Window> windows, PollPolicy policy, DmaDomain domain, DmaMemory memory,
+      StepLimits limits, WindowEraser eraser, InterruptSink interrupt, LongSupplier tscOffset, Consumer<String> report) {
+  }
+
+  private static final int VERSION = 1;
+
+  private final Parts parts;
+  private final DomainPort port;
+  private final DurableState durable = new DurableState();
+  private PolledDevice device;
+  private State state = State.RUNNING;
+  private String failure;
+  private Poll last = Poll.IDLE;
+  private long now;
+  private long nextPoll;
+  private long notBefore;
+  private boolean rung;
+
+  private long steps;
+  private long idleSteps;
+  private long completed;
+  private long doorbells;
+  private long interrupts;
+  private long restarts;
+
+  /** Makes the device and attaches it. @param device the first instance, from the factory */
+  public DeviceHost(PolledDevice device, Parts parts) {
+    this.parts = parts;
+    this.device = device;
+    this.port = new DomainPort(parts.domain(), parts.memory(), parts.limits());
+    this.nextPoll = parts.policy().next(0, Poll.IDLE);
+    parts.windows().forEach(parts.eraser()::zero);
+    device.attach(this);
+  }
+
+  public String name() {
+    return parts.domain().device();
+  }
+
+  /** The device as it is now. */
+  public PolledDevice device() {
+    return device;
+  }
+
+  public DmaDomain domain() {
+    return parts.domain();
+  }
+
+  public DomainPort port() {
+    return port;
+  }
+
+  public List<Window> windows() {
+    return parts.windows();
+  }
+
+  public State state() {
+    return state;
+  }
+
+  /** Why the device is not running, null if it is. */
+  public String failure() {
+    return failure;
+  }
+
+  /** What the last step came to. */
+  public Poll lastPoll() {
+    return last;
+  }
+
+  /** Virtual time (ns, absolute) of the next poll, {@link Long#MAX_VALUE} if none is due before a doorbell. */
+  public long nextPoll() {
+    return nextPoll;
+  }
+
+  /**
+   * Virtual time (ns, absolute) of the next poll that can wake a processor which sleeps since {@code haltedNs}: nothing changes in shared memory
+   * while it does, so a device that found nothing since then finds nothing.
+   */
+  public long nextWake(long haltedNs) {
+    if (parts.interrupt() == InterruptSink.NONE || state != State.RUNNING) {
+      return Long.MAX_VALUE;
+    }
+    return last == Poll.BUSY || now < haltedNs || notBefore > haltedNs ? nextPoll : Long.MAX_VALUE;
+  }
+
+  /** Polls once if {@link #nextPoll} has come. */
+  public void poll(long nowNs) {
+    if (nowNs >= nextPoll) {
+      step(nowNs);
+      plan(nowNs);
+    }
+  }
+
+  private void plan(long nowNs) {
+    if (last == Poll.SLEEP || state != State.RUNNING) {
+      nextPoll = notBefore > nowNs && state == State.RUNNING ? notBefore : Long.MAX_VALUE;
+    } else {
+      nextPoll = Math.max(parts.policy().next(nowNs, last), notBefore);
+    }
+  }
+
+  /** The guest rings: the device is polled at the next opportunity. */
+  public void ring(long nowNs) {
+    doorbells++;
+    notBefore = 0;
+    if (state == State.RUNNING) {
+      nextPoll = Math.min(nextPoll, nowNs);
+      rung = true;
+    }
+  }
+
+  /** Whether the guest has rung since the last step. */
+  boolean rung() {
+    return rung;
+  }
+
+  /** A trapped access lets the device take a step at once. */
+  public Poll trap(long nowNs) {
+    doorbells++;
+    return step(nowNs);
+  }
+
+  /** One step, whatever comes of it. */
+  public Poll step(long nowNs) {
+    if (state != State.RUNNING) {
+      return Poll.DEAD;
+    }
+    try {
+      return stepUnguarded(nowNs);
+    } catch (VirtualMachineError e) {
+      if (!(e instanceof StackOverflowError)) {
+        throw e;
+      }
+      stop(e);
+    } catch (Throwable e) {
+      stop(e);
+    }
+    last = Poll.DEAD;
+    return last;
+  }
+
+  private void stop(Throwable cause) {
+    end(State.STOPPED, "stopped in step " + steps + ": " + cause);
+  }
+
+  /** One step of a running device, for a test that wants what the device throws. */
+  public Poll stepUnguarded(long nowNs) {
+    steps++;
+    now = Math.max(now, nowNs);
+    notBefore = 0;
+    rung = false;
+    parts.domain().boundary().lock();
+    try {
+      port.beginStep();
+      Poll result = device.step(port, this);
+      if (port.pendingFault() != null) {
+        fail("did not look at a refused access, " + port.pendingFault());
+      }
+      last = state == State.RUNNING ? result : Poll.DEAD;
+    } finally {
+      parts.domain().boundary().unlock();
+    }
+    if (last == Poll.IDLE || last == Poll.SLEEP) {
+      idleSteps++;
+    } else if (last == Poll.DEAD && state == State.RUNNING) {
+      fail("gave up");
+    }
+    return last;
+  }
+
+  private void end(State how, String why) {
+    if (state == State.RUNNING) {
+      state = how;
+      failure = why;
+      parts.report().accept("device " + name() + ": " + why);
+    }
+  }
+
+  /** The guest is reset: grants that it made, its addresses and requests are forgotten before it runs again. */
+  public void reset() {
+    parts.domain().revoke();
+    durable.clear();
+    parts.windows().forEach(parts.eraser()::zero);
+    if (state != State.STOPPED) {
+      state = State.RUNNING;
+      failure = null;
+      try {
+        device.reset();
+      } catch (RuntimeException | StackOverflowError e) {
+        stop(e);
+      }
+    }
+    last = Poll.IDLE;
+    notBefore = 0;
+    nextPoll = parts.policy().next(now, Poll.IDLE);
+  }
+
+  /** The process that polls has died: another instance takes over from shared memory and durable state. */
+  public void restart() {
+    restarts++;
+    state = State.RUNNING;
+    failure = null;
+    last = Poll.IDLE;
+    notBefore = 0;
+    device = parts.factory().get();
+    parts.domain().boundary().lock();
+    try {
+      device.attach(this);
+      port.beginStep();
+      device.restart(port);
+    } finally {
+      parts.domain().boundary().unlock();
+    }
+    nextPoll = parts.policy().next(now, Poll.IDLE);
+  }
+
+  @Override
+  public Window window(int index) {
+    return parts.windows().get(index);
+  }
+
+  @Override
+  public InterruptSink interrupt() {
+    return this::interruptNow;
+  }
+
+  private void interruptNow() {
+    interrupts++;
+    parts.interrupt().raise();
+  }
+
+  @Override
+  public DurableState durable() {
+    return durable;
+  }
+
+  @Override
+  public boolean pin(@Gpa long gpa, long length, boolean write) {
+    return parts.domain().pin(gpa, length, write);
+  }
+
+  @Override
+  public void unpin(@Gpa long gpa, long length, boolean write) {
+    parts.domain().unpin(gpa, length, write);
+  }
+
+  @Override
+  public void completed(long id, long written) {
+    completed++;
+  }
+
+  @Override
+  public void fail(String reason) {
+    end(State.ERROR, reason);
+  }
+
+  @Override
+  public long nanos() {
+    return now;
+  }
+
+  @Override
+  public long tsc() {
+    return now + parts.tscOffset().getAsLong();
+  }
+
+  @Override
+  public void sleepUntil(long ns) {
+    notBefore = ns;
+  }
+
+  /** Steps since the machine was built. */
+  public long steps() {
+    return steps;
+  }
+
+  /** Steps that found nothing to do. */
+  public long idleSteps() {
+    return idleSteps;
+  }
+
+  /** Requests that the device says it has completed. */
+  public long completed() {
+    return completed;
+  }
+
+  /** Doorbells and trapped accesses that made the device take a step. */
+  public long doorbells() {
+    return doorbells;
+  }
+
+  /** Interrupts that the device has raised. */
+  public long interrupts() {
+    return interrupts;
+  }
+
+  public long restarts() {
+    return restarts;
+  }
+
+  /** The faults of all devices of the machine. */
+  public List<DmaFault> faults() {
+    return parts.domain().faults().faults();
+  }
+
+  /** Writes the hypervisor's part and the device's own; windows are saved with the memory that they lie in. */
+  public void save(DataOutput out) throws IOException {
+    out.writeInt(VERSION);
+    out.writeByte(state.ordinal());
+    out.writeByte(last.ordinal());
+    out.writeUTF(failure == null ? "" : failure);
+    for (long word : new long[] {now, nextPoll, notBefore, steps, idleSteps, completed, doorbells, interrupts, restarts}) {
+      out.writeLong(word);
+    }
+    parts.policy().save(out);
+    durable.save(out);
+    parts.domain().save(out);
+    device.save(out);
+  }
+
+  /** Reads what {@link #save} wrote. */
+  public void load(DataInput in) throws IOException {
+    int version = in.readInt();
+    if (version != VERSION) {
+      throw new IOException(name() + ": saved state has version " + version + ", expected " + VERSION);
+    }
+    state = element(State.values(), in.readByte());
+    last = element(Poll.values(), in.readByte());
+    String why = in.readUTF();
+    failure = why.isEmpty() ? null : why;
+    now = in.readLong();
+    nextPoll = in.readLong();
+    notBefore = in.readLong();
+    steps = in.readLong();
+    idleSteps = in.readLong();
+    completed = in.readLong();
+    doorbells = in.readLong();
+    interrupts = in.readLong();
+    restarts = in.readLong();
+    parts.policy().load(in);
+    durable.load(in);
+    parts.domain().load(in);
+    device.load(in);
+  }
+
+  private <T> T element(T[] values, int ordinal) throws IOException {
+    if (ordinal < 0 || ordinal >= values.length) {
+      throw new IOException(name() + ": saved state has state " + ordinal + ", expected 0 to " + (values.length - 1));
+    }
+    return values[ordinal];
+  }
+}
