@@ -126,7 +126,7 @@ public final class DeviceAssembly {
     };
     InterruptSink interrupt = setup.irq() < 0 ? InterruptSink.NONE : machine.interrupts().apply(setup.irq());
     DeviceHost host = new DeviceHost(one.device(), new DeviceHost.Parts(setup.factory(), one.windows(), setup.polls(), domain, memory,
-        setup.limits(), eraser, interrupt, machine.tscOffset(), machine.report()));
+        setup.limits(), eraser, interrupt, machine.tscOffset(), DeviceHost.CompletionListener.NONE, machine.report()));
     hosts.add(host);
     if (one.trapped()) {
       TrappedWindow trapped = new TrappedWindow(host, frames.memory(), frames.memory().offset(registers));

@@ -34,6 +34,16 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     void zero(Window window);
   }
 
+  /** Hears of each request that a device says it has completed. */
+  @FunctionalInterface
+  public interface CompletionListener {
+    /** Nobody listens. */
+    CompletionListener NONE = (id, written) -> { };
+
+    /** @param written bytes of the guest's buffer that the device says it has written */
+    void completed(long id, long written);
+  }
+
   /**
    * What a host is made of.
    *
@@ -46,10 +56,11 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
    * @param eraser of windows
    * @param interrupt where its interrupts go; {@link InterruptSink#NONE} if they can wake nobody
    * @param tscOffset added to virtual nanoseconds to give the TSC
+   * @param completions hears of completed requests
    * @param report takes the one line that is said of a failure
    */
   public record Parts(Supplier<? extends PolledDevice> factory, List<Window> windows, PollPolicy policy, DmaDomain domain, DmaMemory memory,
-      StepLimits limits, WindowEraser eraser, InterruptSink interrupt, LongSupplier tscOffset, Consumer<String> report) {
+      StepLimits limits, WindowEraser eraser, InterruptSink interrupt, LongSupplier tscOffset, CompletionListener completions, Consumer<String> report) {
   }
 
   private static final int VERSION = 1;
@@ -111,6 +122,11 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
   /** Why the device is not running, null if it is. */
   public String failure() {
     return failure;
+  }
+
+  /** Virtual time (ns, absolute) before which the device asked not to be polled; 0 if it did not. */
+  public long notBefore() {
+    return notBefore;
   }
 
   /** What the last step came to. */
@@ -298,6 +314,7 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
   @Override
   public void completed(long id, long written) {
     completed++;
+    parts.completions().completed(id, written);
   }
 
   @Override

@@ -1,0 +1,17 @@
+package dev.gnomon.vmm.harness;
+
+/** Ways out of the middle of a driver, a device or a schedule. They have no stack; code under test must let them pass. */
+final class Control extends Error {
+  private static final long serialVersionUID = 1;
+
+  /** A driver is left; it comes back by running again over the log of its calls. */
+  static final Control SUSPENDED = new Control("a driver gives way");
+  /** A device's process dies. */
+  static final Control CRASHED = new Control("a device's process dies");
+  /** A schedule is given up: too many choices. */
+  static final Control ABANDONED = new Control("a schedule is too long");
+
+  private Control(String message) {
+    super(message, null, false, false);
+  }
+}

@@ -1,0 +1,268 @@
+package dev.gnomon.vmm.harness;
+
+import dev.gnomon.guest.memory.Addresses;
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.Hpa;
+import dev.gnomon.vmm.polled.DeviceHost;
+import dev.gnomon.vmm.polled.Poll;
+import dev.gnomon.vmm.polled.dma.DmaMemory;
+import java.util.Arrays;
+
+/** A device under test, and the memory behind its port: at each access others may act first. */
+final class DeviceActor extends Actor implements DmaMemory {
+  /** Grain of bulk transfers in a store buffer. */
+  private static final int WORD = 8;
+
+  private final Rig rig;
+  final int agent;
+  DeviceHost host;
+  private boolean stepping;
+  boolean crashRequested;
+  boolean down;
+  boolean kicked;
+  private Poll last = Poll.BUSY;
+  private int idle;
+  private long seenVersion;
+  private long notBefore;
+
+  // What the step has read and written, for the judges.
+  private @Gpa long[] starts = new @Gpa long[16];
+  private int[] lengths = new int[16];
+  private boolean[] written = new boolean[16];
+  private int accesses;
+  /** Bytes written outside of windows since the last completion. */
+  long bufferBytes;
+
+  DeviceActor(String name, Rig rig, int agent) {
+    super(name);
+    this.rig = rig;
+    this.agent = agent;
+  }
+
+  boolean isStepping() {
+    return stepping;
+  }
+
+  String waiting() {
+    return down ? "is down" : host.state() != DeviceHost.State.RUNNING ? host.failure() : last == Poll.SLEEP ? "sleeps until its doorbell rings"
+        : "polls in vain";
+  }
+
+  @Override
+  boolean enabled() {
+    if (stepping) {
+      return rig.innermostStep() == this;
+    }
+    if (down) {
+      return true;
+    }
+    if (host.state() != DeviceHost.State.RUNNING) {
+      return false;
+    }
+    if (kicked) {
+      return true;
+    }
+    if (notBefore > rig.scheduler().now) {
+      return false;
+    }
+    return last == Poll.BUSY || last == Poll.IDLE && (idle < rig.idleSteps() || rig.memory().version != seenVersion);
+  }
+
+  /** Virtual time at which it can act though nothing else happens, {@link Long#MAX_VALUE} if none. */
+  long wakesAt() {
+    boolean waits = !down && host.state() == DeviceHost.State.RUNNING && notBefore > rig.scheduler().now
+        && (last != Poll.IDLE || idle < rig.idleSteps() || rig.memory().version != seenVersion || host.notBefore() == notBefore);
+    return waits ? notBefore : Long.MAX_VALUE;
+  }
+
+  @Override
+  void act() {
+    stepping = true;
+    DeviceActor outer = rig.enterStep(this);
+    accesses = 0;
+    long before = rig.memory().version;
+    try {
+      if (down) {
+        down = false;
+        rig.trace(this, "starts again");
+        last = Poll.BUSY;
+        host.restart();
+      } else {
+        kicked = false;
+        last = host.stepUnguarded(rig.scheduler().now);
+        idle = last == Poll.IDLE ? seenVersion == before ? idle + 1 : 1 : 0;
+      }
+      seenVersion = last == Poll.IDLE ? before : rig.memory().version;
+      notBefore = Math.max(host.notBefore(), rig.delay(this));
+      rig.stepDone(this);
+    } catch (Control control) {
+      if (control != Control.CRASHED) {
+        throw control;
+      }
+      crashed();
+    } finally {
+      stepping = false;
+      rig.leaveStep(outer);
+    }
+  }
+
+  /** The process dies where it is; its stores have retired and become visible. */
+  void crash() {
+    if (stepping) {
+      crashRequested = true;
+    } else {
+      crashed();
+    }
+  }
+
+  private void crashed() {
+    crashRequested = false;
+    down = true;
+    rig.trace(this, "dies");
+    rig.memory().drain(agent);
+  }
+
+  /** The guest is reset. */
+  void reset() {
+    rig.memory().drain(agent);
+    last = Poll.BUSY;
+    idle = 0;
+    kicked = false;
+    notBefore = 0;
+    if (down) {
+      down = false;
+      host.restart();
+    }
+    host.reset();
+  }
+
+  private void point() {
+    while (true) {
+      if (crashRequested) {
+        throw Control.CRASHED;
+      }
+      Actor next = rig.scheduler().next(this);
+      if (next == this) {
+        return;
+      }
+      next.act();
+    }
+  }
+
+  private void note(@Gpa long gpa, int length, boolean write, boolean again) {
+    rig.deviceAccess(this, gpa, length, write);
+    if (!write && !again && !rig.isOnlyTheDevices(gpa)) {
+      for (int i = accesses - 1; i >= 0; i--) {
+        if (gpa < starts[i] + lengths[i] && starts[i] < gpa + length) {
+          if (!written[i]) {
+            rig.doubleFetch(this, gpa, length);
+          }
+          break;
+        }
+      }
+    }
+    if (again) {
+      return;
+    }
+    if (accesses == starts.length) {
+      starts = Arrays.copyOf(starts, 2 * accesses);
+      lengths = Arrays.copyOf(lengths, 2 * accesses);
+      written = Arrays.copyOf(written, 2 * accesses);
+    }
+    starts[accesses] = gpa;
+    lengths[accesses] = length;
+    written[accesses++] = write;
+  }
+
+  /** Whether the step has read a byte of a range. */
+  boolean hasRead(@Gpa long gpa, int length) {
+    if (stepping) {
+      for (int i = 0; i < accesses; i++) {
+        if (!written[i] && gpa < starts[i] + lengths[i] && starts[i] < gpa + length) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  @Override
+  public long read(@Gpa long gpa, @Hpa long hpa, int size, boolean again) {
+    point();
+    note(gpa, size, false, again);
+    long value = rig.memory().load(agent, gpa, rig.memory().host.offset(hpa), size);
+    rig.traceAccess(this, again ? "load (poll)" : "load", gpa, size, value);
+    return value;
+  }
+
+  @Override
+  public void write(@Gpa long gpa, @Hpa long hpa, int size, long value) {
+    point();
+    store(gpa, hpa, size, value);
+  }
+
+  private void store(@Gpa long gpa, @Hpa long hpa, int size, long value) {
+    note(gpa, size, true, false);
+    rig.traceAccess(this, rig.memory().buffer(agent).depth() == 0 ? "store" : "store (buffered)", gpa, size, value);
+    rig.memory().store(agent, gpa, rig.memory().host.offset(hpa), size, value);
+  }
+
+  @Override
+  public boolean compareAndSet(@Gpa long gpa, @Hpa long hpa, int size, long expected, long value) {
+    point();
+    note(gpa, size, true, false);
+    boolean done = rig.memory().compareAndSet(agent, gpa, rig.memory().host.offset(hpa), size, expected, value);
+    rig.traceAccess(this, done ? "cas" : "cas (failed)", gpa, size, value);
+    return done;
+  }
+
+  @Override
+  public void read(@Gpa long gpa, @Hpa long hpa, byte[] into, int from, int length) {
+    point();
+    note(gpa, length, false, false);
+    int offset = rig.memory().host.offset(hpa);
+    for (int done = 0; done < length; ) {
+      int size = grain(gpa + done, length - done, WORD);
+      long value = rig.memory().load(agent, gpa + done, offset + done, size);
+      for (int i = 0; i < size; i++) {
+        into[from + done + i] = (byte) (value >>> 8 * i);
+      }
+      done += size;
+    }
+    rig.traceAccess(this, "load", gpa, length, 0);
+  }
+
+  @Override
+  public void write(@Gpa long gpa, @Hpa long hpa, byte[] bytes, int from, int length) {
+    int grain = rig.tearing(gpa, length);
+    point();
+    for (int done = 0; done < length; ) {
+      int size = grain(gpa + done, length - done, Math.min(grain, WORD));
+      long value = 0;
+      for (int i = 0; i < size; i++) {
+        value |= (bytes[from + done + i] & 0xFFL) << 8 * i;
+      }
+      if (done > 0 && grain <= WORD) {
+        point();
+      }
+      store(gpa + done, hpa + done, size, value);
+      done += size;
+    }
+  }
+
+  /** The largest naturally aligned piece. */
+  private static int grain(@Gpa long gpa, int left, int largest) {
+    int size = largest;
+    while (size > 1 && (size > left || Addresses.offset(gpa, size) != 0)) {
+      size >>= 1;
+    }
+    return size;
+  }
+
+  @Override
+  public void fence() {
+    point();
+    rig.trace(this, "fence");
+    rig.memory().drain(agent);
+  }
+}

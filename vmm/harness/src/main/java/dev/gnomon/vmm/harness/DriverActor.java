@@ -1,0 +1,329 @@
+package dev.gnomon.vmm.harness;
+
+import dev.gnomon.guest.memory.Gpa;
+import java.util.Arrays;
+import java.util.function.Consumer;
+
+/**
+ * A mock driver. Each call of its port is logged with its answer; to go on in its middle it runs again from the start, is given the logged answers,
+ * and does the first call that has none. Before each further one somebody else may be chosen, to whom it gives way by {@link Control#SUSPENDED}.
+ */
+final class DriverActor extends Actor implements DriverPort {
+  private static final int LOAD = 1;
+  private static final int STORE = 2;
+  private static final int CAS = 3;
+  private static final int FENCE = 4;
+  private static final int PAUSE = 5;
+  private static final int HALT = 6;
+  private static final int KICK = 7;
+  private static final int TRAP = 8;
+  private static final int MARK = 9;
+
+  private static final int RUNNING = 0;
+  private static final int PAUSED = 1;
+  private static final int HALTED = 2;
+  private static final int FINISHED = 3;
+
+  private final Rig rig;
+  private final Consumer<DriverPort> body;
+  final int agent;
+  private long[] answers = new long[32];
+  private long[] calls = new long[32];
+  private int logged;
+  private int cursor;
+  private boolean fresh;
+  private boolean onStack;
+  private int state = RUNNING;
+  private long pausedAt;
+  private int boots;
+  boolean interrupt;
+
+  DriverActor(String name, Rig rig, int agent, Consumer<DriverPort> body) {
+    super(name);
+    this.rig = rig;
+    this.agent = agent;
+    this.body = body;
+  }
+
+  boolean isFinished() {
+    return state == FINISHED;
+  }
+
+  /** What it waits for, for a report. */
+  String waiting() {
+    return switch (state) {
+      case PAUSED -> "waits for memory to change";
+      case HALTED -> "sleeps until an interrupt";
+      case FINISHED -> "finished";
+      default -> "runs";
+    };
+  }
+
+  @Override
+  boolean enabled() {
+    if (onStack) {
+      return false;
+    }
+    return switch (state) {
+      case RUNNING -> true;
+      case PAUSED -> rig.memory().version != pausedAt || interrupt;
+      case HALTED -> interrupt;
+      default -> false;
+    };
+  }
+
+  /** The guest is reset: the driver begins again. */
+  void reboot() {
+    logged = 0;
+    state = RUNNING;
+    interrupt = false;
+    boots++;
+  }
+
+  @Override
+  void act() {
+    if (state == HALTED) {
+      interrupt = false;
+    }
+    state = RUNNING;
+    cursor = 0;
+    fresh = true;
+    onStack = true;
+    try {
+      body.accept(this);
+      state = FINISHED;
+    } catch (Control control) {
+      if (control != Control.SUSPENDED) {
+        throw control;
+      }
+    } finally {
+      onStack = false;
+    }
+  }
+
+  /** @return whether the next call is one that has been done before */
+  private boolean done(long call) {
+    if (cursor == logged) {
+      return false;
+    }
+    if (calls[cursor] != call) {
+      throw new IllegalStateException("driver " + name + " did not do the same again: expected it to depend on its port and local variables alone");
+    }
+    return true;
+  }
+
+  private void yieldBefore() {
+    if (fresh) {
+      fresh = false;
+      return;
+    }
+    Actor next = rig.scheduler().next(this);
+    if (next != this) {
+      rig.scheduler().giveWayTo(next);
+      throw Control.SUSPENDED;
+    }
+  }
+
+  private long log(long call, long answer) {
+    if (logged == calls.length) {
+      calls = Arrays.copyOf(calls, 2 * logged);
+      answers = Arrays.copyOf(answers, 2 * logged);
+    }
+    calls[logged] = call;
+    answers[logged++] = answer;
+    cursor = logged;
+    return answer;
+  }
+
+  private static long signature(int kind, long address, int size) {
+    return address * 31 + kind * 16L + size;
+  }
+
+  private long load(@Gpa long gpa, int size) {
+    long call = signature(LOAD, gpa, size);
+    if (done(call)) {
+      return answers[cursor++];
+    }
+    yieldBefore();
+    int offset = rig.memory().offset(gpa);
+    long value = offset < 0 ? -1L >>> 64 - 8 * size : rig.memory().load(agent, gpa, offset, size);
+    rig.traceAccess(this, "load", gpa, size, value);
+    return log(call, value);
+  }
+
+  private void store(@Gpa long gpa, int size, long value) {
+    long call = signature(STORE, gpa, size) ^ value;
+    if (done(call)) {
+      cursor++;
+      return;
+    }
+    yieldBefore();
+    int offset = rig.memory().offset(gpa);
+    if (offset >= 0) {
+      rig.traceAccess(this, rig.memory().buffer(agent).depth() == 0 ? "store" : "store (buffered)", gpa, size, value);
+      rig.memory().store(agent, gpa, offset, size, value);
+    }
+    log(call, 0);
+  }
+
+  @Override
+  public int u8(@Gpa long gpa) {
+    return (int) load(gpa, 1);
+  }
+
+  @Override
+  public int u16(@Gpa long gpa) {
+    return (int) load(gpa, 2);
+  }
+
+  @Override
+  public int u32(@Gpa long gpa) {
+    return (int) load(gpa, 4);
+  }
+
+  @Override
+  public long u64(@Gpa long gpa) {
+    return load(gpa, 8);
+  }
+
+  @Override
+  public void put8(@Gpa long gpa, int value) {
+    store(gpa, 1, value & 0xFF);
+  }
+
+  @Override
+  public void put16(@Gpa long gpa, int value) {
+    store(gpa, 2, value & 0xFFFF);
+  }
+
+  @Override
+  public void put32(@Gpa long gpa, int value) {
+    store(gpa, 4, value & 0xFFFF_FFFFL);
+  }
+
+  @Override
+  public void put64(@Gpa long gpa, long value) {
+    store(gpa, 8, value);
+  }
+
+  @Override
+  public boolean cas32(@Gpa long gpa, int expected, int value) {
+    long call = signature(CAS, gpa, expected) ^ value;
+    if (done(call)) {
+      return answers[cursor++] != 0;
+    }
+    yieldBefore();
+    int offset = rig.memory().offset(gpa);
+    boolean done = offset >= 0 && rig.memory().compareAndSet(agent, gpa, offset, 4, expected, value);
+    rig.traceAccess(this, done ? "cas" : "cas (failed)", gpa, 4, value & 0xFFFF_FFFFL);
+    return log(call, done ? 1 : 0) != 0;
+  }
+
+  @Override
+  public void fence() {
+    long call = signature(FENCE, 0, 0);
+    if (done(call)) {
+      cursor++;
+      return;
+    }
+    yieldBefore();
+    rig.trace(this, "fence");
+    rig.memory().drain(agent);
+    log(call, 0);
+  }
+
+  private void wait(int kind, int waiting) {
+    long call = signature(kind, 0, 0);
+    if (done(call)) {
+      cursor++;
+      return;
+    }
+    log(call, 0);
+    if (waiting == HALTED) {
+      rig.trace(this, "sleeps");
+      rig.memory().drain(agent);
+    }
+    state = waiting;
+    pausedAt = rig.memory().version;
+    throw Control.SUSPENDED;
+  }
+
+  @Override
+  public void pause() {
+    wait(PAUSE, PAUSED);
+  }
+
+  @Override
+  public void halt() {
+    wait(HALT, HALTED);
+  }
+
+  @Override
+  public void kick(Rig.Device device) {
+    long call = signature(KICK, device.index(), 0);
+    if (done(call)) {
+      cursor++;
+      return;
+    }
+    yieldBefore();
+    rig.memory().drain(agent);
+    rig.trace(this, "rings " + device.name());
+    rig.kicked(device);
+    log(call, 0);
+  }
+
+  @Override
+  public void trap(@Gpa long gpa) {
+    long call = signature(TRAP, gpa, 0);
+    if (done(call)) {
+      cursor++;
+      return;
+    }
+    yieldBefore();
+    rig.memory().drain(agent);
+    rig.trapped(gpa);
+    log(call, 0);
+  }
+
+  private boolean marked(long id) {
+    long call = signature(MARK, id, 0);
+    if (done(call)) {
+      cursor++;
+      return false;
+    }
+    log(call, 0);
+    return true;
+  }
+
+  @Override
+  public void ready() {
+    if (marked(-1)) {
+      rig.ready();
+    }
+  }
+
+  @Override
+  public void begin(long id) {
+    if (marked(id)) {
+      rig.began(id);
+    }
+  }
+
+  @Override
+  public void end(long id) {
+    if (marked(~id)) {
+      rig.ended(id);
+    }
+  }
+
+  @Override
+  public int boots() {
+    return boots;
+  }
+
+  @Override
+  public long nanos() {
+    long call = signature(MARK, 0, 1);
+    return done(call) ? answers[cursor++] : log(call, rig.scheduler().now);
+  }
+}

@@ -1,0 +1,45 @@
+package dev.gnomon.vmm.harness;
+
+import dev.gnomon.guest.memory.Gpa;
+import java.util.Arrays;
+
+/** The last values of one word, for {@link Fault#staleRead}: each reader sees them in order, but may lag behind. */
+final class StaleValues {
+  private final @Gpa long gpa;
+  private final int size;
+  private final int depth;
+  private final Scheduler scheduler;
+  private long[] values = new long[8];
+  private int count = 1;
+  /** By agent: the oldest value that it may still see. */
+  private final int[] seen;
+
+  StaleValues(@Gpa long gpa, int size, int depth, int agents, Scheduler scheduler) {
+    this.gpa = gpa;
+    this.size = size;
+    this.depth = depth;
+    this.scheduler = scheduler;
+    this.seen = new int[agents];
+  }
+
+  void stored(int agent, @Gpa long at, int bytes, long old, long value) {
+    if (at == gpa && bytes == size) {
+      if (count == values.length) {
+        values = Arrays.copyOf(values, 2 * count);
+      }
+      values[count - 1] = old;
+      values[count++] = value;
+      seen[agent] = count - 1;
+    }
+  }
+
+  long load(int agent, @Gpa long at, int bytes, long value) {
+    if (at != gpa || bytes != size) {
+      return value;
+    }
+    int oldest = Math.max(seen[agent], count - 1 - depth);
+    int chosen = count - 1 - scheduler.number(count - oldest);
+    seen[agent] = chosen;
+    return chosen == count - 1 ? value : values[chosen];
+  }
+}
