@@ -1,7 +1,8 @@
 package dev.gnomon.vmm.harness;
 
 import dev.gnomon.vmm.polled.SplitMix;
-import java.util.Arrays;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.SplittableRandom;
 
 /** Where all choices of a schedule come from. */
@@ -10,7 +11,7 @@ interface Choices {
    * The next to act.
    *
    * @param enabled those who can act, by id, faults last
-   * @param count how many, at least 2
+   * @param count how many, at least 2, or 1 for those that look ahead
    * @param faults how many of them are faults
    * @param current index of the one that acts now, −1 if it cannot go on
    * @return an index
@@ -19,6 +20,11 @@ interface Choices {
 
   /** A number from 0 to {@code bound − 1}. */
   int number(int bound);
+
+  /** Whether it wants to know what each actor does next. */
+  default boolean looksAhead() {
+    return false;
+  }
 
   /** {@link Strategy#RANDOM}. */
   final class Random implements Choices {
@@ -102,12 +108,25 @@ interface Choices {
     }
   }
 
-  /** {@link Strategy#EXHAUSTIVE}: the schedule after the last one, in the order of their choices. */
+  /**
+   * {@link Strategy#EXHAUSTIVE}: the schedule after the last one, in the order of their choices. Of schedules that differ only in the order of
+   * accesses that do not matter to each other it runs one to its end (sleep sets: Godefroid, "Partial-Order Methods for the Verification of
+   * Concurrent Systems", chapter 5).
+   */
   final class Exhaustive implements Choices {
-    private int[] taken = new int[256];
-    private int[] bounds = new int[256];
-    private int depth;
+    /** One choice: of actors, as sets of ids, or of a number. */
+    private static final class Node {
+      long enabled;
+      /** Actors whose turn has been tried before, here or further up, with nothing since that matters to them. */
+      long asleep;
+      int chosen;
+      /** Of a number; 0 for a choice of actors. */
+      int bound;
+    }
+
+    private final List<Node> nodes = new ArrayList<>();
     private int at;
+    private long asleep;
     private boolean begun;
 
     /** Begins the next schedule. @return false if there is none */
@@ -116,40 +135,77 @@ interface Choices {
         begun = true;
         return true;
       }
-      depth = Math.min(depth, at);
+      while (nodes.size() > at) {
+        nodes.remove(nodes.size() - 1);
+      }
       at = 0;
-      while (depth > 0 && taken[depth - 1] + 1 == bounds[depth - 1]) {
-        depth--;
+      asleep = 0;
+      while (!nodes.isEmpty()) {
+        Node last = nodes.get(nodes.size() - 1);
+        if (last.bound > 0) {
+          if (++last.chosen < last.bound) {
+            return true;
+          }
+        } else {
+          last.asleep |= 1L << last.chosen;
+          long left = last.enabled & ~last.asleep;
+          if (left != 0) {
+            last.chosen = Long.numberOfTrailingZeros(left);
+            return true;
+          }
+        }
+        nodes.remove(nodes.size() - 1);
       }
-      if (depth == 0) {
-        return false;
-      }
-      taken[depth - 1]++;
+      return false;
+    }
+
+    @Override
+    public boolean looksAhead() {
       return true;
     }
 
     @Override
     public int pick(Actor[] enabled, int count, int faults, int current) {
-      // The one that acts goes on first: schedules with few switches come first.
-      int choice = number(count);
-      return current < 0 || choice > current ? choice : choice == 0 ? current : choice - 1;
+      Node node;
+      if (at < nodes.size()) {
+        node = nodes.get(at);
+      } else {
+        node = new Node();
+        for (int i = 0; i < count; i++) {
+          node.enabled |= 1L << enabled[i].id;
+        }
+        node.asleep = asleep;
+        long left = node.enabled & ~asleep;
+        if (left == 0) {
+          throw Control.REDUNDANT;
+        }
+        // The one that acts goes on first: schedules with few switches come first.
+        boolean goesOn = current >= 0 && (left & 1L << enabled[current].id) != 0;
+        node.chosen = goesOn ? enabled[current].id : Long.numberOfTrailingZeros(left);
+        nodes.add(node);
+      }
+      at++;
+      int index = 0;
+      while (enabled[index].id != node.chosen) {
+        index++;
+      }
+      asleep = 0;
+      for (int i = 0; i < count; i++) {
+        if ((node.asleep & 1L << enabled[i].id) != 0 && Actor.independent(enabled[i], enabled[index])) {
+          asleep |= 1L << enabled[i].id;
+        }
+      }
+      return index;
     }
 
     @Override
     public int number(int bound) {
-      if (bound <= 1) {
-        return 0;
+      if (at == nodes.size()) {
+        Node node = new Node();
+        node.bound = bound;
+        nodes.add(node);
       }
-      if (at == depth) {
-        if (depth == taken.length) {
-          taken = Arrays.copyOf(taken, 2 * depth);
-          bounds = Arrays.copyOf(bounds, 2 * depth);
-        }
-        taken[depth] = 0;
-        bounds[depth] = bound;
-        depth++;
-      }
-      return taken[at++];
+      return nodes.get(at++).chosen;
     }
   }
 

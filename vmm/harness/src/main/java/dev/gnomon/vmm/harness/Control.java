@@ -10,6 +10,8 @@ final class Control extends Error {
   static final Control CRASHED = new Control("a device's process dies");
   /** A schedule is given up: too many choices. */
   static final Control ABANDONED = new Control("a schedule is too long");
+  /** A schedule differs from one that was run only in the order of accesses that do not matter to each other. */
+  static final Control REDUNDANT = new Control("a schedule is like another");
 
   private Control(String message) {
     super(message, null, false, false);

@@ -14,9 +14,9 @@ final class DeviceActor extends Actor implements DmaMemory {
   private static final int WORD = 8;
 
   private final Rig rig;
-  final int agent;
   DeviceHost host;
   private boolean stepping;
+  private boolean draining;
   boolean crashRequested;
   boolean down;
   boolean kicked;
@@ -51,7 +51,7 @@ final class DeviceActor extends Actor implements DmaMemory {
   @Override
   boolean enabled() {
     if (stepping) {
-      return rig.innermostStep() == this;
+      return rig.innermostStep() == this && !draining;
     }
     if (down) {
       return true;
@@ -65,22 +65,23 @@ final class DeviceActor extends Actor implements DmaMemory {
     if (notBefore > rig.scheduler().now) {
       return false;
     }
-    return last == Poll.BUSY || last == Poll.IDLE && (idle < rig.idleSteps() || rig.memory().version != seenVersion);
+    return last == Poll.BUSY || last == Poll.IDLE && (idle < rig.idleSteps() || rig.memory().version(agent) != seenVersion);
   }
 
   /** Virtual time at which it can act though nothing else happens, {@link Long#MAX_VALUE} if none. */
   long wakesAt() {
     boolean waits = !down && host.state() == DeviceHost.State.RUNNING && notBefore > rig.scheduler().now
-        && (last != Poll.IDLE || idle < rig.idleSteps() || rig.memory().version != seenVersion || host.notBefore() == notBefore);
+        && (last != Poll.IDLE || idle < rig.idleSteps() || rig.memory().version(agent) != seenVersion || host.notBefore() == notBefore);
     return waits ? notBefore : Long.MAX_VALUE;
   }
 
   @Override
   void act() {
     stepping = true;
+    draining = false;
     DeviceActor outer = rig.enterStep(this);
     accesses = 0;
-    long before = rig.memory().version;
+    long before = rig.memory().version(agent);
     try {
       if (down) {
         down = false;
@@ -92,7 +93,7 @@ final class DeviceActor extends Actor implements DmaMemory {
         last = host.stepUnguarded(rig.scheduler().now);
         idle = last == Poll.IDLE ? seenVersion == before ? idle + 1 : 1 : 0;
       }
-      seenVersion = last == Poll.IDLE ? before : rig.memory().version;
+      seenVersion = before;
       notBefore = Math.max(host.notBefore(), rig.delay(this));
       rig.stepDone(this);
     } catch (Control control) {
@@ -136,7 +137,17 @@ final class DeviceActor extends Actor implements DmaMemory {
     host.reset();
   }
 
-  private void point() {
+  @Override
+  void look() {
+    if (!stepping) {
+      op = down || kicked ? ANYTHING : LOCAL;
+    }
+  }
+
+  private void point(int kind, @Gpa long gpa, int length) {
+    op = kind;
+    opGpa = gpa;
+    opSize = length;
     while (true) {
       if (crashRequested) {
         throw Control.CRASHED;
@@ -147,6 +158,19 @@ final class DeviceActor extends Actor implements DmaMemory {
       }
       next.act();
     }
+  }
+
+  /** When all schedules are wanted a fence waits for the buffer instead of emptying it: that is no schedule more, and tells what happens when. */
+  private void awaitEmptyBuffer() {
+    draining = true;
+    while (rig.memory().buffer(agent).count > 0) {
+      rig.scheduler().next(null).act();
+      if (crashRequested) {
+        draining = false;
+        throw Control.CRASHED;
+      }
+    }
+    draining = false;
   }
 
   private void note(@Gpa long gpa, int length, boolean write, boolean again) {
@@ -188,7 +212,7 @@ final class DeviceActor extends Actor implements DmaMemory {
 
   @Override
   public long read(@Gpa long gpa, @Hpa long hpa, int size, boolean again) {
-    point();
+    point(LOAD, gpa, size);
     note(gpa, size, false, again);
     long value = rig.memory().load(agent, gpa, rig.memory().host.offset(hpa), size);
     rig.traceAccess(this, again ? "load (poll)" : "load", gpa, size, value);
@@ -197,7 +221,7 @@ final class DeviceActor extends Actor implements DmaMemory {
 
   @Override
   public void write(@Gpa long gpa, @Hpa long hpa, int size, long value) {
-    point();
+    point(rig.memory().storeOp(agent), gpa, size);
     store(gpa, hpa, size, value);
   }
 
@@ -209,7 +233,7 @@ final class DeviceActor extends Actor implements DmaMemory {
 
   @Override
   public boolean compareAndSet(@Gpa long gpa, @Hpa long hpa, int size, long expected, long value) {
-    point();
+    point(ANYTHING, gpa, size);
     note(gpa, size, true, false);
     boolean done = rig.memory().compareAndSet(agent, gpa, rig.memory().host.offset(hpa), size, expected, value);
     rig.traceAccess(this, done ? "cas" : "cas (failed)", gpa, size, value);
@@ -218,7 +242,7 @@ final class DeviceActor extends Actor implements DmaMemory {
 
   @Override
   public void read(@Gpa long gpa, @Hpa long hpa, byte[] into, int from, int length) {
-    point();
+    point(LOAD, gpa, length);
     note(gpa, length, false, false);
     int offset = rig.memory().host.offset(hpa);
     for (int done = 0; done < length; ) {
@@ -235,7 +259,7 @@ final class DeviceActor extends Actor implements DmaMemory {
   @Override
   public void write(@Gpa long gpa, @Hpa long hpa, byte[] bytes, int from, int length) {
     int grain = rig.tearing(gpa, length);
-    point();
+    point(ANYTHING, gpa, length);
     for (int done = 0; done < length; ) {
       int size = grain(gpa + done, length - done, Math.min(grain, WORD));
       long value = 0;
@@ -243,7 +267,7 @@ final class DeviceActor extends Actor implements DmaMemory {
         value |= (bytes[from + done + i] & 0xFFL) << 8 * i;
       }
       if (done > 0 && grain <= WORD) {
-        point();
+        point(ANYTHING, gpa + done, size);
       }
       store(gpa + done, hpa + done, size, value);
       done += size;
@@ -261,7 +285,11 @@ final class DeviceActor extends Actor implements DmaMemory {
 
   @Override
   public void fence() {
-    point();
+    if (rig.looksAhead()) {
+      awaitEmptyBuffer();
+    } else {
+      point(ANYTHING, 0, 0);
+    }
     rig.trace(this, "fence");
     rig.memory().drain(agent);
   }

@@ -23,15 +23,17 @@ final class DriverActor extends Actor implements DriverPort {
   private static final int PAUSED = 1;
   private static final int HALTED = 2;
   private static final int FINISHED = 3;
+  private static final int DRAINING = 4;
 
   private final Rig rig;
   private final Consumer<DriverPort> body;
-  final int agent;
   private long[] answers = new long[32];
   private long[] calls = new long[32];
   private int logged;
   private int cursor;
   private boolean fresh;
+  /** It was left before a call that {@link #op} tells of. */
+  private boolean known;
   private boolean onStack;
   private int state = RUNNING;
   private long pausedAt;
@@ -43,6 +45,7 @@ final class DriverActor extends Actor implements DriverPort {
     this.rig = rig;
     this.agent = agent;
     this.body = body;
+    this.op = LOCAL;
   }
 
   boolean isFinished() {
@@ -66,14 +69,17 @@ final class DriverActor extends Actor implements DriverPort {
     }
     return switch (state) {
       case RUNNING -> true;
-      case PAUSED -> rig.memory().version != pausedAt || interrupt;
+      case PAUSED -> rig.memory().version(agent) != pausedAt || interrupt;
       case HALTED -> interrupt;
+      case DRAINING -> rig.memory().buffer(agent).count == 0;
       default -> false;
     };
   }
 
   /** The guest is reset: the driver begins again. */
   void reboot() {
+    op = LOCAL;
+    known = false;
     logged = 0;
     state = RUNNING;
     interrupt = false;
@@ -87,11 +93,14 @@ final class DriverActor extends Actor implements DriverPort {
     }
     state = RUNNING;
     cursor = 0;
-    fresh = true;
+    // When all schedules are wanted a driver stops before each access, so that it is known what it does next.
+    fresh = known || !rig.looksAhead();
+    known = false;
     onStack = true;
     try {
       body.accept(this);
       state = FINISHED;
+      op = LOCAL;
     } catch (Control control) {
       if (control != Control.SUSPENDED) {
         throw control;
@@ -112,7 +121,23 @@ final class DriverActor extends Actor implements DriverPort {
     return true;
   }
 
-  private void yieldBefore() {
+  /** Before what waits for the store buffer to be empty. */
+  private void yieldBeforeDrain(int kind) {
+    if (rig.looksAhead() && rig.memory().buffer(agent).count > 0) {
+      state = DRAINING;
+      op = kind;
+      known = kind != LOCAL;
+      throw Control.SUSPENDED;
+    }
+    if (kind != LOCAL || !rig.looksAhead()) {
+      yieldBefore(kind, 0, 0);
+    }
+  }
+
+  private void yieldBefore(int kind, @Gpa long gpa, int size) {
+    op = kind;
+    opGpa = gpa;
+    opSize = size;
     if (fresh) {
       fresh = false;
       return;
@@ -120,6 +145,7 @@ final class DriverActor extends Actor implements DriverPort {
     Actor next = rig.scheduler().next(this);
     if (next != this) {
       rig.scheduler().giveWayTo(next);
+      known = true;
       throw Control.SUSPENDED;
     }
   }
@@ -144,7 +170,7 @@ final class DriverActor extends Actor implements DriverPort {
     if (done(call)) {
       return answers[cursor++];
     }
-    yieldBefore();
+    yieldBefore(LOAD, gpa, size);
     int offset = rig.memory().offset(gpa);
     long value = offset < 0 ? -1L >>> 64 - 8 * size : rig.memory().load(agent, gpa, offset, size);
     rig.traceAccess(this, "load", gpa, size, value);
@@ -157,7 +183,7 @@ final class DriverActor extends Actor implements DriverPort {
       cursor++;
       return;
     }
-    yieldBefore();
+    yieldBefore(rig.memory().storeOp(agent), gpa, size);
     int offset = rig.memory().offset(gpa);
     if (offset >= 0) {
       rig.traceAccess(this, rig.memory().buffer(agent).depth() == 0 ? "store" : "store (buffered)", gpa, size, value);
@@ -212,7 +238,7 @@ final class DriverActor extends Actor implements DriverPort {
     if (done(call)) {
       return answers[cursor++] != 0;
     }
-    yieldBefore();
+    yieldBeforeDrain(ANYTHING);
     int offset = rig.memory().offset(gpa);
     boolean done = offset >= 0 && rig.memory().compareAndSet(agent, gpa, offset, 4, expected, value);
     rig.traceAccess(this, done ? "cas" : "cas (failed)", gpa, 4, value & 0xFFFF_FFFFL);
@@ -226,7 +252,7 @@ final class DriverActor extends Actor implements DriverPort {
       cursor++;
       return;
     }
-    yieldBefore();
+    yieldBeforeDrain(LOCAL);
     rig.trace(this, "fence");
     rig.memory().drain(agent);
     log(call, 0);
@@ -244,7 +270,8 @@ final class DriverActor extends Actor implements DriverPort {
       rig.memory().drain(agent);
     }
     state = waiting;
-    pausedAt = rig.memory().version;
+    op = LOCAL;
+    pausedAt = rig.memory().version(agent);
     throw Control.SUSPENDED;
   }
 
@@ -265,7 +292,7 @@ final class DriverActor extends Actor implements DriverPort {
       cursor++;
       return;
     }
-    yieldBefore();
+    yieldBeforeDrain(ANYTHING);
     rig.memory().drain(agent);
     rig.trace(this, "rings " + device.name());
     rig.kicked(device);
@@ -279,7 +306,7 @@ final class DriverActor extends Actor implements DriverPort {
       cursor++;
       return;
     }
-    yieldBefore();
+    yieldBeforeDrain(ANYTHING);
     rig.memory().drain(agent);
     rig.trapped(gpa);
     log(call, 0);

@@ -113,6 +113,11 @@ public record Exploration(String name, int schedules, Strategy strategy, MemoryM
     try {
       test.accept(rig);
       return null;
+    } catch (Control control) {
+      if (control != Control.REDUNDANT) {
+        throw control;
+      }
+      return null;
     } catch (Exception | AssertionError | StackOverflowError failure) {
       return failure;
     }

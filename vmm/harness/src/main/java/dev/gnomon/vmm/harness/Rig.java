@@ -337,7 +337,7 @@ public final class Rig {
   /** At the start of a schedule windows are zero already. */
   private void erase(Window window) {
     for (long at = 0; scheduler.points() > 0 && at < window.bytes(); at += 8) {
-      memory.commit(0, window.gpa() + at, memory.offset(window.gpa() + at), 8, 0);
+      memory.commit(-1, window.gpa() + at, memory.offset(window.gpa() + at), 8, 0);
     }
   }
 
@@ -355,6 +355,10 @@ public final class Rig {
 
   void leaveStep(DeviceActor outer) {
     innermost = outer;
+  }
+
+  boolean looksAhead() {
+    return scheduler.looksAhead();
   }
 
   int idleSteps() {
@@ -526,7 +530,7 @@ public final class Rig {
       if (timeline != null) {
         timeline.add(scheduler.now, "hostile guest", "store of " + Long.toHexString(value) + " to " + describe(gpa));
       }
-      memory.commit(0, gpa, offset, size, value);
+      memory.commit(-1, gpa, offset, size, value);
     }
   }
 

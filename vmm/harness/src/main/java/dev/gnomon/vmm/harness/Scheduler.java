@@ -29,6 +29,11 @@ final class Scheduler {
     now = 0;
   }
 
+  /** Whether it matters what each actor does next. */
+  boolean looksAhead() {
+    return choices.looksAhead();
+  }
+
   void add(Actor actor) {
     actor.id = actors.size();
     actors.add(actor);
@@ -94,11 +99,17 @@ final class Scheduler {
       // Nothing but faults can happen: the schedule is over.
       return null;
     }
-    if (count == 1) {
+    if (choices.looksAhead()) {
+      for (int i = 0; i < count; i++) {
+        enabled[i].look();
+      }
+    } else if (count == 1) {
       return enabled[0];
     }
     Actor chosen = enabled[choices.pick(enabled, count, faults, at)];
-    record(chosen.id);
+    if (count > 1) {
+      record(chosen.id);
+    }
     return chosen;
   }
 

@@ -19,8 +19,9 @@ final class SharedMemory {
   private final byte[] zeros = new byte[FRAME];
   private StoreBuffer[] buffers = new StoreBuffer[0];
   private StaleValues stale;
-  /** Grows when something that everybody sees changes. */
-  long version;
+  /** Grows when something that everybody sees changes; and how much of that was each agent's. */
+  private long version;
+  private long[] own = new long[0];
 
   SharedMemory(HostMemory host, MemorySlots slots) {
     this.host = host;
@@ -39,6 +40,12 @@ final class SharedMemory {
     buffers = agents;
     stale = null;
     version = 0;
+    own = new long[agents.length];
+  }
+
+  /** Grows when something changes for an agent that is not its own doing. */
+  long version(int agent) {
+    return version - own[agent];
   }
 
   void setStale(StaleValues values) {
@@ -47,6 +54,12 @@ final class SharedMemory {
 
   StoreBuffer buffer(int agent) {
     return buffers[agent];
+  }
+
+  /** What a store of an agent is to others, of {@link Actor}'s kinds. */
+  int storeOp(int agent) {
+    StoreBuffer buffer = buffers[agent];
+    return buffer.depth() == 0 ? Actor.STORE : buffer.isFull() ? Actor.ANYTHING : Actor.BUFFERED;
   }
 
   /** Offset of an address that a driver uses, −1 where there is no memory. */
@@ -95,12 +108,15 @@ final class SharedMemory {
     }
   }
 
-  /** A store that everybody sees from now on. */
+  /** A store that everybody sees from now on. @param agent −1 if it is nobody's */
   void commit(int agent, @Gpa long gpa, int offset, int size, long value) {
     long old = host.load(offset, size);
     dirty[offset >>> HostMemory.FRAME_SHIFT] = true;
     if (old != (size == 8 ? value : value & (1L << 8 * size) - 1)) {
       version++;
+      if (agent >= 0) {
+        own[agent]++;
+      }
       if (stale != null) {
         stale.stored(agent, gpa, size, old, value);
       }

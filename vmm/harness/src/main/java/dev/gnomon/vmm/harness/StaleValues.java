@@ -29,7 +29,9 @@ final class StaleValues {
       }
       values[count - 1] = old;
       values[count++] = value;
-      seen[agent] = count - 1;
+      if (agent >= 0) {
+        seen[agent] = count - 1;
+      }
     }
   }
 

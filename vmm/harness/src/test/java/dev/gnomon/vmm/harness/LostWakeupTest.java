@@ -102,7 +102,7 @@ class LostWakeupTest {
 
   @Test
   void shouldBeCleanWithBothFencesInEverySchedule() {
-    Report report = EXPLORATION.withStrategy(Strategy.EXHAUSTIVE).withSchedules(2_000_000).run(rig -> test(rig, 1, true, true));
+    Report report = EXPLORATION.withStrategy(Strategy.EXHAUSTIVE).withSchedules(100_000).run(rig -> test(rig, 1, true, true));
     assertThat(report.isClean()).isTrue();
     assertThat(report.complete()).isTrue();
   }

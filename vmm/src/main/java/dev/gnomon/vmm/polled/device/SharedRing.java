@@ -175,10 +175,11 @@ public final class SharedRing implements PolledDevice {
     memory.put32(entry + RESULT, (int) result);
     memory.put32(entry + STATUS, (int) (result >>> 32));
     consumer++;
+    // From here on the request is not served again, whoever dies; the guest may hear of it only from the next instance.
     context.durable().put(COMPLETED, consumer);
-    memory.put32(base + CONSUMER, consumer);
     boolean filled = request.getInt(OPERATION) == OP_FILL && result >>> 32 == STATUS_DONE;
     context.completed(id, filled ? request.getInt(LENGTH) : 0);
+    memory.put32(base + CONSUMER, consumer);
   }
 
   /** @return status in the high half, result in the low one */
