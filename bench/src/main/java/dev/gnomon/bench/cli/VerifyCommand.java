@@ -5,6 +5,7 @@ import dev.gnomon.bench.Guest;
 import dev.gnomon.bench.Provenance;
 import dev.gnomon.bench.verify.Verifier;
 import dev.gnomon.bench.verify.VerifyReport;
+import dev.gnomon.ept.EptEntry;
 import dev.gnomon.shadow.ShadowOptions;
 import dev.gnomon.vmm.Mode;
 import dev.gnomon.vmm.RunResult;
@@ -51,8 +52,8 @@ final class VerifyCommand implements Callable<Integer> {
       description = "Instructions between comparisons; there is also one at each console line. Default: ${DEFAULT-VALUE}.")
   private long every;
   @Option(names = "--variants",
-      description = "Also shadow paging with unsync, prefetch and large pages each on and off, and EPT with 4K pages; takes "
-          + "memory for each.")
+      description = "Also shadow paging with unsync, prefetch and large pages each on and off, EPT with 4K pages, and with "
+          + "5 levels and mode-based execute control; takes memory for each.")
   private boolean variants;
   @Option(names = "--strict-ad",
       description = "A and D flags of the guest's tables that differ are a difference, not a remark.")
@@ -107,6 +108,8 @@ final class VerifyCommand implements Callable<Integer> {
   private static List<Variant> variants(VmOptions options) {
     List<Variant> variants = new ArrayList<>();
     variants.add(new Variant("ept,4k", options.withMode(Mode.EPT).withEptMaxPageShift(SHIFT_4K)));
+    variants.add(new Variant("ept,levels=5,mbec",
+        options.withMode(Mode.EPT).withEpt(options.ept().withLevels(EptEntry.MAX_LEVELS).withModeBasedExecute(true))));
     for (int i = 0; i < SWITCHES; i++) {
       boolean unsync = (i & 1) == 0;
       boolean prefetch = (i & 2) == 0;

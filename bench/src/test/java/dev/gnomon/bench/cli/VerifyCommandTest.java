@@ -26,7 +26,7 @@ class VerifyCommandTest {
     assertThat(result.code()).isEqualTo(ExitCode.DONE);
     JsonNode json = new ObjectMapper().readTree(result.out());
     assertThat(json.get("difference").isNull()).isTrue();
-    assertThat(json.get("instructions").size()).isEqualTo(12);
+    assertThat(json.get("instructions").size()).isEqualTo(13);
     assertThat(json.get("checkpoints").asInt()).isPositive();
   }
 

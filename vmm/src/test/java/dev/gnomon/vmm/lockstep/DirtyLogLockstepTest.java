@@ -2,6 +2,7 @@ package dev.gnomon.vmm.lockstep;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.gnomon.ept.EptOptions;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.vmm.DirtyLog.Method;
@@ -13,6 +14,8 @@ import dev.gnomon.vmm.VmOptions;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Random;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -49,6 +52,28 @@ class DirtyLogLockstepTest {
     }
   }
 
+  /** Rules of pages let accesses be emulated, and sub-page permissions let some writes pass; none may be lost. */
+  @Property(tries = 12)
+  void shouldMissNoWriteWhateverTheRulesOfPages(@ForAll @Size(min = 60, max = 150) List<@IntRange(max = 1 << 24) Integer> steps,
+      @ForAll boolean accessedDirty, @ForAll boolean byMode, @ForAll @IntRange(min = 150, max = 900) int slice, @ForAll long seed) {
+    for (List<Integer> seeds : Lockstep.repeated(steps)) {
+      GuestProgram program = new PagingProgram(PagingProgram.Kind.SYNCHRONISED, 1, seeds);
+      Log written = written(program, slice);
+      VmOptions options = VmOptions.of(Mode.EPT).withEptAccessedDirty(accessedDirty)
+          .withEpt(EptOptions.DEFAULT.withModeBasedExecute(byMode).withViews(2));
+      for (Method method : accessedDirty ? Method.values() : new Method[] {Method.WRITE_PROTECTION}) {
+        Random random = new Random(seed);
+        Log log = logged(options, program, slice, method, vm -> PageRulesLockstepTest.change(vm.eptViews(), random));
+        assertThat(log.end).as("%s %s", method, options).isEqualTo(written.end);
+        for (int i = 0; i < log.slices.size(); i++) {
+          BitSet missing = (BitSet) written.slices.get(i).clone();
+          missing.andNot(log.slices.get(i));
+          assertThat(missing.toString()).as("written but not logged, slice " + i + " by " + method + ", " + options).isEqualTo("{}");
+        }
+      }
+    }
+  }
+
   private static void check(GuestProgram program, int configuration, int slice) {
     Log written = written(program, slice);
     for (VmOptions options : Lockstep.variants(configuration)) {
@@ -57,7 +82,7 @@ class DirtyLogLockstepTest {
       }
       boolean flags = options.mode() == Mode.EPT && options.eptAccessedDirty();
       for (Method method : flags ? Method.values() : new Method[] {Method.WRITE_PROTECTION}) {
-        Log log = logged(options, program, slice, method);
+        Log log = logged(options, program, slice, method, vm -> { });
         assertThat(log.end).as("%s %s", method, options).isEqualTo(written.end);
         assertThat(log.slices).hasSameSizeAs(written.slices);
         for (int i = 0; i < log.slices.size(); i++) {
@@ -96,19 +121,19 @@ class DirtyLogLockstepTest {
     for (int frame = 0; frame < vm.memory().frames(); frame++) {
       vm.memory().setFrameFlags(frame, HostMemory.FRAME_WATCHED);
     }
-    return run(vm, slice, () -> {
+    return run(vm, slice, machine -> { }, () -> {
       BitSet taken = frames[0];
       frames[0] = new BitSet();
       return taken;
     });
   }
 
-  private static Log logged(VmOptions options, GuestProgram program, int slice, Method method) {
+  private static Log logged(VmOptions options, GuestProgram program, int slice, Method method, Consumer<Vm> before) {
     Vm vm = Lockstep.boot(new VmBuilder(options.withMemoryBytes(Lockstep.MEMORY)), program);
     for (String slot : SLOTS) {
       vm.dirtyLog().start(slot, method);
     }
-    return run(vm, slice, () -> {
+    return run(vm, slice, before, () -> {
       BitSet all = new BitSet();
       for (int i = 0; i < SLOTS.length; i++) {
         int first = frame(SLOT_STARTS[i]);
@@ -119,12 +144,13 @@ class DirtyLogLockstepTest {
   }
 
   /** Runs in slices; before each the host writes a page of the guest's, as a device would. */
-  private static Log run(Vm vm, int slice, Supplier<BitSet> fetch) {
+  private static Log run(Vm vm, int slice, Consumer<Vm> before, Supplier<BitSet> fetch) {
     List<BitSet> slices = new ArrayList<>();
     RunResult result = null;
     for (int i = 0; i < MAX_SLICES && (result == null || result.end() == RunResult.End.BUDGET); i++) {
       @Gpa long gpa = GuestProgram.DATA + i * 7L % (GuestProgram.DATA_BYTES / GuestProgram.PAGE) * GuestProgram.PAGE + 64;
       vm.guestMemory().write(gpa, 8, vm.guestMemory().read(gpa, 8));
+      before.accept(vm);
       result = vm.run(slice);
       slices.add(fetch.get());
     }

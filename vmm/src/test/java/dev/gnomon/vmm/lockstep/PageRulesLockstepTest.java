@@ -59,7 +59,7 @@ class PageRulesLockstepTest {
     assertThat(Lockstep.outcome(vm, result)).as("%s", options).isEqualTo(reference);
   }
 
-  private static void change(EptViews views, Random random) {
+  static void change(EptViews views, Random random) {
     int view = random.nextInt(views.count());
     @Gpa long page = random.nextInt((int) (Lockstep.MEMORY / GuestProgram.PAGE)) * GuestProgram.PAGE;
     if (page < GuestProgram.CODE && page >= 0xA0000) {
