@@ -70,8 +70,8 @@ public record DirtyPageReport(String method, String scope, long periodInstructio
           Column.count("for the first time"));
       periods.stream().limit(MAX_PERIODS).forEach(period -> table.row(period.begin(), period.end(), period.pages(), period.first()));
       blocks.add(table.build());
-      String rest = periods.size() > MAX_PERIODS ? String.format(Locale.ROOT, "; %,d more periods in a file of --out json",
-          periods.size() - MAX_PERIODS) : "";
+      String rest = periods.size() > MAX_PERIODS ? String.format(Locale.ROOT, "; the first %d are shown, --out json:FILE has all",
+          MAX_PERIODS) : "";
       blocks.add(new Block.Paragraph(String.format(Locale.ROOT, "%,d periods, %,d pages fetched, %.1f a period%s", periods.size(), fetched(),
           (double) fetched() / periods.size(), rest)));
     }

@@ -13,6 +13,8 @@ import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.ExitReason;
+import dev.gnomon.guest.mmu.TlbGeometry;
+import dev.gnomon.guest.mmu.TlbPolicy;
 import dev.gnomon.vmm.ExitStatistics.Cause;
 import dev.gnomon.vmm.RunResult.End;
 import dev.gnomon.vmm.boot.BootRequest;
@@ -133,6 +135,33 @@ class EptViewsTest {
     assertThat(vm.cpu().regs[10]).isEqualTo(3);
     assertThat((int) vm.platform().screen().screenText().get(0).charAt(0)).as("code 2 of the screen's font").isEqualTo(0x263B);
     assertThatThrownBy(() -> vm.eptViews().redirect(1, PAGE, 0x4000_0000L)).hasMessageContaining("no memory slot");
+  }
+
+  @Test
+  void shouldKeepWhatIsCachedOfEachViewOverASwitch() {
+    int rounds = 200;
+    VmOptions options = Machines.options(Mode.EPT).withTlb(TlbPolicy.counted(TlbGeometry.SKYLAKE))
+        .withEpt(EptOptions.DEFAULT.withViews(2));
+    Vm vm = Machines.boot(options, a -> {
+      a.mov(EDX, rounds);
+      Label next = a.here();
+      vmfunc(a, 0, 1);
+      a.mov(R8, abs(PAGE).q());
+      vmfunc(a, 0, 0);
+      a.mov(R9, abs(PAGE).q());
+      a.dec(EDX);
+      a.jnz(next);
+      Machines.exit(a, 0);
+    });
+    vm.eptViews().redirect(1, PAGE, OTHER);
+    vm.guestMemory().write(PAGE, 8, 1);
+    vm.guestMemory().write(OTHER, 8, 2);
+    runToEnd(vm);
+    assertThat(vm.cpu().regs[8]).isEqualTo(2);
+    assertThat(vm.cpu().regs[9]).isEqualTo(1);
+    assertThat(vm.cpu().mmu.statistics.dtlbLoadMisses).as("first touches and their exits, not every round").isLessThan(rounds / 4);
+    assertThat(vm.cpu().mmu.statistics.itlbMisses).isLessThan(rounds / 4);
+    assertThat(vm.exits().ofReason(ExitReason.EPT_VIOLATION)).isLessThan(rounds / 4);
   }
 
   /** Rows of SDM vol. 3C, "Functionality of VMFUNC": what the instruction ends as. */
