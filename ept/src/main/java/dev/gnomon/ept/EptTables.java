@@ -6,6 +6,9 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.SlotMap;
 import dev.gnomon.guest.memory.TableFrames;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -474,6 +477,21 @@ public final class EptTables {
     Range range = range(gpa, length);
     for (long frame : rules.framesIn(range.first, range.last)) {
       setRule(frame << HostMemory.FRAME_SHIFT, PageRules.NONE);
+    }
+  }
+
+  /** Writes the rules of pages. */
+  public void saveRules(DataOutput out) throws IOException {
+    rules.save(out);
+  }
+
+  /** Reads what {@link #saveRules} wrote in place of the rules that are, and zaps everything. The caller does INVEPT. */
+  public void loadRules(DataInput in) throws IOException {
+    rules.load(in, gpaBits);
+    zapAll();
+    for (long frame : rules.framesIn(0, lastGpa)) {
+      @Gpa long page = frame << HostMemory.FRAME_SHIFT;
+      apply(page, rules.get(page));
     }
   }
 

@@ -2,6 +2,10 @@ package dev.gnomon.ept;
 
 import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.HostMemory;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
 import org.eclipse.collections.impl.map.mutable.primitive.LongIntHashMap;
 import org.eclipse.collections.impl.map.mutable.primitive.LongLongHashMap;
 
@@ -47,6 +51,28 @@ final class PageRules {
     long frame = Addresses.frame(gpa);
     return rules.isEmpty() || in1g.get(frame >>> SHIFT_1G_IN_FRAMES) == 0 ? EptEntry.SHIFT_1G
         : in2m.get(frame >>> SHIFT_2M_IN_FRAMES) == 0 ? EptEntry.SHIFT_2M : EptEntry.SHIFT_4K;
+  }
+
+  void save(DataOutput out) throws IOException {
+    out.writeInt(rules.size());
+    for (long frame : rules.keySet().toSortedArray()) {
+      out.writeLong(frame);
+      out.writeLong(rules.get(frame));
+    }
+  }
+
+  /** @param gpaBits width of the addresses that there may be rules for */
+  void load(DataInput in, int gpaBits) throws IOException {
+    rules.clear();
+    in2m.clear();
+    in1g.clear();
+    for (int left = in.readInt(); left > 0; left--) {
+      long frame = in.readLong();
+      if (frame >>> gpaBits - HostMemory.FRAME_SHIFT != 0) {
+        throw new IOException("EPT rule of frame 0x" + Long.toHexString(frame) + ": expected an address of " + gpaBits + " bits");
+      }
+      set(frame << HostMemory.FRAME_SHIFT, in.readLong());
+    }
   }
 
   /** Frame numbers of the pages in a range that have a rule, in order. */

@@ -5,6 +5,9 @@ import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.TableFrames;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import org.eclipse.collections.impl.map.mutable.primitive.LongIntHashMap;
@@ -64,6 +67,22 @@ public final class SubPageTables {
     }
     memory.write64(at, SubPageTable.vector(get(gpa)));
     return true;
+  }
+
+  /** Writes which sub-pages may be written. */
+  public void save(DataOutput out) throws IOException {
+    out.writeInt(writable.size());
+    for (long frame : writable.keySet().toSortedArray()) {
+      out.writeLong(frame);
+      out.writeInt(writable.get(frame));
+    }
+  }
+
+  /** Reads what {@link #save} wrote; the tables follow on exits. */
+  public void load(DataInput in) throws IOException {
+    for (int left = in.readInt(); left > 0; left--) {
+      set(in.readLong() << HostMemory.FRAME_SHIFT, in.readInt());
+    }
   }
 
   private @Hpa long leaf(@Gpa long gpa, boolean make) {

@@ -4,11 +4,15 @@ import dev.gnomon.ept.EptControls;
 import dev.gnomon.ept.EptTables;
 import dev.gnomon.ept.EptpSwitching;
 import dev.gnomon.ept.SubPageTables;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.TableFrames;
 import dev.gnomon.vmm.memory.MemorySlots;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -30,6 +34,8 @@ public final class EptViews {
      */
     boolean forbidden(int view, @Gpa long gpa, long qualification);
   }
+
+  private static final int VERSION = 1;
 
   private final List<EptTables> views;
   private final HostMemory memory;
@@ -198,6 +204,54 @@ public final class EptViews {
   public void exitOnViolations(int processor) {
     information.set(processor, -1L);
     load(processor, current(processor));
+  }
+
+  /** Writes the section of a saved machine, its version first: rules, sub-pages, and what each processor may do and sees. */
+  public void save(DataOutput out) throws IOException {
+    out.writeInt(VERSION);
+    out.writeInt(views.size());
+    for (EptTables tables : views) {
+      tables.saveRules(out);
+    }
+    out.writeBoolean(subPages != null);
+    if (subPages != null) {
+      subPages.save(out);
+    }
+    out.writeBoolean(switching);
+    for (int i = 0; i < processors.size(); i++) {
+      out.writeInt(current(i));
+      out.writeLong(Addresses.bits(information.get(i)));
+    }
+  }
+
+  /**
+   * Reads what {@link #save} wrote by a machine of equal options. Pages are mapped again by faults.
+   *
+   * @throws IOException if the section is of another version or machine, or ends early
+   */
+  public void load(DataInput in) throws IOException {
+    int version = in.readInt();
+    int count = in.readInt();
+    if (version != VERSION || count != views.size()) {
+      throw new IOException("EPT views: version " + version + " with " + count + " views, expected " + VERSION + " with " + views.size());
+    }
+    for (EptTables tables : views) {
+      tables.loadRules(in);
+    }
+    if (in.readBoolean()) {
+      subPages = subPages == null ? new SubPageTables(memory, frames) : subPages;
+      subPages.load(in);
+    }
+    allowSwitching(in.readBoolean());
+    for (int i = 0; i < processors.size(); i++) {
+      int view = in.readInt();
+      if (view < 0 || view >= views.size()) {
+        throw new IOException("EPT view " + view + " of a processor: expected 0 to " + (views.size() - 1));
+      }
+      information.set(i, in.readLong());
+      load(i, view);
+    }
+    flush();
   }
 
   /** Who is told of forbidden accesses; by default nobody, and what is forbidden is emulated. */

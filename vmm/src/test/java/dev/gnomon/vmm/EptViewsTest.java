@@ -12,6 +12,7 @@ import dev.gnomon.ept.EptViolation;
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.CpuState;
 import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.mmu.TlbGeometry;
 import dev.gnomon.guest.mmu.TlbPolicy;
@@ -19,6 +20,12 @@ import dev.gnomon.vmm.ExitStatistics.Cause;
 import dev.gnomon.vmm.RunResult.End;
 import dev.gnomon.vmm.boot.BootRequest;
 import dev.gnomon.vmm.boot.GuestImages;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInput;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
@@ -361,6 +368,64 @@ class EptViewsTest {
         }
       }
     }
+  }
+
+  @Test
+  void shouldGoOnFromASavedStateAsIfNothingHadHappened() throws IOException {
+    Consumer<Assembler> guest = a -> {
+      handle(a, 20, () -> {
+        a.inc(R15);
+        a.mov(abs(INFORMATION + BUSY).d(), 0);
+        vmfunc(a, 0, 1);
+        a.iretq();
+      });
+      a.mov(EBX, 20);
+      Label next = a.here();
+      a.inc(abs(PAGE).q());
+      a.mov(abs(OTHER + 0x88).q(), RBX);
+      a.inc(abs(OTHER + 0x100).q());
+      vmfunc(a, 0, 0);
+      a.dec(EBX);
+      a.jnz(next);
+      Machines.exit(a, 0);
+    };
+    EptOptions ept = EptOptions.DEFAULT.withExceptions(true).withViews(2);
+    Vm first = vm(ept, guest);
+    first.eptViews().setAccess(0, PAGE, 4096, READ_ONLY, true);
+    first.eptViews().protectSubPages(1, OTHER, 0x55555555);
+    first.eptViews().redirect(1, PAGE, OTHER + 0x1000);
+    first.eptViews().deliverExceptions(0, INFORMATION);
+    assertThat(first.run(150).end()).isEqualTo(End.BUDGET);
+    ByteArrayOutputStream saved = new ByteArrayOutputStream();
+    DataOutputStream out = new DataOutputStream(saved);
+    CpuState.save(first.cpu(), out);
+    first.eptViews().save(out);
+
+    Vm second = vm(ept, a -> Machines.exit(a, 9));
+    for (long gpa = 0; gpa < second.options().memoryBytes(); gpa += 4096) {
+      if (second.guestMemory().covers(gpa, 4096)) {
+        second.guestMemory().write(gpa, first.guestMemory().read(gpa, 4096, 4096));
+      }
+    }
+    DataInputStream in = new DataInputStream(new ByteArrayInputStream(saved.toByteArray()));
+    CpuState.load(second.cpu(), in);
+    second.eptViews().load(in);
+    assertThat(in.read()).as("all is read").isEqualTo(-1);
+    assertThat(second.eptViews().current(0)).isEqualTo(first.eptViews().current(0));
+    long before = first.exits().of(ExitReason.EPT_VIOLATION, Cause.SUB_PAGE_WRITE);
+    runToEnd(first);
+    runToEnd(second);
+    assertThat(Machines.state(second.cpu())).isEqualTo(Machines.state(first.cpu()));
+    assertThat(Machines.memory(second)).isEqualTo(Machines.memory(first));
+    assertThat(first.cpu().regs[15]).isEqualTo(20);
+    assertThat(second.exits().of(ExitReason.EPT_VIOLATION, Cause.SUB_PAGE_WRITE))
+        .isEqualTo(first.exits().of(ExitReason.EPT_VIOLATION, Cause.SUB_PAGE_WRITE) - before);
+
+    saved.reset();
+    first.eptViews().save(out);
+    DataInput other = new DataInputStream(new ByteArrayInputStream(saved.toByteArray()));
+    assertThatThrownBy(() -> vm(EptOptions.DEFAULT, guest).eptViews().load(other)).isInstanceOf(IOException.class)
+        .hasMessageContaining("expected 1 with 1");
   }
 
   /** Bits of the sub-pages that may be written; forbidden stores are emulated, so that memory is the same whatever they are. */
