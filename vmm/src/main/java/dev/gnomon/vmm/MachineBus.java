@@ -13,13 +13,16 @@ import dev.gnomon.vmm.memory.DeviceAddress;
 final class MachineBus implements Bus {
   private final Cpu cpu;
   private final DeviceBus devices;
+  private final Runnable coprocessorError;
   /** Virtual time at which the running processor stops anyhow. */
   long runsUntil = Long.MAX_VALUE;
   /** Accesses to devices or to nothing, by port and by memory. */
   long ioAccesses;
   long mmioAccesses;
 
-  MachineBus(Cpu cpu, DeviceBus devices) {
+  /** @param coprocessorError told when the processor asserts FERR# */
+  MachineBus(Cpu cpu, DeviceBus devices, Runnable coprocessorError) {
+    this.coprocessorError = coprocessorError;
     this.cpu = cpu;
     this.devices = devices;
   }
@@ -52,6 +55,12 @@ final class MachineBus implements Bus {
     mmioAccesses++;
     devices.mmioWrite(DeviceAddress.gpa(hpa), size, value, cpu.now());
     checkDeadline();
+  }
+
+  @Override
+  public void coprocessorError() {
+    coprocessorError.run();
+    cpu.stopRequested = true;
   }
 
   /** Stops the processor if something must happen before it would stop anyhow. */

@@ -6,6 +6,7 @@ import dev.gnomon.vmm.device.AcpiPm;
 import dev.gnomon.vmm.device.AddressLine20;
 import dev.gnomon.vmm.device.ApicBus;
 import dev.gnomon.vmm.device.ByteSink;
+import dev.gnomon.vmm.device.CoprocessorError;
 import dev.gnomon.vmm.device.DebugConsole;
 import dev.gnomon.vmm.device.DebugExit;
 import dev.gnomon.vmm.device.DelayPort;
@@ -58,6 +59,7 @@ public final class PcPlatform {
   private final Hpet hpet;
   /** Null if there is none. */
   private final I8042 keyboard;
+  private final CoprocessorError coprocessorError;
   private final AddressLine20 addressLine20 = new AddressLine20();
 
   /**
@@ -123,6 +125,8 @@ public final class PcPlatform {
       acpi = null;
       bus.register(new ResetPort(reset, null, addressLine20));
     }
+    coprocessorError = new CoprocessorError(line(CoprocessorError.IRQ), () -> cpu.ignoresCoprocessorError = true);
+    bus.register(coprocessorError);
     bus.register(new DelayPort(ByteSink.DISCARD));
     bus.register(new DebugConsole(debugConsole));
     bus.register(new DebugExit(exit));
@@ -207,6 +211,11 @@ public final class PcPlatform {
   /** ACPI's registers, null if there are none. */
   public AcpiPm acpi() {
     return acpi;
+  }
+
+  /** The latch of IRQ 13. */
+  CoprocessorError coprocessorError() {
+    return coprocessorError;
   }
 
   /** The gate that port 92h and the keyboard controller open and close. */

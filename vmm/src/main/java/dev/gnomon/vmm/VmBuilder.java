@@ -240,7 +240,7 @@ public final class VmBuilder {
         reserve(parts, range);
       }
     }
-    parts.bus = new MachineBus(parts.cpu, parts.platform.bus());
+    parts.bus = new MachineBus(parts.cpu, parts.platform.bus(), parts.platform.coprocessorError()::raise);
     parts.cpu.bus = parts.bus;
     if (isPc()) {
       equipProcessor(parts);

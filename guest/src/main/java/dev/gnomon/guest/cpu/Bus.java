@@ -13,4 +13,7 @@ public interface Bus {
   long mmioRead(@Hpa long hpa, int size);
 
   void mmioWrite(@Hpa long hpa, int size, long value);
+
+  /** FERR#: with CR0.NE = 0 an x87 instruction found an exception pending that is not masked (SDM vol. 1, "MS-DOS Compatibility Sub-mode"). */
+  default void coprocessorError() {}
 }

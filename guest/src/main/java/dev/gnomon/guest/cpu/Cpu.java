@@ -128,6 +128,8 @@ public final class Cpu {
   public boolean blockedByMovSs;
   public boolean blockedByNmi;
   public boolean halted;
+  /** IGNNE#: while CR0.NE = 0 a pending x87 exception signals nothing, until it is gone. */
+  public boolean ignoresCoprocessorError;
   /** An NMI was signalled and not yet taken. */
   public boolean nmiPending;
   /** Debug traps recorded for the instruction that runs, as DR6 bits; delivered behind it, dropped by an event before that. */

@@ -58,6 +58,7 @@ public final class CpuState {
     out.writeBoolean(cpu.blockedByNmi);
     out.writeBoolean(cpu.halted);
     out.writeBoolean(cpu.nmiPending);
+    out.writeBoolean(cpu.ignoresCoprocessorError);
     out.writeBoolean(cpu.repeating);
     out.writeBoolean(cpu.rfLoaded);
     out.writeBoolean(cpu.faultUnblocksNmi);
@@ -168,6 +169,7 @@ public final class CpuState {
     cpu.blockedByNmi = in.readBoolean();
     cpu.halted = in.readBoolean();
     cpu.nmiPending = in.readBoolean();
+    cpu.ignoresCoprocessorError = in.readBoolean();
     cpu.repeating = in.readBoolean();
     cpu.rfLoaded = in.readBoolean();
     cpu.faultUnblocksNmi = in.readBoolean();

@@ -18,7 +18,8 @@ import dev.gnomon.guest.mmu.Status;
  *       2n+1:2n G and L enables;   13 GD
  * </pre>
  * While {@link #stepping} holds, the run loop executes one instruction at a time: {@link #instructionBreakpoint} before and
- * {@link #afterInstruction} behind it. What matched in between is gathered in {@code cpu.pendingDebug}, which an event delivered meanwhile drops.
+ * {@link #afterInstruction} behind it. What matched in between is gathered in {@code cpu.pendingDebug}, which an event delivered meanwhile drops,
+ * unless an instruction raised it.
  */
 public final class Debug {
   public static final int DR6_BD = 1 << 13;
@@ -34,7 +35,7 @@ public final class Debug {
   /** R/W and LEN fields, GD, LE, GE, and the enables. */
   public static final long DR7_WRITABLE = 0xFFFF_23FFL;
 
-  private static final int DR6_HITS = 0xF;
+  static final int DR6_HITS = 0xF;
   private static final int DR7_ENABLES = 0xFF;
   private static final int RW_SHIFT = 16;
   private static final int LEN_SHIFT = 18;

@@ -204,7 +204,8 @@ public final class EventDelivery {
     linear.alone = alone;
     if (status == Status.OK) {
       cpu.eventPending = false;
-      cpu.pendingDebug = 0;
+      // INT n and its kin behind MOV SS: what the shadow held back traps before the handler's first instruction.
+      cpu.pendingDebug &= softwareType() ? Debug.DR6_HITS : 0;
       cpu.rfLoaded = false;
       cpu.blockedBySti = false;
       cpu.blockedByMovSs = false;

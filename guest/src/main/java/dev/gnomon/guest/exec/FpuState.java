@@ -44,11 +44,20 @@ final class FpuState {
   }
 
   /**
-   * Whether the next waiting instruction raises #MF. With CR0.NE = 0 the processor would signal FERR# to the interrupt
-   * controller instead; that line does not exist here, and the exception stays pending.
+   * Whether the next waiting instruction raises #MF. With CR0.NE = 0 it asserts FERR# instead, which reaches the interrupt controller as IRQ 13, and goes on:
+   * the processor would stop until the interrupt, but as in QEMU this one is taken behind the instruction.
    */
   boolean exceptionPending() {
-    return (cpu.cr0 & ControlRegister.CR0_NE) != 0 && FpuWord.unmasked(cpu.fpuStatus, cpu.fpuControl);
+    boolean unmasked = FpuWord.unmasked(cpu.fpuStatus, cpu.fpuControl);
+    if ((cpu.cr0 & ControlRegister.CR0_NE) != 0) {
+      return unmasked;
+    }
+    if (!unmasked) {
+      cpu.ignoresCoprocessorError = false;
+    } else if (!cpu.ignoresCoprocessorError) {
+      cpu.bus.coprocessorError();
+    }
+    return false;
   }
 
   /** Physical number of ST(i). */

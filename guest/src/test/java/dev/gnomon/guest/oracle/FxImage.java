@@ -20,6 +20,9 @@ final class FxImage {
   static final int INSTRUCTION = 8;
   static final int DATA = 16;
   private static final int MXCSR_MASK = 28;
+  private static final int EXPONENT = 0x7FFF;
+  /** OE and UE. */
+  private static final int RANGE_FLAGS = 0x18;
 
   final byte[] bytes = new byte[SIZE];
   private final ByteBuffer view = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
@@ -94,7 +97,10 @@ final class FxImage {
     }
   }
 
-  /** Takes over C1 from another image, and the registers that are one unit in the last place away. */
+  /**
+   * Takes over C1 from another image, and the registers that are one unit in the last place away; with one that is so
+   * across an end of the range also overflow or underflow.
+   */
   void forgiveLastBit(FxImage other) {
     status(view.getShort(STATUS) & ~FpuWord.C1 | other.view.getShort(STATUS) & FpuWord.C1);
     for (int at = REGISTERS; at < XMM; at += 16) {
@@ -103,6 +109,10 @@ final class FxImage {
       boolean near = exponents == 0 && Math.abs(significands) == 1
           || Math.abs(exponents) == 1 && significands == (exponents > 0 ? Long.MIN_VALUE + 1 : Long.MAX_VALUE);
       if (near) {
+        int exponent = (int) word(at + 8) & EXPONENT;
+        if (exponent <= 1 || exponent >= EXPONENT - 1) {
+          status(view.getShort(STATUS) & ~RANGE_FLAGS | other.view.getShort(STATUS) & RANGE_FLAGS);
+        }
         word(at, other.word(at));
         word(at + 8, other.word(at + 8));
       }
