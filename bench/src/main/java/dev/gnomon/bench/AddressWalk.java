@@ -13,6 +13,7 @@ import dev.gnomon.guest.mmu.PagingContext;
 import dev.gnomon.guest.mmu.Status;
 import dev.gnomon.guest.mmu.Translation;
 import dev.gnomon.vmm.Mode;
+import dev.gnomon.vmm.Vcpu;
 import dev.gnomon.vmm.Vm;
 import dev.gnomon.vmm.memory.DeviceAddress;
 import java.util.ArrayList;
@@ -22,19 +23,22 @@ import java.util.List;
 public final class AddressWalk {
 
   private final Vm vm;
+  private final Cpu cpu;
   private final @Gva long gva;
   private final int access;
 
   /**
+   * @param vcpu the virtual processor whose walk it is
    * @param access bits of {@link Access}
    * @throws IllegalArgumentException if the address cannot be one in the guest's present mode
    */
-  public AddressWalk(Vm vm, @Gva long gva, int access) {
-    if (!vm.cpu().canonical(gva)) {
+  public AddressWalk(Vm vm, Vcpu vcpu, @Gva long gva, int access) {
+    cpu = vcpu.cpu();
+    if (!cpu.canonical(gva)) {
       throw new IllegalArgumentException("address 0x" + Long.toHexString(gva)
-          + " is not canonical: expected its bits from 63 down to " + (vm.cpu().linearBits() - 1) + " all equal");
+          + " is not canonical: expected its bits from 63 down to " + (cpu.linearBits() - 1) + " all equal");
     }
-    if (!vm.cpu().longMode() && gva >>> 32 != 0) {
+    if (!cpu.longMode() && gva >>> 32 != 0) {
       throw new IllegalArgumentException("address 0x" + Long.toHexString(gva)
           + ": expected at most 0xffffffff, the guest is in 32-bit mode");
     }
@@ -46,7 +50,7 @@ public final class AddressWalk {
   /** All walks that the mode has. */
   public WalkReport report(Provenance provenance, String guest, boolean grid) {
     Mode mode = vm.options().mode();
-    GuestTables guestTables = new GuestTables(vm);
+    GuestTables guestTables = new GuestTables(vm, cpu);
     List<Walk> walks = new ArrayList<>();
     if (mode == Mode.SHADOW) {
       Walk software = software(guestTables);
@@ -55,15 +59,15 @@ public final class AddressWalk {
     } else {
       walks.add(hardware(mode, ""));
     }
-    return new WalkReport(provenance, guest, mode.toString(), vm.cpu().retired, String.format("0x%016x", gva),
+    return new WalkReport(provenance, guest, mode.toString(), vm.retired(), String.format("0x%016x", gva),
         indexes(guestTables.paging()), describe(access), walks, grid);
   }
 
   private Walk hardware(Mode mode, String guestOutcome) {
-    PagingContext paging = vm.cpu().mmu.paging;
+    PagingContext paging = cpu.mmu.paging;
     WalkRecorder recorder = new WalkRecorder(paging, mode == Mode.SHADOW);
     Translation out = new Translation();
-    long result = vm.cpu().mmu.peek(gva, access, out, recorder);
+    long result = cpu.mmu.peek(gva, access, out, recorder);
     finish(recorder, result, out);
     String tables = switch (mode) {
       case NATIVE -> "guest tables";

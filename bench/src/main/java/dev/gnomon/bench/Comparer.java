@@ -2,6 +2,7 @@ package dev.gnomon.bench;
 
 import dev.gnomon.vmm.Mode;
 import dev.gnomon.vmm.RunResult;
+import dev.gnomon.vmm.Vcpu;
 import dev.gnomon.vmm.VmOptions;
 import dev.gnomon.vmm.device.ByteSink;
 import java.util.ArrayList;
@@ -98,7 +99,7 @@ public final class Comparer {
       }
       case BUDGET -> {
         if (interruption.requested()) {
-          problems.add(mode + ": interrupted after " + run.vm().cpu().retired + " instructions");
+          problems.add(mode + ": interrupted after " + run.vm().retired() + " instructions");
         } else if (run.guest().marksRegion()) {
           problems.add(mode + ": instruction budget used up before the guest's end");
         }
@@ -109,13 +110,16 @@ public final class Comparer {
 
   /** What must be the same in all modes: registers, instruction count and screen. */
   private static long stateOf(GuestRun run) {
-    var cpu = run.vm().cpu();
-    long hash = Arrays.hashCode(Arrays.copyOf(cpu.regs, 16));
-    hash = 31 * hash + cpu.rip;
-    hash = 31 * hash + cpu.rflags();
-    hash = 31 * hash + cpu.cr3;
-    hash = 31 * hash + cpu.retired;
-    hash = 31 * hash + cpu.now();
+    long hash = 0;
+    for (Vcpu vcpu : run.vm().vcpus()) {
+      var cpu = vcpu.cpu();
+      hash = 31 * hash + Arrays.hashCode(Arrays.copyOf(cpu.regs, 16));
+      hash = 31 * hash + cpu.rip;
+      hash = 31 * hash + cpu.rflags();
+      hash = 31 * hash + cpu.cr3;
+      hash = 31 * hash + cpu.retired;
+    }
+    hash = 31 * hash + run.vm().now();
     return 31 * hash + run.vm().platform().screen().screenText().hashCode();
   }
 }

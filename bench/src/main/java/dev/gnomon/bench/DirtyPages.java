@@ -34,11 +34,11 @@ final class DirtyPages {
     }
     region.at(true, () -> {
       beginWanted = true;
-      vm.vcpu().requestStop();
+      vm.requestStop();
     });
     region.at(false, () -> {
       endWanted = true;
-      vm.vcpu().requestStop();
+      vm.requestStop();
     });
   }
 
@@ -49,7 +49,7 @@ final class DirtyPages {
         written.put(slot.name(), new BitSet());
       }
     }
-    periodBegin = vm.cpu().retired;
+    periodBegin = vm.retired();
     logging = true;
   }
 
@@ -63,7 +63,7 @@ final class DirtyPages {
     if (endWanted && logging) {
       end();
     }
-    if (logging && vm.cpu().retired >= next()) {
+    if (logging && vm.retired() >= next()) {
       fetch();
     }
     if (beginWanted) {
@@ -84,7 +84,7 @@ final class DirtyPages {
   }
 
   private void end() {
-    if (vm.cpu().retired > periodBegin || periods.isEmpty()) {
+    if (vm.retired() > periodBegin || periods.isEmpty()) {
       fetch();
     }
     written.keySet().forEach(vm.dirtyLog()::stop);
@@ -101,8 +101,8 @@ final class DirtyPages {
       slot.getValue().or(log);
       first += slot.getValue().cardinality() - before;
     }
-    periods.add(new DirtyPageReport.Period(periodBegin, vm.cpu().retired, pages, first));
-    periodBegin = vm.cpu().retired;
+    periods.add(new DirtyPageReport.Period(periodBegin, vm.retired(), pages, first));
+    periodBegin = vm.retired();
   }
 
   /** What was logged; ends the log. */

@@ -49,7 +49,7 @@ public final class GuestRun {
     VmBuilder builder = new VmBuilder(guest.adapt(options, memoryGiven)).console(death);
     guest.equip(builder, region);
     vm = builder.build();
-    vm.cpu().observer = events;
+    vm.vcpus().forEach(vcpu -> vcpu.cpu().observer = events);
     region.attach(this::counters);
     guest.boot(vm);
   }
@@ -57,7 +57,7 @@ public final class GuestRun {
   /** Counts accesses to device memory by address from now on. */
   public void watchMmio() {
     mmio = new MmioCounter(vm.cpu().bus);
-    vm.cpu().bus = mmio;
+    vm.vcpus().forEach(vcpu -> vcpu.cpu().bus = mmio);
   }
 
   /**
@@ -84,13 +84,13 @@ public final class GuestRun {
   /** Lets somebody type into the session attached before. */
   public void attach(Keyboard keys) {
     keyboard = keys;
-    vm.vcpu().setIdle(keys);
+    vm.setIdle(keys);
   }
 
   /** Ends the run in hand soon; from any thread. */
   public void stop() {
     stopped = true;
-    vm.vcpu().requestStop();
+    vm.requestStop();
   }
 
   /**
@@ -100,7 +100,7 @@ public final class GuestRun {
    * @param progress told the instructions done, now and then
    */
   public RunResult run(long maxInstructions, LongConsumer progress) {
-    interruption.running(vm.vcpu());
+    interruption.running(vm);
     try {
       long limit;
       do {
@@ -111,15 +111,15 @@ public final class GuestRun {
         long slice = keyboard == null ? SLICE : TYPING_SLICE;
         long start = System.nanoTime();
         long next = dirty == null ? limit : Math.min(limit, dirty.next());
-        result = vm.run(Math.min(slice, Math.max(0, next - vm.cpu().retired)));
+        result = vm.run(Math.min(slice, Math.max(0, next - vm.retired())));
         hostNs += System.nanoTime() - start;
         if (dirty != null) {
           dirty.look();
         }
-        progress.accept(vm.cpu().retired);
+        progress.accept(vm.retired());
         // What the guest has written may have moved the limit.
         limit = limit(maxInstructions);
-      } while (result.resumable() && vm.cpu().retired < limit && !interruption.requested() && !stopped);
+      } while (result.resumable() && vm.retired() < limit && !interruption.requested() && !stopped);
     } finally {
       interruption.running(null);
     }
@@ -169,7 +169,7 @@ public final class GuestRun {
   public Counters counters() {
     int pieceFrames = 1 << vm.options().backing().shift() - 12;
     long pieces = vm.slots().isIdentity() ? 0 : (vm.slots().residentFrames() + pieceFrames - 1) / pieceFrames;
-    return new Counters(vm.cpu().retired, vm.cpu().now(), TlbCounters.of(vm.cpu().mmu.statistics), events.events(),
+    return new Counters(vm.retired(), vm.now(), TlbCounters.of(vm.tlbStatistics()), events.events(),
         ExitCount.of(vm.exits()), pieces,
         mmio == null ? List.of() : mmio.counts(), vm.statistics());
   }

@@ -26,9 +26,8 @@ final class GuestTables implements SecondStage {
   private final Vm vm;
   private final PagingContext paging = new PagingContext();
 
-  GuestTables(Vm vm) {
+  GuestTables(Vm vm, Cpu cpu) {
     this.vm = vm;
-    Cpu cpu = vm.cpu();
     boolean pae = (cpu.cr4 & ControlRegister.CR4_PAE) != 0;
     if ((cpu.cr0 & ControlRegister.CR0_PG) == 0) {
       paging.mode = PagingContext.NONE;

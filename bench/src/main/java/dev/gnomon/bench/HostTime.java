@@ -8,7 +8,7 @@ package dev.gnomon.bench;
  */
 public record HostTime(double seconds, double nsPerInstruction) {
   static HostTime of(GuestRun run) {
-    long retired = run.vm().cpu().retired;
+    long retired = run.vm().retired();
     return new HostTime(round(run.hostNs() / 1e9, 1e3), retired == 0 ? 0 : round((double) run.hostNs() / retired, 1e2));
   }
 

@@ -1,18 +1,18 @@
 package dev.gnomon.bench;
 
-import dev.gnomon.vmm.Vcpu;
+import dev.gnomon.vmm.Vm;
 
 /** Lets another thread end the run in hand, for Ctrl-C. */
 public final class Interruption {
   private volatile boolean requested;
-  private volatile Vcpu running;
+  private volatile Vm running;
 
   /** Ends the run in hand soon, and keeps others from starting. From any thread. */
   public void request() {
     requested = true;
-    Vcpu vcpu = running;
-    if (vcpu != null) {
-      vcpu.requestStop();
+    Vm vm = running;
+    if (vm != null) {
+      vm.requestStop();
     }
   }
 
@@ -33,10 +33,10 @@ public final class Interruption {
     }
   }
 
-  void running(Vcpu vcpu) {
-    running = vcpu;
-    if (requested && vcpu != null) {
-      vcpu.requestStop();
+  void running(Vm vm) {
+    running = vm;
+    if (requested && vm != null) {
+      vm.requestStop();
     }
   }
 }

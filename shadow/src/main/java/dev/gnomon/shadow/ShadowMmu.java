@@ -189,6 +189,7 @@ public final class ShadowMmu {
     for (int i = 0; i < pages.vcpus.size(); i++) {
       pages.vcpus.get(i).reloadInvalidRoots();
     }
+    pages.statistics.remoteTlbFlushRequests++;
     for (int i = 0; i < pages.vcpus.size(); i++) {
       pages.vcpus.get(i).flushIfPending();
     }

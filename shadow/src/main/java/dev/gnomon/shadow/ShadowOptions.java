@@ -13,6 +13,8 @@ package dev.gnomon.shadow;
 public record ShadowOptions(boolean unsync, boolean prefetch, boolean largePages, int pageLimit, boolean audit) {
   /** Four cached roots of four pages each and the pages of one walk. */
   public static final int MIN_PAGE_LIMIT = 32;
+  /** Pages of one root at most. */
+  public static final int ROOT_PAGES = 4;
   public static final int DEFAULT_PAGE_LIMIT = 4096;
 
   /** @throws IllegalArgumentException if the page limit is too small */

@@ -39,6 +39,8 @@ public final class ShadowStatistics {
   public long pfGuest;
   /** Flushes of the processor's TLB that the shadow MMU asked for. */
   public long tlbFlush;
+  /** Times that all vCPUs were asked to drop their translations. */
+  public long remoteTlbFlushRequests;
   /** Guest INVLPGs. */
   public long invlpg;
 

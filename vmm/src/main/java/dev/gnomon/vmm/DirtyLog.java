@@ -7,6 +7,7 @@ import dev.gnomon.shadow.ShadowMmu;
 import dev.gnomon.vmm.memory.MemorySlot;
 import dev.gnomon.vmm.memory.MemorySlots;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * Logs which pages of memory slots are written, for live migration and the like (KVM: {@code KVM_MEM_LOG_DIRTY_PAGES} and {@code
@@ -33,16 +34,19 @@ public final class DirtyLog {
   private static final int INDEX_BITS = 6;
 
   private final MemorySlots slots;
-  /** Both null natively, otherwise one of them. */
+  /** Both null natively, otherwise one of them; the bootstrap processor's, which stands for all but for the modification logs. */
   private final EptMemory ept;
   private final ShadowMmu shadow;
+  private final List<Vcpu> vcpus;
   /** Of all slots that are logged; null if none is. */
   private Method method;
 
-  DirtyLog(MemorySlots slots, EptMemory ept, ShadowMmu shadow) {
+  DirtyLog(MemorySlots slots, List<Vcpu> vcpus) {
+    Vcpu first = vcpus.get(0);
     this.slots = slots;
-    this.ept = ept;
-    this.shadow = shadow;
+    this.ept = first.ept;
+    this.shadow = first.shadow == null ? null : first.shadow.mmu;
+    this.vcpus = vcpus;
   }
 
   /**
@@ -70,7 +74,9 @@ public final class DirtyLog {
       shadow.writeProtect(Addresses.frame(logged.gpa()), all);
     } else {
       if (how == Method.PAGE_MODIFICATION_LOG && method == null) {
-        ept.startModificationLog();
+        for (Vcpu vcpu : vcpus) {
+          vcpu.ept.startModificationLog();
+        }
       }
       ept.views.startLog(logged.gpa(), logged.size(), how == Method.WRITE_PROTECTION, how == Method.DIRTY_FLAGS);
       ept.flush();
@@ -101,7 +107,9 @@ public final class DirtyLog {
       ept.views.markDirty(logged.gpa(), logged.size(), method == Method.DIRTY_FLAGS);
     }
     if (method == Method.PAGE_MODIFICATION_LOG) {
-      ept.drainModificationLog();
+      for (Vcpu vcpu : vcpus) {
+        vcpu.ept.drainModificationLog();
+      }
     }
     long[] written = slots.takeLog(slot);
     if (ept == null) {
@@ -138,7 +146,9 @@ public final class DirtyLog {
     MemorySlot logged = slots.stopLog(slot);
     if (slots.loggedSlots() == 0) {
       if (method == Method.PAGE_MODIFICATION_LOG) {
-        ept.stopModificationLog();
+        for (Vcpu vcpu : vcpus) {
+          vcpu.ept.stopModificationLog();
+        }
       }
       method = null;
     }

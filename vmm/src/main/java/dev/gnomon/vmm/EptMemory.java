@@ -12,8 +12,9 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.SlotMap;
 import dev.gnomon.guest.memory.TableFrames;
+import java.util.List;
 
-/** A vCPU's hold on its VM's EPT tables: routes exits to them and does the INVEPT that they ask for. */
+/** A vCPU's hold on its VM's EPT tables: routes exits to them and does the INVEPT that they ask for, on all processors. */
 final class EptMemory {
   private static final int INVEPT_SINGLE = 1;
   private static final int INVEPT_GLOBAL = 2;
@@ -24,19 +25,27 @@ final class EptMemory {
   private final HostMemory memory;
   private final TableFrames frames;
   private final SlotMap slots;
+  private final List<EptMemory> all;
+  private final RemoteFlushes remote;
+  private final int index;
   private @Hpa long modificationLog = -1;
   /** Whether controls were loaded before, so that something may be cached. */
   private boolean loaded;
   /** KVM's {@code tlb_flush}. */
   long tlbFlushes;
 
-  EptMemory(EptViews views, EptWalker walker, Cpu cpu, TableFrames frames, SlotMap slots) {
+  /** @param all those of the VM's vCPUs, by number; this one is added */
+  EptMemory(EptViews views, EptWalker walker, Cpu cpu, TableFrames frames, SlotMap slots, List<EptMemory> all, RemoteFlushes remote) {
     this.views = views;
     this.walker = walker;
     this.cpu = cpu;
     this.memory = cpu.memory;
     this.frames = frames;
     this.slots = slots;
+    this.all = all;
+    this.remote = remote;
+    this.index = all.size();
+    all.add(this);
     views.attach(this);
   }
 
@@ -137,8 +146,18 @@ final class EptMemory {
     return EptTables.result(result);
   }
 
-  /** INVEPT of the VM's contexts: guest-physical mappings and the combined ones made from them. */
+  /** INVEPT of the VM's contexts on all processors: guest-physical mappings and the combined ones made from them. */
   void flush() {
+    long request = ++remote.requests;
+    for (int i = 0; i < all.size(); i++) {
+      all.get(i).invept();
+      if (i != index) {
+        remote.flushed(i, request);
+      }
+    }
+  }
+
+  private void invept() {
     tlbFlushes++;
     if (views.count() > 1) {
       walker.inveptGlobal();

@@ -44,7 +44,8 @@ public final class ExitStatistics {
     PORT_STRING_IN("ins 0x%x"),
     PORT_STRING_OUT("outs 0x%x"),
     MSR("msr 0x%x"),
-    TIMER("device timer");
+    TIMER("device timer"),
+    KICK("kick by another vCPU");
 
     private final String format;
 
@@ -80,6 +81,23 @@ public final class ExitStatistics {
   private long latestCount;
   private long total;
   private long last;
+
+  /** The exits of several vCPUs together, as they are now. */
+  static ExitStatistics sum(List<ExitStatistics> parts) {
+    ExitStatistics sum = new ExitStatistics();
+    for (ExitStatistics part : parts) {
+      part.numbered.forEachKeyValue(sum.numbered::addToValue);
+      sum.numbered.addToValue(part.latestKey, part.latestCount);
+      for (int i = 0; i < sum.plain.length; i++) {
+        sum.plain[i] += part.plain[i];
+      }
+      for (int i = 0; i < REASONS; i++) {
+        sum.byReason[i] += part.byReason[i];
+      }
+      sum.total += part.total;
+    }
+    return sum;
+  }
 
   /** Counts one exit. */
   void count(int reason, Cause cause, long number) {

@@ -10,6 +10,7 @@ import dev.gnomon.vmm.device.Pic8259;
  * no priority holds it back.
  */
 final class InterruptController implements InterruptSource {
+  /** Null if its interrupts reach another processor. */
   private final Pic8259 pic;
   /** Null if there is none. */
   private final LocalApic apic;
@@ -30,6 +31,6 @@ final class InterruptController implements InterruptSource {
   }
 
   private boolean externalPending() {
-    return pic.pending() && (apic == null || apic.acceptsExtInt());
+    return pic != null && pic.pending() && (apic == null || apic.acceptsExtInt());
   }
 }

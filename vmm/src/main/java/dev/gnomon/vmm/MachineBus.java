@@ -11,7 +11,8 @@ import dev.gnomon.vmm.memory.DeviceAddress;
  * processor, so that the deadline is not run over.
  */
 final class MachineBus implements Bus {
-  private final Cpu cpu;
+  /** The processor that runs. */
+  private Cpu cpu;
   private final DeviceBus devices;
   private final Runnable coprocessorError;
   /** Virtual time at which the running processor stops anyhow. */
@@ -25,6 +26,11 @@ final class MachineBus implements Bus {
     this.coprocessorError = coprocessorError;
     this.cpu = cpu;
     this.devices = devices;
+  }
+
+  /** Another processor runs from now on. */
+  void select(Cpu running) {
+    cpu = running;
   }
 
   @Override

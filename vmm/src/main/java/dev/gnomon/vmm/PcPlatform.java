@@ -21,6 +21,7 @@ import dev.gnomon.vmm.device.IdeChannel;
 import dev.gnomon.vmm.device.InterruptLine;
 import dev.gnomon.vmm.device.IoApic;
 import dev.gnomon.vmm.device.LocalApic;
+import dev.gnomon.vmm.device.LocalApicPage;
 import dev.gnomon.vmm.device.Mc146818;
 import dev.gnomon.vmm.device.PcTestDevice;
 import dev.gnomon.vmm.device.PciHost;
@@ -32,6 +33,8 @@ import dev.gnomon.vmm.device.ResetRequest;
 import dev.gnomon.vmm.device.Uart16550;
 import dev.gnomon.vmm.device.VgaText;
 import dev.gnomon.vmm.firmware.Firmware;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * The devices of the modelled PC, wired and on their bus. Each interrupt line of a machine with APICs goes to the 8259
@@ -54,6 +57,10 @@ public final class PcPlatform {
   private final Mc146818 rtc;
   /** Null on a minimal machine, as are I/O APIC, power management and high-precision timers. */
   private final LocalApic localApic;
+  /** By processor; empty on a minimal machine. */
+  private final List<LocalApic> localApics = new ArrayList<>();
+  /** Null with one processor. */
+  private final LocalApicPage localApicPage;
   private final IoApic ioApic;
   private final AcpiPm acpi;
   private final Hpet hpet;
@@ -74,19 +81,26 @@ public final class PcPlatform {
     static final Chipset NONE = new Chipset(null, null, null, false);
   }
 
-  PcPlatform(PlatformOptions options, Cpu cpu, Chipset chipset, ByteSink console, ByteSink debugConsole,
+  PcPlatform(PlatformOptions options, List<Cpu> cpus, Chipset chipset, ByteSink console, ByteSink debugConsole,
       ExitRequest exit, ResetRequest reset, PowerRequest power) {
     if (options.machine() == MachineType.PC) {
       ApicBus apicBus = new ApicBus();
-      localApic = new LocalApic(0, apicBus, () -> cpu.tscOffset, () -> signalNmi(cpu), options.x2Apic());
+      for (Cpu cpu : cpus) {
+        LocalApic apic = new LocalApic(localApics.size(), apicBus, () -> cpu.tscOffset, () -> signalNmi(cpu), options.x2Apic());
+        apic.setStartupListener(() -> cpu.stopRequested = true);
+        localApics.add(apic);
+      }
+      localApic = localApics.get(0);
+      localApicPage = localApics.size() == 1 ? null : new LocalApicPage(localApics);
       if (!chipset.firmware()) {
         localApic.setAsFirmware();
       }
       ioApic = new IoApic(apicBus);
-      ioApic.setId(Firmware.IO_APIC_ID);
+      ioApic.setId(Firmware.ioApicId(cpus.size()));
       pic = new Pic8259(localApic::setLint0);
     } else {
       localApic = null;
+      localApicPage = null;
       ioApic = null;
       pic = new Pic8259();
     }
@@ -125,13 +139,13 @@ public final class PcPlatform {
       acpi = null;
       bus.register(new ResetPort(reset, null, addressLine20));
     }
-    coprocessorError = new CoprocessorError(line(CoprocessorError.IRQ), () -> cpu.ignoresCoprocessorError = true);
+    coprocessorError = new CoprocessorError(line(CoprocessorError.IRQ), () -> cpus.get(0).ignoresCoprocessorError = true);
     bus.register(coprocessorError);
     bus.register(new DelayPort(ByteSink.DISCARD));
     bus.register(new DebugConsole(debugConsole));
     bus.register(new DebugExit(exit));
     if (localApic != null) {
-      bus.register(localApic);
+      bus.register(localApicPage != null ? localApicPage : localApic);
       bus.register(ioApic);
     }
   }
@@ -198,9 +212,18 @@ public final class PcPlatform {
     return screen;
   }
 
-  /** The processor's local APIC, null if it has none. */
+  /** The bootstrap processor's local APIC, null if it has none. */
   public LocalApic localApic() {
     return localApic;
+  }
+
+  /** The local APICs by processor; empty if there are none. */
+  public List<LocalApic> localApics() {
+    return List.copyOf(localApics);
+  }
+
+  LocalApicPage localApicPage() {
+    return localApicPage;
   }
 
   /** Null if there is none. */
@@ -228,8 +251,8 @@ public final class PcPlatform {
     return keyboard;
   }
 
-  /** The interrupt controllers as the processor sees them. */
-  InterruptSource interrupts() {
-    return new InterruptController(pic, localApic);
+  /** The interrupt controllers as a processor sees them; the 8259's interrupts reach the bootstrap processor alone. */
+  InterruptSource interrupts(int processor) {
+    return processor == 0 ? new InterruptController(pic, localApic) : new InterruptController(null, localApics.get(processor));
   }
 }

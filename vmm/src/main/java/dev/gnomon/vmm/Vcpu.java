@@ -5,127 +5,152 @@ import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.InterruptSource;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Vector;
+import dev.gnomon.guest.exec.Processor;
 import dev.gnomon.vmm.RunResult.End;
-import dev.gnomon.vmm.device.DeviceBus;
-import dev.gnomon.vmm.polled.DeviceHost;
-import java.util.List;
+import dev.gnomon.vmm.boot.InitialState;
+import dev.gnomon.vmm.device.LocalApic;
 
 /**
- * A virtual processor's run loop: lets it run to the next thing that must happen at an exact virtual time, brings devices up to that time, and
- * between entries injects interrupts as KVM does.
- *
- * <p>A device's deadline stands for a timer of the host. It finds the guest running, so under a hypervisor it is an EXTERNAL_INTERRUPT exit; if it
- * falls into the handling of another exit, or the processor sleeps, it is none. Polls of shared memory happen on another host processor and are
- * never exits. Natively the processor takes interrupts from the interrupt controller itself.
+ * A virtual processor: its state, its way to interrupts, and what the hypervisor keeps for it. It is entered up to a retired-instruction count; between entries
+ * interrupts are injected as KVM does. Natively the processor takes interrupts from the interrupt controller itself.
  *
  * <p>All decisions depend on the retired-instruction count and the devices alone, so an interrupt reaches the guest at the same instruction in every
  * mode.
  */
 public final class Vcpu {
-  /** Device events in a row that did not wake a sleeping processor, after which nothing will: a timer that runs on behind a mask. */
-  private static final int FRUITLESS_EVENTS = 100_000;
-
   /** Exits in a row at one instruction, after which it will never retire: a hypervisor at odds with itself, or a guest whose handlers fault. */
   private static final int FRUITLESS_EXITS = 100_000;
 
+  final Processor processor;
+  final ExitStatistics exits = new ExitStatistics();
+  final KvmCounters counters = new KvmCounters();
+  private final int index;
   private final Cpu cpu;
-  private final GuestCore core;
-  private final DeviceBus devices;
-  private final MachineBus bus;
-  private final InterruptSource interrupts;
-  private final DeviceHost[] polled;
-  private final ExitStatistics exits;
-  private final KvmCounters counters;
-  /** Null natively. */
-  private final ExitDispatcher dispatcher;
+  private GuestCore core;
+
+  // Set while the machine is built.
+  InterruptSource interrupts;
+  /** Null if there is none. */
+  LocalApic apic;
+  VmxControls controls;
+  /** These are null natively, and of the last two one is otherwise. */
+  Emulator emulator;
+  ExitDispatcher dispatcher;
+  EptMemory ept;
+  ShadowPaging shadow;
+
   private long lastRetired;
   private int fruitlessExits;
-  /** Set inside a device access, looked at between instructions. */
-  private RunResult requested;
-  /** Null if time jumps over every sleep. */
-  private Idle idle;
-  /** What ended the run; null if nothing has yet. */
+  /** What ended the run in {@link #enter}; null if nothing did. */
   private RunResult outcome;
-  private volatile boolean stopRequested;
 
-  Vcpu(Cpu cpu, GuestCore core, DeviceBus devices, MachineBus bus, InterruptSource interrupts, List<DeviceHost> polled,
-      ExitStatistics exits, KvmCounters counters, ExitDispatcher dispatcher) {
-    this.cpu = cpu;
-    this.core = core;
-    this.devices = devices;
-    this.bus = bus;
-    this.interrupts = interrupts;
-    this.polled = polled.toArray(new DeviceHost[0]);
-    this.exits = exits;
-    this.counters = counters;
-    this.dispatcher = dispatcher;
+  // Its turn ended while it was in the guest, where only an interrupt of the host can reach it.
+  private boolean inGuest;
+  private boolean pendingBefore;
+  private boolean kicked;
+
+  Vcpu(int index, Processor processor) {
+    this.index = index;
+    this.processor = processor;
+    this.cpu = processor.cpu();
+    this.core = GuestCore.of(processor);
+  }
+
+  /** Its number, 0 for the bootstrap processor; also its local APIC's ID. */
+  public int index() {
+    return index;
   }
 
   public Cpu cpu() {
     return cpu;
   }
 
-  /** Who waits while the processor sleeps; null to let time jump to the next event. */
-  public void setIdle(Idle idle) {
-    this.idle = idle;
+  /** Its exits by reason and cause; all zero natively. */
+  public ExitStatistics exits() {
+    return exits;
   }
 
-  /** Ends the run behind the instruction that asked for it. */
-  void end(RunResult result) {
-    if (requested == null) {
-      requested = result;
+  GuestCore core() {
+    return core;
+  }
+
+  /** Puts something between the processor and its run loop. */
+  void setCore(GuestCore core) {
+    this.core = core;
+  }
+
+  /** Puts the processor into a state; what the hypervisor knows of its registers follows. */
+  void start(InitialState state) {
+    state.applyTo(cpu);
+    registersChanged();
+  }
+
+  /** Puts an application processor where firmware leaves it: as after a reset, waiting for a start-up message. */
+  void await() {
+    start(InitialState.afterReset(cpu));
+    cpu.waitsForStartup = true;
+  }
+
+  private void registersChanged() {
+    if (shadow != null) {
+      shadow.reload(true);
     }
-    cpu.stopRequested = true;
-  }
-
-  /** Asks a run to return {@link End#BUDGET} soon; from any thread. */
-  public void requestStop() {
-    stopRequested = true;
-    cpu.stopRequested = true;
+    if (cpu.intercepts.enabled) {
+      controls.refreshShadows();
+    }
   }
 
   /**
-   * Runs for at most so many more instructions.
-   *
-   * @param maxInstructions at least 0
+   * Takes an INIT and a start-up message, in this order (KVM: {@code kvm_apic_accept_events}). A start-up message to a processor that does not wait for it is lost.
    */
-  public RunResult run(long maxInstructions) {
-    long end = maxInstructions > Long.MAX_VALUE - cpu.retired ? Long.MAX_VALUE : cpu.retired + maxInstructions;
-    boolean ranToDeadline = false;
-    while (true) {
-      if (requested != null) {
-        RunResult result = requested;
-        requested = null;
-        return result;
-      }
-      long deadline = advanceDevices(ranToDeadline);
-      ranToDeadline = false;
-      if (cpu.halted && !wakes()) {
-        if (stopRequested) {
-          stopRequested = false;
-          return RunResult.of(End.BUDGET, "stopped");
-        }
-        if (!sleep()) {
-          return RunResult.of(End.HALTED, haltReason());
-        }
-        continue;
-      }
-      if (cpu.retired >= end && !deliverable()) {
-        return RunResult.of(End.BUDGET);
-      }
-      if (stopRequested) {
-        stopRequested = false;
-        return RunResult.of(End.BUDGET, "stopped");
-      }
-      if (dispatcher != null) {
-        injectInterrupt();
-      }
-      outcome = null;
-      ranToDeadline = enter(Math.min(end, instructionsAt(deadline)), deadline);
-      if (outcome != null) {
-        return outcome;
-      }
+  void takeApicEvents() {
+    if (apic == null || !apic.hasStartupMessage()) {
+      return;
     }
+    if (apic.takeInit()) {
+      kick();
+      InitialState.initialize(cpu);
+      cpu.waitsForStartup = !apic.isBootstrap();
+      cpu.intercepts.interruptWindow = false;
+      registersChanged();
+    }
+    int vector = apic.takeStartup();
+    if (vector >= 0 && cpu.waitsForStartup) {
+      InitialState.startUp(cpu, vector);
+    }
+  }
+
+  /** Whether it executes instructions: it neither sleeps nor waits to be started. */
+  boolean runnable() {
+    return (!cpu.halted || wakes()) && !cpu.waitsForStartup;
+  }
+
+  /** A debug trap behind the HLT is an event too. */
+  private boolean wakes() {
+    return cpu.eventPending || cpu.nmiPending || (cpu.systemFlags & Rflags.IF) != 0 && interrupts.pending();
+  }
+
+  /** It sleeps and no device can wake it. */
+  boolean deaf() {
+    return cpu.waitsForStartup || (cpu.systemFlags & Rflags.IF) == 0 && !cpu.nmiPending;
+  }
+
+  /** An event or interrupt belongs to this instruction boundary; a run that ends here delivers it first, as the processor itself would. */
+  boolean deliverable() {
+    return cpu.eventPending || interruptible() && interrupts.pending();
+  }
+
+  private boolean interruptible() {
+    return (cpu.systemFlags & Rflags.IF) != 0 && !cpu.blockedBySti && !cpu.blockedByMovSs;
+  }
+
+  /** The retired-instruction count at which a virtual time is reached. */
+  long instructionsAt(long ns) {
+    if (ns == Long.MAX_VALUE) {
+      return Long.MAX_VALUE;
+    }
+    long running = Math.max(0, ns - cpu.skippedNs);
+    return (running + cpu.nsPerInstruction - 1) / cpu.nsPerInstruction;
   }
 
   /**
@@ -136,7 +161,11 @@ public final class Vcpu {
    * @param deadline virtual time of the limit as far as devices are concerned
    * @return whether it was running when something else stopped it
    */
-  private boolean enter(long limit, long deadline) {
+  boolean enter(long limit, MachineBus bus, long deadline) {
+    if (dispatcher != null) {
+      injectInterrupt();
+    }
+    outcome = null;
     while (true) {
       if (dispatcher != null && cpu.observer != null) {
         cpu.observer.entry(cpu.rip, cpu.retired);
@@ -148,8 +177,8 @@ public final class Vcpu {
         return true;
       }
       if (reason == ExitReason.NO_PROGRESS) {
-        outcome = new RunResult(End.INTERNAL_ERROR, 0, "the guest takes exception after exception at rip 0x"
-            + Long.toHexString(cpu.rip) + " and retires no instruction", RegisterDump.of(cpu));
+        outcome = new RunResult(End.INTERNAL_ERROR, 0, "the guest takes exception after exception at " + place()
+            + " and retires no instruction", RegisterDump.of(cpu));
         return false;
       }
       if (dispatcher == null) {
@@ -167,103 +196,9 @@ public final class Vcpu {
     }
   }
 
-  /** An event or interrupt belongs to this instruction boundary; a run that ends here delivers it first, as the processor itself would. */
-  private boolean deliverable() {
-    return cpu.eventPending || interruptible() && interrupts.pending();
-  }
-
-  private boolean interruptible() {
-    return (cpu.systemFlags & Rflags.IF) != 0 && !cpu.blockedBySti && !cpu.blockedByMovSs;
-  }
-
-  /** The retired-instruction count at which a virtual time is reached. */
-  private long instructionsAt(long ns) {
-    if (ns == Long.MAX_VALUE) {
-      return Long.MAX_VALUE;
-    }
-    long running = Math.max(0, ns - cpu.skippedNs);
-    return (running + cpu.nsPerInstruction - 1) / cpu.nsPerInstruction;
-  }
-
-  private long nextPoll() {
-    long next = Long.MAX_VALUE;
-    for (int i = 0; i < polled.length; i++) {
-      next = Math.min(next, polled[i].nextPoll());
-    }
-    return next;
-  }
-
-  /** The next poll that can raise an interrupt for a processor which sleeps since a virtual time. */
-  private long nextWake(long haltedNs) {
-    long next = Long.MAX_VALUE;
-    for (int i = 0; i < polled.length; i++) {
-      next = Math.min(next, polled[i].nextWake(haltedNs));
-    }
-    return next;
-  }
-
-  /** @return the next virtual time at which a device wants to be brought up to date or to be polled */
-  private long advanceDevices(boolean guestWasRunning) {
-    long now = cpu.now();
-    for (int i = 0; i < polled.length; i++) {
-      polled[i].poll(now);
-    }
-    long next = devices.nextDeadline();
-    if (next <= now) {
-      if (guestWasRunning && dispatcher != null) {
-        externalInterrupt();
-      }
-      devices.advanceTo(now);
-      next = devices.nextDeadline();
-    }
-    return Math.min(next, nextPoll());
-  }
-
-  /** A timer of the host interrupts the guest. */
-  private void externalInterrupt() {
-    cpu.vmExit(ExitReason.EXTERNAL_INTERRUPT, 0, 0);
-    if (cpu.observer != null) {
-      cpu.observer.exit(cpu.exit, cpu.retired);
-    }
-    exits.count(ExitReason.EXTERNAL_INTERRUPT, ExitStatistics.Cause.TIMER);
-    counters.irqExits++;
-    if (cpu.observer != null) {
-      cpu.observer.exitHandled(cpu.retired);
-    }
-  }
-
-  /** A debug trap behind the HLT is an event too. */
-  private boolean wakes() {
-    return cpu.eventPending || cpu.nmiPending || (cpu.systemFlags & Rflags.IF) != 0 && interrupts.pending();
-  }
-
-  /** Jumps to the next event that a device has, until one wakes the processor or somebody asks to stop. @return false if none ever will */
-  private boolean sleep() {
-    boolean deaf = (cpu.systemFlags & Rflags.IF) == 0 && !cpu.nmiPending;
-    long halted = cpu.now();
-    for (int i = 0; i < FRUITLESS_EVENTS && !deaf; i++) {
-      long next = Math.min(devices.nextDeadline(), nextWake(halted));
-      if (idle != null) {
-        next = Math.min(next, idle.sleep(cpu.now(), next));
-        if (stopRequested) {
-          return true;
-        }
-      }
-      if (next == Long.MAX_VALUE) {
-        return false;
-      }
-      cpu.skippedNs += Math.max(0, next - cpu.now());
-      advanceDevices(false);
-      if (wakes()) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  private String haltReason() {
-    return "halted for ever at rip 0x" + Long.toHexString(cpu.rip)
-        + ((cpu.systemFlags & Rflags.IF) == 0 ? " with interrupts off" : " with no interrupt to come");
+  /** What ended the run in the last {@link #enter}, or null. */
+  RunResult outcome() {
+    return outcome;
   }
 
   /** As KVM before each entry: the interrupt now if the guest can take it, otherwise an exit when it can. */
@@ -285,6 +220,43 @@ public final class Vcpu {
     cpu.halted = false;
   }
 
+  /** An interrupt of the host reaches its processor while that runs the guest. */
+  void externalInterrupt(ExitStatistics.Cause cause) {
+    cpu.vmExit(ExitReason.EXTERNAL_INTERRUPT, 0, 0);
+    if (cpu.observer != null) {
+      cpu.observer.exit(cpu.exit, cpu.retired);
+    }
+    exits.count(ExitReason.EXTERNAL_INTERRUPT, cause);
+    counters.irqExits++;
+    if (cpu.observer != null) {
+      cpu.observer.exitHandled(cpu.retired);
+    }
+  }
+
+  /** Its turn ends. @param wasInGuest whether the guest was running then, which goes on as far as the hypervisor is concerned */
+  void suspend(boolean wasInGuest) {
+    inGuest = wasInGuest && dispatcher != null;
+    pendingBefore = inGuest && interrupts.pending();
+    kicked = false;
+  }
+
+  /**
+   * Its turn begins. If something has come up since that it must look at, then the processor that sent it interrupted it, which is an exit (KVM: {@code
+   * kvm_vcpu_kick}).
+   */
+  void resume() {
+    if (inGuest && (kicked || cpu.nmiPending || !pendingBefore && interrupts.pending())) {
+      externalInterrupt(ExitStatistics.Cause.KICK);
+    }
+    inGuest = false;
+  }
+
+  /** Another vCPU wants it out of the guest. @return whether it was there */
+  boolean kick() {
+    kicked |= inGuest;
+    return inGuest;
+  }
+
   /** What an exit that was handled ends the run with, if it does. @param next the dispatcher's answer */
   private RunResult outcome(int next) {
     if (cpu.retired != lastRetired) {
@@ -292,7 +264,7 @@ public final class Vcpu {
       fruitlessExits = 0;
     } else if (++fruitlessExits >= FRUITLESS_EXITS) {
       fruitlessExits = 0;
-      return new RunResult(End.INTERNAL_ERROR, 0, "the instruction at rip 0x" + Long.toHexString(cpu.rip) + " exited " + FRUITLESS_EXITS
+      return new RunResult(End.INTERNAL_ERROR, 0, "the instruction at " + place() + " exited " + FRUITLESS_EXITS
           + " times without retiring, last by " + ExitReason.name(cpu.exit.reason), RegisterDump.of(cpu));
     }
     if (next == ExitDispatcher.RESUME || next == ExitDispatcher.AGAIN) {
@@ -307,7 +279,12 @@ public final class Vcpu {
     if (cpu.idtrLimit == 0) {
       return RunResult.of(End.RESET, "reset by a triple fault with an empty IDT");
     }
-    return new RunResult(End.TRIPLE_FAULT, 0, "triple fault at rip 0x" + Long.toHexString(cpu.rip) + " after " + cpu.retired
+    return new RunResult(End.TRIPLE_FAULT, 0, "triple fault at " + place() + " after " + cpu.retired
         + " instructions", RegisterDump.of(cpu));
+  }
+
+  /** Where it is, for messages. */
+  String place() {
+    return "rip 0x" + Long.toHexString(cpu.rip) + (index == 0 ? "" : " of vCPU " + index);
   }
 }

@@ -2,8 +2,8 @@ package dev.gnomon.vmm;
 
 import dev.gnomon.ept.EptTables;
 import dev.gnomon.guest.cpu.Cpu;
-import dev.gnomon.guest.exec.Processor;
 import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.guest.mmu.TlbStatistics;
 import dev.gnomon.shadow.ShadowMmu;
 import dev.gnomon.vmm.boot.BootMemory;
 import dev.gnomon.vmm.boot.GuestImage;
@@ -18,7 +18,7 @@ import dev.gnomon.vmm.polled.dma.FaultLog;
 import java.util.List;
 import java.util.Map;
 
-/** A machine with one virtual processor: what {@link VmBuilder} made, for whoever boots, runs and looks at it. */
+/** A machine: what {@link VmBuilder} made, for whoever boots, runs and looks at it. */
 public final class Vm {
   private final VmOptions options;
   private final HostMemory memory;
@@ -27,13 +27,9 @@ public final class Vm {
   private final PcPlatform platform;
   private final DeviceAssembly devices;
   private final RequestDevices requestDevices;
-  private final Processor processor;
-  private final Vcpu vcpu;
-  private final ExitStatistics exits;
+  private final List<Vcpu> vcpus;
+  private final RunLoop loop;
   private final VmStatistics statistics;
-  private final VmxControls controls;
-  private final EptMemory ept;
-  private final ShadowPaging shadow;
   private final DirtyLog dirtyLog;
 
   Vm(VmBuilder.Parts parts) {
@@ -44,14 +40,10 @@ public final class Vm {
     platform = parts.platform;
     devices = parts.devices;
     requestDevices = parts.requestDevices;
-    processor = parts.processor;
-    vcpu = parts.vcpu;
-    exits = parts.exits;
-    controls = parts.controls;
-    ept = parts.ept;
-    shadow = parts.shadow;
-    dirtyLog = new DirtyLog(slots, ept, shadow == null ? null : shadow.mmu);
-    statistics = new VmStatistics(exits, parts.counters, parts.emulator, slots, ept, shadow);
+    vcpus = List.copyOf(parts.vcpus);
+    loop = parts.loop;
+    dirtyLog = new DirtyLog(slots, vcpus);
+    statistics = new VmStatistics(vcpus, slots, parts.remoteFlushes);
   }
 
   /**
@@ -68,36 +60,56 @@ public final class Vm {
     return new BootMemory(guestMemory, E820.of(slots.layout()), options.platform().machine() == MachineType.PC ? Firmware.RSDP : 0);
   }
 
-  /** Puts the processor into a state, as an INIT would. */
+  /** Puts the bootstrap processor into a state, as an INIT would; the others wait for their start-up messages. */
   public void start(InitialState state) {
-    state.applyTo(cpu());
-    if (shadow != null) {
-      shadow.reload(true);
-    }
-    if (options.mode().virtual()) {
-      controls.refreshShadows();
+    vcpus.get(0).start(state);
+    for (Vcpu vcpu : vcpus.subList(1, vcpus.size())) {
+      vcpu.await();
     }
   }
 
-  /** Runs for at most so many more instructions. */
+  /** Runs for at most so many more instructions, of all processors together. */
   public RunResult run(long maxInstructions) {
-    return vcpu.run(maxInstructions);
+    return loop.run(maxInstructions);
+  }
+
+  /** Asks a run to return {@link RunResult.End#BUDGET} soon; from any thread. */
+  public void requestStop() {
+    loop.requestStop();
+  }
+
+  /** Who waits while all processors sleep; null to let time jump to the next event. */
+  public void setIdle(Idle idle) {
+    loop.setIdle(idle);
   }
 
   public VmOptions options() {
     return options;
   }
 
+  /** The bootstrap processor. */
   public Cpu cpu() {
-    return vcpu.cpu();
+    return vcpus.get(0).cpu();
   }
 
-  public Vcpu vcpu() {
-    return vcpu;
+  /** The virtual processors by number; the first is the bootstrap processor. */
+  public List<Vcpu> vcpus() {
+    return vcpus;
   }
 
-  public Processor processor() {
-    return processor;
+  /** The one whose turn it is. */
+  public Vcpu current() {
+    return loop.turns().current();
+  }
+
+  /** Instructions that all processors have retired. */
+  public long retired() {
+    return loop.turns().retired();
+  }
+
+  /** Virtual time in nanoseconds. */
+  public long now() {
+    return current().cpu().now();
   }
 
   public HostMemory memory() {
@@ -131,9 +143,19 @@ public final class Vm {
     return devices.faults();
   }
 
-  /** Exits by reason and cause; all zero natively. */
+  /** Exits by reason and cause; all zero natively. With several processors a copy of their sums. */
   public ExitStatistics exits() {
-    return exits;
+    return vcpus.size() == 1 ? vcpus.get(0).exits() : ExitStatistics.sum(vcpus.stream().map(Vcpu::exits).toList());
+  }
+
+  /** Events of the modelled TLBs; with several processors a copy of their sums. */
+  public TlbStatistics tlbStatistics() {
+    if (vcpus.size() == 1) {
+      return cpu().mmu.statistics;
+    }
+    TlbStatistics sum = new TlbStatistics();
+    vcpus.forEach(vcpu -> sum.add(vcpu.cpu().mmu.statistics));
+    return sum;
   }
 
   /** All counters by KVM's names, in KVM's order. */
@@ -148,16 +170,24 @@ public final class Vm {
 
   /** The EPT tables, those of view 0 if there are several; null in other modes. */
   public EptTables ept() {
-    return ept == null ? null : ept.views.tables(0);
+    EptViews views = eptViews();
+    return views == null ? null : views.tables(0);
   }
 
   /** Views of memory under EPT, and what the guest may do with them; null in other modes. */
   public EptViews eptViews() {
+    EptMemory ept = vcpus.get(0).ept;
     return ept == null ? null : ept.views;
   }
 
-  /** The shadow MMU, null in other modes. */
+  /** The bootstrap processor's shadow MMU, null in other modes. */
   public ShadowMmu shadow() {
+    return shadow(0);
+  }
+
+  /** A processor's shadow MMU, null in other modes. */
+  public ShadowMmu shadow(int vcpu) {
+    ShadowPaging shadow = vcpus.get(vcpu).shadow;
     return shadow == null ? null : shadow.mmu;
   }
 }

@@ -53,7 +53,7 @@ public final class VmBuilder {
   /** What shadowing needs beside its pages. */
   private static final long SHADOW_SPARE_FRAMES = 8;
 
-  /** The virtual processor's tag, so that VM entries and exits flush nothing. */
+  /** Each virtual processor's tag, so that VM entries and exits flush nothing; one will do, since each has a processor's TLBs to itself. */
   private static final int VPID = 1;
 
   private final VmOptions options;
@@ -76,17 +76,14 @@ public final class VmBuilder {
     PcPlatform platform;
     final DeviceAssembly devices = new DeviceAssembly();
     RequestDevices requestDevices;
-    Cpu cpu;
-    Processor processor;
+    final List<Vcpu> vcpus = new ArrayList<>();
+    final RemoteFlushes remoteFlushes = new RemoteFlushes(vcpus);
     MachineBus bus;
-    VmxControls controls;
-    final ExitStatistics exits = new ExitStatistics();
-    final KvmCounters counters = new KvmCounters();
-    /** All null natively; of the last two one is null. */
-    Emulator emulator;
-    EptMemory ept;
-    ShadowPaging shadow;
-    Vcpu vcpu;
+    RunLoop loop;
+
+    List<Cpu> cpus() {
+      return vcpus.stream().map(Vcpu::cpu).toList();
+    }
   }
 
   public VmBuilder(VmOptions options) {
@@ -143,7 +140,7 @@ public final class VmBuilder {
   }
 
   /**
-   * Builds the machine. The processor is in no state to run until an image is booted.
+   * Builds the machine. The processors are in no state to run until an image is booted.
    *
    * @throws IllegalArgumentException if options or devices contradict each other, or there is not enough host memory
    */
@@ -156,28 +153,34 @@ public final class VmBuilder {
     parts.options = options;
     MemoryLayout layout = parts.devices.place(setups, layout());
     buildMemory(parts, layout);
-    parts.cpu = new Cpu(parts.memory, new Mmu(parts.memory));
-    parts.cpu.select(options.platform().cpu());
-    parts.cpu.randomState = options.seed();
-    parts.cpu.nsPerInstruction = options.nsPerInstruction();
-    parts.processor = new Processor(parts.cpu, options.blockLimit());
+    buildProcessors(parts);
     buildPlatform(parts);
-    GuestCore core = GuestCore.of(parts.processor);
-    if (options.mode().virtual()) {
-      core = new MaskedCore(core, parts.cpu, parts.platform.addressLine20());
+    switch (options.mode()) {
+      case NATIVE -> buildNative(parts);
+      case EPT -> buildEpt(parts);
+      case SHADOW -> buildShadow(parts);
     }
-    ExitDispatcher dispatcher = switch (options.mode()) {
-      case NATIVE -> {
-        buildNative(parts);
-        yield null;
-      }
-      case EPT -> buildEpt(parts, core);
-      case SHADOW -> buildShadow(parts, core);
-    };
-    parts.cpu.mmu.setPolicy(options.tlb());
-    parts.vcpu = new Vcpu(parts.cpu, core, parts.platform.bus(), parts.bus, parts.platform.interrupts(), parts.devices.polled(), parts.exits, parts.counters,
-        dispatcher);
+    for (Cpu cpu : parts.cpus()) {
+      cpu.mmu.setPolicy(options.tlb());
+    }
+    parts.loop = new RunLoop(parts.vcpus, options.platform().processors().turn(), parts.platform.bus(), parts.bus,
+        parts.platform.localApicPage(), parts.devices.polled());
     return new Vm(parts);
+  }
+
+  private void buildProcessors(Parts parts) {
+    int count = options.platform().processors().count();
+    Processor first = null;
+    for (int i = 0; i < count; i++) {
+      Cpu cpu = new Cpu(parts.memory, new Mmu(parts.memory));
+      cpu.select(options.platform().cpu());
+      cpu.cpuid.setTopology(i, count);
+      cpu.randomState = options.seed() + i;
+      cpu.nsPerInstruction = options.nsPerInstruction();
+      Processor processor = first == null ? new Processor(cpu, options.blockLimit()) : new Processor(cpu, first);
+      first = first == null ? processor : first;
+      parts.vcpus.add(new Vcpu(i, processor));
+    }
   }
 
   private boolean isPc() {
@@ -220,12 +223,13 @@ public final class VmBuilder {
   }
 
   private void buildPlatform(Parts parts) {
-    parts.platform = new PcPlatform(options.platform(), parts.cpu, chipset(parts), console, debugConsole,
-        status -> parts.vcpu.end(new RunResult(End.GUEST_EXIT, status, "guest exit with status " + status, "")),
-        source -> parts.vcpu.end(RunResult.of(End.RESET, "reset by " + source)),
-        () -> parts.vcpu.end(RunResult.of(End.POWER_OFF, "powered off by the guest")));
+    parts.platform = new PcPlatform(options.platform(), parts.cpus(), chipset(parts), console, debugConsole,
+        status -> parts.loop.end(new RunResult(End.GUEST_EXIT, status, "guest exit with status " + status, "")),
+        source -> parts.loop.end(RunResult.of(End.RESET, "reset by " + source)),
+        () -> parts.loop.end(RunResult.of(End.POWER_OFF, "powered off by the guest")));
     Firmware.describeMemory(parts.platform.rtc(), parts.slots.layout().ramEnd());
-    parts.devices.build(new DeviceAssembly.Machine(parts.memory, parts.slots, parts.guestMemory, () -> parts.cpu.tscOffset,
+    Cpu first = parts.vcpus.get(0).cpu();
+    parts.devices.build(new DeviceAssembly.Machine(parts.memory, parts.slots, parts.guestMemory, () -> first.tscOffset,
         irq -> interrupt(parts, irq), report));
     if (requestDevices) {
       parts.requestDevices = new RequestDevices(parts.devices.hosts().get(0), parts.devices.hosts().get(1), parts.devices.hosts().get(2));
@@ -240,10 +244,17 @@ public final class VmBuilder {
         reserve(parts, range);
       }
     }
-    parts.bus = new MachineBus(parts.cpu, parts.platform.bus(), parts.platform.coprocessorError()::raise);
-    parts.cpu.bus = parts.bus;
+    parts.bus = new MachineBus(first, parts.platform.bus(), parts.platform.coprocessorError()::raise);
+    for (Vcpu vcpu : parts.vcpus) {
+      vcpu.cpu().bus = parts.bus;
+      vcpu.interrupts = parts.platform.interrupts(vcpu.index());
+      if (isPc()) {
+        vcpu.apic = parts.platform.localApics().get(vcpu.index());
+        equipProcessor(vcpu, parts.bus);
+      }
+    }
     if (isPc()) {
-      equipProcessor(parts);
+      installFirmware(parts);
     }
   }
 
@@ -252,34 +263,46 @@ public final class VmBuilder {
       return PcPlatform.Chipset.NONE;
     }
     FwCfg fwCfg = new FwCfg(parts.guestMemory);
-    RomImage.configure(fwCfg, Addresses.bits(parts.slots.layout().ramEnd()), rom);
+    RomImage.configure(fwCfg, Addresses.bits(parts.slots.layout().ramEnd()), rom, options.platform().processors().count());
     ShadowRam shadowRam = new ShadowRam(parts.slots, parts.guestMemory, (gpa, length) -> memoryChanged(parts, gpa, length));
     return new PcPlatform.Chipset(shadowRam, fwCfg, disk, rom != null);
   }
 
   /** Drops all translations of guest memory whose rights or contents changed. */
   private static void memoryChanged(Parts parts, @Gpa long gpa, long length) {
-    if (parts.ept != null) {
-      parts.ept.unmap(gpa, length);
-    } else if (parts.shadow != null) {
+    Vcpu first = parts.vcpus.get(0);
+    if (first.ept != null) {
+      first.ept.unmap(gpa, length);
+    } else if (first.shadow != null) {
       // As KVM does when a slot changes.
-      parts.shadow.mmu.zapAll();
-      parts.shadow.reload(true);
+      first.shadow.mmu.zapAll();
+      for (Vcpu vcpu : parts.vcpus) {
+        vcpu.shadow.reload(true);
+      }
     }
-    parts.cpu.mmu.flushAll();
+    for (Cpu cpu : parts.cpus()) {
+      cpu.mmu.flushAll();
+    }
   }
 
-  private void equipProcessor(Parts parts) {
-    parts.cpu.apic = new ProcessorApic(parts.cpu, parts.platform.localApic(), parts.bus);
-    parts.cpu.cpuid.offerLocalApic(options.platform().x2Apic());
-    parts.cpu.mtrrs = new Mtrrs(HostMemory.MAXPHYADDR);
-    parts.cpu.cpuid.offerMtrrs();
+  private void equipProcessor(Vcpu vcpu, MachineBus bus) {
+    Cpu cpu = vcpu.cpu();
+    cpu.apic = new ProcessorApic(cpu, vcpu.apic, bus);
+    cpu.cpuid.offerLocalApic(options.platform().x2Apic());
+    cpu.mtrrs = new Mtrrs(HostMemory.MAXPHYADDR);
+    cpu.cpuid.offerMtrrs();
+    if (rom == null) {
+      cpu.mtrrs.setAsFirmware(Addresses.bits(MemoryLayout.DEVICE_START));
+    }
+  }
+
+  private void installFirmware(Parts parts) {
+    int processors = parts.vcpus.size();
     if (rom != null) {
       rom.install(parts.guestMemory);
-      RomImage.describeBoot(parts.platform.rtc());
+      RomImage.describeBoot(parts.platform.rtc(), processors);
     } else {
-      parts.cpu.mtrrs.setAsFirmware(Addresses.bits(MemoryLayout.DEVICE_START));
-      Firmware.install(parts.guestMemory, parts.cpu.cpuid, options.platform().keyboard());
+      Firmware.install(parts.guestMemory, parts.vcpus.get(0).cpu().cpuid, processors, options.platform().keyboard());
     }
   }
 
@@ -301,34 +324,41 @@ public final class VmBuilder {
   }
 
   private void buildNative(Parts parts) {
-    parts.cpu.interrupts = parts.platform.interrupts();
-    NativeMemoryMap open = new NativeMemoryMap(new PageWalker(parts.memory, parts.cpu.mmu.paging, null), parts.slots);
-    NativeMemoryMap closed = new NativeMemoryMap(new PageWalker(parts.memory, parts.cpu.mmu.paging, new MaskedStage()), parts.slots);
-    parts.cpu.mmu.setTranslator(open);
     AddressLine20 line = parts.platform.addressLine20();
-    line.onChange(() -> parts.cpu.mmu.setTranslator(line.open() ? open : closed));
-    parts.controls = new VmxControls(parts.cpu, Mode.NATIVE);
+    for (Vcpu vcpu : parts.vcpus) {
+      Cpu cpu = vcpu.cpu();
+      cpu.interrupts = vcpu.interrupts;
+      NativeMemoryMap open = new NativeMemoryMap(new PageWalker(parts.memory, cpu.mmu.paging, null), parts.slots);
+      NativeMemoryMap closed = new NativeMemoryMap(new PageWalker(parts.memory, cpu.mmu.paging, new MaskedStage()), parts.slots);
+      cpu.mmu.setTranslator(open);
+      line.onChange(() -> cpu.mmu.setTranslator(line.open() ? open : closed));
+      vcpu.controls = new VmxControls(cpu, Mode.NATIVE);
+    }
   }
 
-  private ExitDispatcher buildEpt(Parts parts, GuestCore core) {
+  private void buildEpt(Parts parts) {
     EptCapabilities capabilities = EptCapabilities.ALL;
     TableFrames frames = new TableFrames(parts.memory);
-    List<EptTables> views = new ArrayList<>();
+    List<EptTables> tables = new ArrayList<>();
     for (int i = 0; i < options.ept().views(); i++) {
-      views.add(new EptTables(parts.memory, frames, parts.slots, capabilities, options.eptMaxPageShift(), options.ept()));
+      tables.add(new EptTables(parts.memory, frames, parts.slots, capabilities, options.eptMaxPageShift(), options.ept()));
     }
-    EptWalker walker = new EptWalker(parts.memory, capabilities, nestedTlb(), true);
-    parts.cpu.mmu.setTags(VPID, 0);
-    parts.cpu.mmu.setTranslator(new PageWalker(parts.memory, parts.cpu.mmu.paging, walker));
-    EptViews eptViews = new EptViews(views, parts.memory, frames, parts.slots, options);
-    parts.ept = new EptMemory(eptViews, walker, parts.cpu, frames, parts.slots);
-    if (eptViews.count() > 1) {
-      eptViews.allowSwitching(true);
+    EptViews views = new EptViews(tables, parts.memory, frames, parts.slots, options);
+    List<EptMemory> all = new ArrayList<>();
+    for (Vcpu vcpu : parts.vcpus) {
+      Cpu cpu = vcpu.cpu();
+      EptWalker walker = new EptWalker(parts.memory, capabilities, nestedTlb(), true);
+      cpu.mmu.setTags(VPID, 0);
+      cpu.mmu.setTranslator(new PageWalker(parts.memory, cpu.mmu.paging, walker));
+      vcpu.ept = new EptMemory(views, walker, cpu, frames, parts.slots, all, parts.remoteFlushes);
+      buildDispatcher(parts, vcpu, cpu.mmu.paging.pdpte);
+    }
+    if (views.count() > 1) {
+      views.allowSwitching(true);
     }
     for (Window window : parts.devices.memoryWindows()) {
-      parts.ept.mapInAdvance(window.gpa(), window.bytes());
+      all.get(0).mapInAdvance(window.gpa(), window.bytes());
     }
-    return dispatcher(parts, core, parts.cpu.mmu.paging.pdpte);
   }
 
   /**
@@ -340,29 +370,35 @@ public final class VmBuilder {
     return caches ? new NestedTlb(NestedTlb.DEFAULT_ENTRIES, NestedTlb.DEFAULT_WAYS, NestedTlb.Option.TABLES_ONLY) : null;
   }
 
-  private ExitDispatcher buildShadow(Parts parts, GuestCore core) {
+  private void buildShadow(Parts parts) {
     ShadowPages pages = new ShadowPages(parts.memory, new TableFrames(parts.memory), parts.slots, options.shadow());
-    parts.cpu.mmu.setTranslator(new PageWalker(parts.memory, parts.cpu.mmu.paging, null));
-    parts.cpu.mmu.setTags(VPID, 0);
-    ShadowMmu mmu = new ShadowMmu(pages, parts.cpu.mmu.paging, parts.cpu.mmu::flushAll);
-    parts.shadow = new ShadowPaging(mmu, parts.cpu, parts.guestMemory, parts.platform.addressLine20());
-    parts.guestMemory.setTracker(mmu::guestWrote);
-    return dispatcher(parts, core, parts.shadow.pdptes());
+    for (Vcpu vcpu : parts.vcpus) {
+      Cpu cpu = vcpu.cpu();
+      cpu.mmu.setTranslator(new PageWalker(parts.memory, cpu.mmu.paging, null));
+      cpu.mmu.setTags(VPID, 0);
+      ShadowMmu mmu = new ShadowMmu(pages, cpu.mmu.paging, () -> {
+        cpu.mmu.flushAll();
+        parts.remoteFlushes.flushed(vcpu.index(), pages.statistics().remoteTlbFlushRequests);
+      });
+      vcpu.shadow = new ShadowPaging(mmu, cpu, parts.guestMemory, parts.platform.addressLine20());
+      buildDispatcher(parts, vcpu, vcpu.shadow.pdptes());
+    }
+    parts.guestMemory.setTracker(parts.vcpus.get(0).shadow.mmu::guestWrote);
   }
 
-  private ExitDispatcher dispatcher(Parts parts, GuestCore core, long[] pdptes) {
-    parts.controls = new VmxControls(parts.cpu, options.mode());
-    parts.cpu.intercepts.cr8 = parts.cpu.apic != null;
-    SlotStage slotStage =
-        new SlotStage(parts.slots, parts.platform.addressLine20(), parts.ept == null ? gpa -> gpa : parts.ept::shown);
-    EmulationPort port = new EmulationPort(parts.cpu, slotStage, pdptes,
-        (paging, stage) -> new PageWalker(parts.memory, paging, stage));
-    parts.emulator = new Emulator(parts.cpu, core, port, parts.shadow == null ? null : parts.shadow.mmu);
-    if (core instanceof MaskedCore masked) {
-      masked.setEmulator(parts.emulator);
-      // The run ends with the instruction that closed the gate.
-      parts.platform.addressLine20().onChange(() -> parts.cpu.stopRequested = true);
-    }
-    return new ExitDispatcher(parts.cpu, parts.exits, parts.counters, parts.controls, parts.emulator, parts.ept, parts.shadow);
+  private void buildDispatcher(Parts parts, Vcpu vcpu, long[] pdptes) {
+    Cpu cpu = vcpu.cpu();
+    vcpu.controls = new VmxControls(cpu, options.mode());
+    cpu.intercepts.cr8 = cpu.apic != null;
+    AddressLine20 line = parts.platform.addressLine20();
+    MaskedCore core = new MaskedCore(vcpu.core(), cpu, line);
+    vcpu.setCore(core);
+    SlotStage stage = new SlotStage(parts.slots, line, vcpu.ept == null ? gpa -> gpa : vcpu.ept::shown);
+    EmulationPort port = new EmulationPort(cpu, stage, pdptes, (paging, second) -> new PageWalker(parts.memory, paging, second));
+    vcpu.emulator = new Emulator(cpu, core, port, vcpu.shadow == null ? null : vcpu.shadow.mmu);
+    core.setEmulator(vcpu.emulator);
+    // The run ends with the instruction that closed the gate.
+    line.onChange(() -> cpu.stopRequested = true);
+    vcpu.dispatcher = new ExitDispatcher(cpu, vcpu.exits, vcpu.counters, vcpu.controls, vcpu.emulator, vcpu.ept, vcpu.shadow);
   }
 }

@@ -43,6 +43,13 @@ public record VmOptions(Mode mode, long memoryBytes, BackingSize backing, long n
     if (eptMaxPageShift != 12 && eptMaxPageShift != 21 && eptMaxPageShift != 30) {
       throw new IllegalArgumentException("largest EPT page of 2^" + eptMaxPageShift + " bytes: expected 12, 21 or 30");
     }
+    int processors = platform.processors().count();
+    // Each processor holds on to the pages of its root.
+    int roots = ShadowOptions.ROOT_PAGES * (processors - 1);
+    if (shadow.pageLimit() - roots < ShadowOptions.MIN_PAGE_LIMIT) {
+      throw new IllegalArgumentException("shadow page limit of " + shadow.pageLimit() + ": expected at least "
+          + (ShadowOptions.MIN_PAGE_LIMIT + roots) + " with " + processors + " processors");
+    }
     if (tableBytes < 0 || (tableBytes & 4095) != 0) {
       throw new IllegalArgumentException("host memory of " + tableBytes + " bytes for tables: expected a multiple of 4096");
     }

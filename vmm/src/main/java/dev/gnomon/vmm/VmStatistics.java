@@ -12,47 +12,47 @@ import java.util.function.ToLongFunction;
 final class VmStatistics {
   private static final ShadowStatistics NONE = new ShadowStatistics();
 
-  private final ExitStatistics exits;
-  private final KvmCounters counters;
-  /** Null natively; so are both of the following, and one of them otherwise. */
-  private final Emulator emulator;
+  private final List<Vcpu> vcpus;
   private final MemorySlots slots;
-  private final EptMemory ept;
-  private final ShadowPaging shadow;
+  private final RemoteFlushes remote;
 
-  VmStatistics(ExitStatistics exits, KvmCounters counters, Emulator emulator, MemorySlots slots, EptMemory ept, ShadowPaging shadow) {
-    this.exits = exits;
-    this.counters = counters;
-    this.emulator = emulator;
+  VmStatistics(List<Vcpu> vcpus, MemorySlots slots, RemoteFlushes remote) {
+    this.vcpus = vcpus;
     this.slots = slots;
-    this.ept = ept;
-    this.shadow = shadow;
+    this.remote = remote;
+  }
+
+  private long sum(ToLongFunction<Vcpu> counter) {
+    return vcpus.stream().mapToLong(counter).sum();
   }
 
   Map<String, Long> byName() {
-    ShadowStatistics s = shadow == null ? NONE : shadow.mmu.statistics();
-    List<EptTables> e = ept == null ? List.of() : ept.views.all();
+    Vcpu first = vcpus.get(0);
+    ShadowStatistics s = first.shadow == null ? NONE : first.shadow.mmu.statistics();
+    List<EptTables> e = first.ept == null ? List.of() : first.ept.views.all();
     Map<String, Long> all = new LinkedHashMap<>();
-    all.put("exits", exits.total());
-    all.put("io_exits", counters.ioExits);
-    all.put("mmio_exits", counters.mmioExits);
-    all.put("irq_exits", counters.irqExits);
-    all.put("irq_window_exits", counters.irqWindowExits);
-    all.put("request_irq_exits", counters.requestIrqExits);
-    all.put("halt_exits", counters.haltExits);
-    all.put("insn_emulation", emulator == null ? 0 : emulator.emulated);
-    all.put("insn_emulation_fail", emulator == null ? 0 : emulator.failed);
-    all.put("irq_injections", counters.irqInjections);
-    all.put("hypercalls", counters.hypercalls);
-    all.put("pf_taken", counters.pfTaken + s.pfTaken);
-    all.put("pf_fixed", counters.pfFixed + s.pfFixed);
-    all.put("pf_emulate", counters.pfEmulate + s.pfEmulate);
-    all.put("pf_spurious", counters.pfSpurious + s.pfSpurious);
+    all.put("exits", sum(vcpu -> vcpu.exits.total()));
+    all.put("io_exits", sum(vcpu -> vcpu.counters.ioExits));
+    all.put("mmio_exits", sum(vcpu -> vcpu.counters.mmioExits));
+    all.put("irq_exits", sum(vcpu -> vcpu.counters.irqExits));
+    all.put("irq_window_exits", sum(vcpu -> vcpu.counters.irqWindowExits));
+    all.put("request_irq_exits", sum(vcpu -> vcpu.counters.requestIrqExits));
+    all.put("halt_exits", sum(vcpu -> vcpu.counters.haltExits));
+    all.put("insn_emulation", sum(vcpu -> vcpu.emulator == null ? 0 : vcpu.emulator.emulated));
+    all.put("insn_emulation_fail", sum(vcpu -> vcpu.emulator == null ? 0 : vcpu.emulator.failed));
+    all.put("irq_injections", sum(vcpu -> vcpu.counters.irqInjections));
+    all.put("hypercalls", sum(vcpu -> vcpu.counters.hypercalls));
+    all.put("pf_taken", sum(vcpu -> vcpu.counters.pfTaken) + s.pfTaken);
+    all.put("pf_fixed", sum(vcpu -> vcpu.counters.pfFixed) + s.pfFixed);
+    all.put("pf_emulate", sum(vcpu -> vcpu.counters.pfEmulate) + s.pfEmulate);
+    all.put("pf_spurious", sum(vcpu -> vcpu.counters.pfSpurious) + s.pfSpurious);
     all.put("pf_fast", s.pfFast + sum(e, EptTables::fastFaults));
     all.put("pf_mmio_spte_created", s.pfMmioSpteCreated + sum(e, EptTables::mmioMarkers));
     all.put("pf_guest", s.pfGuest);
-    all.put("tlb_flush", s.tlbFlush + (ept == null ? 0 : ept.tlbFlushes));
+    all.put("tlb_flush", s.tlbFlush + sum(vcpu -> vcpu.ept == null ? 0 : vcpu.ept.tlbFlushes));
     all.put("invlpg", s.invlpg);
+    all.put("remote_tlb_flush", remote.interrupting);
+    all.put("remote_tlb_flush_requests", s.remoteTlbFlushRequests + remote.requests);
     all.put("mmu_shadow_zapped", s.mmuShadowZapped);
     all.put("mmu_pte_write", s.mmuPteWrite);
     all.put("mmu_pde_zapped", s.mmuPdeZapped);

@@ -27,7 +27,7 @@ final class Conclusion {
 
   private static int conclude(GuestRun run, RunResult result, Environment environment, boolean always) {
     PrintWriter err = environment.err();
-    String after = String.format(Locale.ROOT, "after %,d instructions", run.vm().cpu().retired);
+    String after = String.format(Locale.ROOT, "after %,d instructions", run.vm().retired());
     if (environment.interruption().requested()) {
       err.println("gnomon: interrupted " + after);
       return ExitCode.INTERRUPTED;

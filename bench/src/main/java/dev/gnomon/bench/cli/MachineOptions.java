@@ -8,6 +8,7 @@ import dev.gnomon.shadow.ShadowOptions;
 import dev.gnomon.vmm.MachineType;
 import dev.gnomon.vmm.Mode;
 import dev.gnomon.vmm.PlatformOptions;
+import dev.gnomon.vmm.Processors;
 import dev.gnomon.vmm.VmOptions;
 import dev.gnomon.vmm.memory.BackingSize;
 import java.time.LocalDateTime;
@@ -36,6 +37,14 @@ final class MachineOptions {
       description = "Processor: minimal, default, max or one that QEMU knows, such as qemu64, Nehalem or Skylake-Client; "
           + "then features, as in Nehalem,+rdrand,-popcnt. Default: ${DEFAULT-VALUE}.")
   CpuModel cpu;
+
+  @Option(names = "--cpus", paramLabel = "N", defaultValue = "1",
+      description = "Virtual processors, 1 to 64; several need machine pc. Default: ${DEFAULT-VALUE}.")
+  int cpus;
+
+  @Option(names = "--turn", paramLabel = "N", converter = Quantity.Count.class, defaultValue = "" + Processors.DEFAULT_TURN,
+      description = "Instructions that a virtual processor runs before it is the next one's turn. Default: ${DEFAULT-VALUE}.")
+  long turn;
 
   @Option(names = "--rtc", paramLabel = "DATE", converter = DateConverter.class,
       description = "What the real-time clock shows at the start, as 2024-01-01T00:00:00 (the default).")
@@ -110,8 +119,16 @@ final class MachineOptions {
     return seed == null ? options : options.withSeed(seed);
   }
 
+  /** @throws IllegalArgumentException if there is no virtual processor of that number */
+  void checkVcpu(int number) {
+    if (number < 0 || number >= cpus) {
+      throw new IllegalArgumentException("--vcpu " + number + ": expected 0 to " + (cpus - 1) + (cpus == 1 ? ", or more with --cpus" : ""));
+    }
+  }
+
   private PlatformOptions platform() {
-    PlatformOptions options = PlatformOptions.DEFAULT.withMachine(machine).withX2Apic(x2Apic).withCpu(cpu);
+    PlatformOptions options = PlatformOptions.DEFAULT.withMachine(machine).withX2Apic(x2Apic).withCpu(cpu)
+        .withProcessors(new Processors(cpus, turn));
     if (keyboard != null) {
       options = options.withKeyboard(keyboard);
     }
@@ -179,6 +196,10 @@ final class MachineOptions {
     map.put("machine", options.platform().machine().toString());
     if (!options.platform().cpu().equals(CpuModel.DEFAULT)) {
       map.put("cpu", options.platform().cpu().toString());
+    }
+    if (options.platform().processors().count() > 1) {
+      map.put("cpus", Integer.toString(options.platform().processors().count()));
+      map.put("turn", Long.toString(options.platform().processors().turn()));
     }
     map.put("rtc", options.platform().rtcStart().toString());
     map.put("seed", Long.toString(options.seed()));

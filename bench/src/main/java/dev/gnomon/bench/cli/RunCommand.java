@@ -120,7 +120,7 @@ final class RunCommand implements Callable<Integer> {
     }
     if (left || session.replayed() && result.resumable()) {
       environment.err().println("gnomon: " + (left ? "left" : "end of the replayed log")
-          + String.format(Locale.ROOT, " after %,d instructions", run.vm().cpu().retired));
+          + String.format(Locale.ROOT, " after %,d instructions", run.vm().retired()));
       return ExitCode.DONE;
     }
     return Conclusion.ofRun(run, result, environment);

@@ -112,7 +112,7 @@ final class TraceCommand implements Callable<Integer> {
         writer.flush();
       }
       environment.err().println(String.format(Locale.ROOT, "gnomon: %,d events in %,d instructions", tracer.events(),
-          run.vm().cpu().retired));
+          run.vm().retired()));
       return tracer.events() >= limit || run.region().complete() && region ? ExitCode.DONE
           : Conclusion.ofMeasurement(run, result, environment);
     } finally {

@@ -12,6 +12,7 @@ import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.vmm.Mode;
 import dev.gnomon.vmm.RunResult;
+import dev.gnomon.vmm.Vcpu;
 import dev.gnomon.vmm.device.ByteSink;
 import java.io.IOException;
 import java.util.List;
@@ -84,6 +85,9 @@ final class WalkCommand implements Callable<Integer> {
   private AccessKind kind = new AccessKind();
   @ArgGroup
   private Privilege privilege = new Privilege();
+  @Option(names = "--vcpu", paramLabel = "N", defaultValue = "0",
+      description = "Whose registers and tables, with --cpus. Default: ${DEFAULT-VALUE}.")
+  private int vcpu;
   @Option(names = "--grid", description = "Also the matrix of read numbers.")
   private boolean grid;
   @Option(names = "--json", description = "The same as --out json:-.")
@@ -102,6 +106,7 @@ final class WalkCommand implements Callable<Integer> {
     Environment environment = gnomon.environment();
     output.check();
     CostModel costModel = costs.model();
+    machine.checkVcpu(vcpu);
     Guest guest = guests.guest(workload, machine.seed);
     gnomon.environment().interruption().check();
     GuestRun run = new GuestRun(guest, machine.vmOptions(false).withMode(mode), machine.memory != null,
@@ -110,10 +115,11 @@ final class WalkCommand implements Callable<Integer> {
     if (environment.interruption().requested()) {
       return Conclusion.ofMeasurement(run, result, environment);
     }
+    Vcpu walker = run.vm().vcpus().get(vcpu);
     int access = (kind.fetch ? Access.FETCH : kind.write ? Access.WRITE : Access.READ)
-        | (privilege.user ? Access.USER : privilege.supervisor ? 0 : AddressWalk.currentPrivilege(run.vm().cpu()));
+        | (privilege.user ? Access.USER : privilege.supervisor ? 0 : AddressWalk.currentPrivilege(walker.cpu()));
     Map<String, String> described = MachineOptions.describe(run.vm().options(), true);
-    WalkReport report = new AddressWalk(run.vm(), resolve(run.vm().cpu(), guest), access)
+    WalkReport report = new AddressWalk(run.vm(), walker, resolve(walker.cpu(), guest), access)
         .report(new Provenance(Version.number(), "walk", described, costModel), guest.name(), grid);
     if (json) {
       spec.commandLine().getOut().print(Format.JSON.render(report));

@@ -38,7 +38,7 @@ public final class Script {
 
   void begin(Session console) {
     session = console;
-    since = console.cpu().retired;
+    since = console.vm().retired();
     advance();
   }
 
@@ -70,7 +70,7 @@ public final class Script {
     tail[length++] = (byte) value;
     if (next < steps.size() && endsWithWanted()) {
       from = length;
-      since = session.cpu().retired;
+      since = session.vm().retired();
       send();
       advance();
     }
@@ -103,7 +103,7 @@ public final class Script {
       return null;
     }
     return String.format(Locale.ROOT, "expected %s on the console (step %d of %d) and waited %,d instructions for it; last lines: %s",
-        quoted(steps.get(next).expect()), next + 1, steps.size(), session.cpu().retired - since, lastLines());
+        quoted(steps.get(next).expect()), next + 1, steps.size(), session.vm().retired() - since, lastLines());
   }
 
   private String lastLines() {

@@ -1,6 +1,5 @@
 package dev.gnomon.bench.console;
 
-import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.vmm.RunResult;
 import dev.gnomon.vmm.Vm;
 import dev.gnomon.vmm.VmOptions;
@@ -106,14 +105,14 @@ public final class Session implements ByteSink {
 
   /** Sends bytes that arrive behind the instruction in hand. */
   public void send(byte[] bytes) {
-    send(bytes, cpu().now() + cpu().nsPerInstruction);
+    send(bytes, vm.now() + vm.options().nsPerInstruction());
   }
 
   /** Sends bytes. @param dueNs virtual time in the future */
   void send(byte[] bytes, long dueNs) {
     queue(bytes, dueNs);
     if (recorder != null) {
-      recorder.println(new InputLog.Input(cpu().retired, dueNs, bytes));
+      recorder.println(new InputLog.Input(vm.retired(), dueNs, bytes));
       recorder.flush();
     }
   }
@@ -124,8 +123,8 @@ public final class Session implements ByteSink {
     }
   }
 
-  Cpu cpu() {
-    return vm.cpu();
+  Vm vm() {
+    return vm;
   }
 
   /** The value of the retired-instruction count at which the run must stop if nothing happens before. */
@@ -136,7 +135,7 @@ public final class Session implements ByteSink {
 
   /** Whether the run has come to where the log that it follows ends. */
   public boolean replayed() {
-    return replayEndsStopped() && cpu().retired >= replay.end().instructions();
+    return replayEndsStopped() && vm.retired() >= replay.end().instructions();
   }
 
   private boolean replayEndsStopped() {
@@ -145,7 +144,7 @@ public final class Session implements ByteSink {
 
   /** The run is over. @return one line about what was expected and did not happen, null if all went well */
   public String end(RunResult result) {
-    InputLog.End end = new InputLog.End(cpu().retired, cpu().now(), outputBytes, crc.getValue(),
+    InputLog.End end = new InputLog.End(vm.retired(), vm.now(), outputBytes, crc.getValue(),
         result.end());
     if (recorder != null) {
       recorder.println(end);

@@ -23,6 +23,7 @@ import dev.gnomon.shadow.ShadowObserver;
 import dev.gnomon.shadow.ShadowPage;
 import dev.gnomon.shadow.ShadowPte;
 import dev.gnomon.vmm.Mode;
+import dev.gnomon.vmm.Vcpu;
 import dev.gnomon.vmm.Vm;
 import dev.gnomon.vmm.memory.DeviceAddress;
 import java.io.IOException;
@@ -36,13 +37,11 @@ import java.util.Set;
  * one has none of its hooks and runs as fast as before.
  */
 public final class Tracer {
-  private static final long VCPU = 0;
   private static final String[] EXCEPTIONS = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "9", "#TS", "#NP",
       "#SS", "#GP", "#PF", "15", "#MF", "#AC", "#MC", "#XM", "#VE"};
   private static final int MAX_INSTRUCTION = 15;
 
   private final Vm vm;
-  private final Cpu cpu;
   private final Set<Tracepoint> wanted;
   private final List<TraceSink> sinks;
   private final long maxEvents;
@@ -58,7 +57,7 @@ public final class Tracer {
   private long subleaf;
   private boolean handling;
   /** A run that is cut into slices enters again without an exit, which is no event. */
-  private boolean inside;
+  private final boolean[] inside;
 
   /**
    * @param wanted tracepoints to tell of
@@ -67,7 +66,7 @@ public final class Tracer {
    */
   public Tracer(Vm vm, Set<Tracepoint> wanted, List<TraceSink> sinks, long maxEvents, Runnable full) {
     this.vm = vm;
-    this.cpu = vm.cpu();
+    this.inside = new boolean[vm.vcpus().size()];
     this.wanted = EnumSet.copyOf(wanted);
     this.sinks = List.copyOf(sinks);
     this.maxEvents = maxEvents;
@@ -76,12 +75,15 @@ public final class Tracer {
 
   /** Hooks itself to the machine, beside the observer that is there. */
   public void attach() {
-    cpu.observer = new ProcessorHooks(cpu.observer);
-    if (wants(Tracepoint.TLB_FILL) || wants(Tracepoint.TLB_FLUSH)) {
-      cpu.mmu.observer = new TlbHooks();
-    }
-    if (wants(Tracepoint.KVM_PIO) || wants(Tracepoint.KVM_MMIO)) {
-      cpu.bus = new BusHooks(cpu.bus);
+    for (Vcpu vcpu : vm.vcpus()) {
+      Cpu cpu = vcpu.cpu();
+      cpu.observer = new ProcessorHooks(cpu.observer);
+      if (wants(Tracepoint.TLB_FILL) || wants(Tracepoint.TLB_FLUSH)) {
+        cpu.mmu.observer = new TlbHooks();
+      }
+      if (wants(Tracepoint.KVM_PIO) || wants(Tracepoint.KVM_MMIO)) {
+        cpu.bus = new BusHooks(cpu.bus);
+      }
     }
     if (wanted.stream().anyMatch(point -> point.in("mmu"))) {
       if (vm.shadow() != null) {
@@ -96,7 +98,7 @@ public final class Tracer {
   /** Begins the files. */
   public void begin() {
     for (TraceSink sink : sinks) {
-      io(() -> sink.begin(cpu.now(), cpu.retired));
+      io(() -> sink.begin(vm.now(), vm.retired()));
     }
   }
 
@@ -108,7 +110,7 @@ public final class Tracer {
   /** Ends the files. @throws UncheckedIOException if one cannot be written */
   public void end() {
     for (TraceSink sink : sinks) {
-      io(() -> sink.end(cpu.now(), cpu.retired));
+      io(() -> sink.end(vm.now(), vm.retired()));
     }
   }
 
@@ -137,7 +139,7 @@ public final class Tracer {
     if (!on || !wants(point)) {
       return;
     }
-    TraceEvent event = new TraceEvent(cpu.now(), cpu.retired, point, values);
+    TraceEvent event = new TraceEvent(vm.current().index(), vm.now(), vm.retired(), point, values);
     for (TraceSink sink : sinks) {
       io(() -> sink.event(event));
     }
@@ -155,20 +157,29 @@ public final class Tracer {
     return value ? 1 : 0;
   }
 
+  private Cpu cpu() {
+    return vm.current().cpu();
+  }
+
+  private long vcpu() {
+    return vm.current().index();
+  }
+
   private void exited(ExitInfo exit) {
+    Cpu cpu = cpu();
     reason = exit.reason;
     qualification = exit.qualification;
     handling = true;
-    inside = false;
-    tell(Tracepoint.KVM_EXIT, VCPU, ExitReason.name(reason), cpu.rip, qualification, exit.idtVectoringInfo & 0xFFFF_FFFFL,
+    inside[vm.current().index()] = false;
+    tell(Tracepoint.KVM_EXIT, vcpu(), ExitReason.name(reason), cpu.rip, qualification, exit.idtVectoringInfo & 0xFFFF_FFFFL,
         exit.interruptionInfo & 0xFFFF_FFFFL, exit.interruptionErrorCode & 0xFFFF_FFFFL);
     switch (reason) {
-      case ExitReason.EPT_VIOLATION -> tell(Tracepoint.KVM_PAGE_FAULT, VCPU, cpu.rip, bits(exit.guestPhysical), qualification);
+      case ExitReason.EPT_VIOLATION -> tell(Tracepoint.KVM_PAGE_FAULT, vcpu(), cpu.rip, bits(exit.guestPhysical), qualification);
       case ExitReason.EPT_MISCONFIG -> tell(Tracepoint.HANDLE_MMIO_PAGE_FAULT, bits(exit.guestPhysical),
           Addresses.frame(exit.guestPhysical), 7L);
       case ExitReason.EXCEPTION_NMI -> {
         if (vm.options().mode() == Mode.SHADOW && (exit.interruptionInfo & ExitQualification.INFO_VECTOR) == Vector.PF) {
-          tell(Tracepoint.KVM_PAGE_FAULT, VCPU, cpu.rip, qualification, exit.interruptionErrorCode & 0xFFFF_FFFFL);
+          tell(Tracepoint.KVM_PAGE_FAULT, vcpu(), cpu.rip, qualification, exit.interruptionErrorCode & 0xFFFF_FFFFL);
         }
       }
       case ExitReason.MSR_READ, ExitReason.MSR_WRITE -> {
@@ -191,6 +202,7 @@ public final class Tracer {
   }
 
   private void controlRegister(int type, String name) {
+    Cpu cpu = cpu();
     if (ExitQualification.crType(qualification) == type) {
       tell(Tracepoint.KVM_CR, name, (long) ExitQualification.crNumber(qualification),
           cpu.regs[ExitQualification.register(qualification)]);
@@ -202,6 +214,7 @@ public final class Tracer {
       return;
     }
     handling = false;
+    Cpu cpu = cpu();
     switch (reason) {
       case ExitReason.MSR_READ -> tell(Tracepoint.KVM_MSR, "read", msr,
           cpu.eventPending ? 0L : cpu.regs[Cpu.RDX] << 32 | cpu.regs[Cpu.RAX] & 0xFFFF_FFFFL, bit(cpu.eventPending));
@@ -212,9 +225,9 @@ public final class Tracer {
       default -> { }
     }
     if (on) {
-      String cause = vm.exits().lastCause();
+      String cause = vm.current().exits().lastCause();
       for (TraceSink sink : sinks) {
-        io(() -> sink.exitHandled(ExitReason.name(reason), cause, cpu.now(), cpu.retired));
+        io(() -> sink.exitHandled(ExitReason.name(reason), cause, vm.now(), vm.retired()));
       }
     }
   }
@@ -241,10 +254,10 @@ public final class Tracer {
     @Override
     public void entry(@Gva long rip, long retired) {
       next.entry(rip, retired);
-      if (!inside) {
-        tell(Tracepoint.KVM_ENTRY, VCPU, Addresses.bits(rip));
+      if (!inside[vm.current().index()]) {
+        tell(Tracepoint.KVM_ENTRY, vcpu(), Addresses.bits(rip));
       }
-      inside = true;
+      inside[vm.current().index()] = true;
     }
 
     @Override
@@ -261,6 +274,7 @@ public final class Tracer {
     public void emulating(@Gva long rip) {
       next.emulating(rip);
       if (on && wants(Tracepoint.KVM_EMULATE_INSN)) {
+        Cpu cpu = cpu();
         tell(Tracepoint.KVM_EMULATE_INSN, cpu.code64() ? 0L : cpu.base[Segments.CS], Addresses.bits(rip), instructionBytes(rip),
             !cpu.protectedMode() ? "real" : cpu.code64() ? "prot64" : "prot32");
       }
@@ -271,7 +285,7 @@ public final class Tracer {
       next.delivered(vector, type, errorCode, rip, retired);
       tell(Tracepoint.GUEST_EVENT, (long) vector, type == Vector.TYPE_EXTERNAL ? "interrupt" : type == Vector.TYPE_NMI ? "nmi"
           : type == Vector.TYPE_HARDWARE_EXCEPTION ? "exception" : "software", errorCode & 0xFFFF_FFFFL, Addresses.bits(rip),
-          vector == Vector.PF ? Addresses.bits(cpu.cr2) : 0L);
+          vector == Vector.PF ? Addresses.bits(cpu().cr2) : 0L);
     }
 
     @Override
@@ -282,6 +296,7 @@ public final class Tracer {
 
   /** Up to 15 bytes at an address as the guest's tables map it; fewer if a page is missing. */
   private String instructionBytes(@Gva long rip) {
+    Cpu cpu = cpu();
     StringBuilder bytes = new StringBuilder();
     Translation out = new Translation();
     for (int i = 0; i < MAX_INSTRUCTION; i++) {

@@ -75,12 +75,15 @@ final class Comparator {
   }
 
   private static void registers(Machine left, Machine right, List<Difference> found) {
-    Map<String, Long> b = Registers.of(right.vm.cpu());
-    Registers.of(left.vm.cpu()).forEach((name, value) -> {
-      if (!value.equals(b.get(name))) {
-        found.add(new Difference(name, "0x" + Long.toHexString(value), "0x" + Long.toHexString(b.get(name))));
-      }
-    });
+    for (int i = 0; i < left.vm.vcpus().size(); i++) {
+      String prefix = left.vm.vcpus().size() == 1 ? "" : "vcpu" + i + " ";
+      Map<String, Long> b = Registers.of(right.vm.vcpus().get(i).cpu());
+      Registers.of(left.vm.vcpus().get(i).cpu()).forEach((name, value) -> {
+        if (!value.equals(b.get(name))) {
+          found.add(new Difference(prefix + name, "0x" + Long.toHexString(value), "0x" + Long.toHexString(b.get(name))));
+        }
+      });
+    }
   }
 
   private static void output(Machine left, Machine right, List<Difference> found) {

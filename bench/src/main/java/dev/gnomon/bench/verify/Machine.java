@@ -48,17 +48,17 @@ final class Machine {
 
   private void written(int value) {
     output.write(value);
-    outputTimes = 31 * outputTimes + vm.cpu().now();
+    outputTimes = 31 * outputTimes + vm.now();
     if (stopsAtLines && value == '\n') {
-      vm.vcpu().requestStop();
+      vm.requestStop();
     }
   }
 
   /** Runs to that count of retired instructions, or to less if the guest ends, a line does or someone interrupts. */
   void runTo(long retired) {
     do {
-      result = vm.run(Math.max(0, Math.min(SLICE, retired - vm.cpu().retired)));
-    } while (result.resumable() && result.detail().isEmpty() && vm.cpu().retired < retired && !interruption.requested());
+      result = vm.run(Math.max(0, Math.min(SLICE, retired - vm.retired())));
+    } while (result.resumable() && result.detail().isEmpty() && vm.retired() < retired && !interruption.requested());
   }
 
   /** Lets a guest that ended at another machine end here. */
@@ -81,7 +81,7 @@ final class Machine {
   }
 
   long retired() {
-    return vm.cpu().retired;
+    return vm.retired();
   }
 
   /** Why the last run returned. */

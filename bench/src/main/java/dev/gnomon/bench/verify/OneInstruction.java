@@ -27,7 +27,7 @@ record OneInstruction(long rip, String bytes, List<Operand> operands) {
   record Operand(String name, @Gva long gva, int access) {}
 
   static OneInstruction at(Vm vm) {
-    Cpu cpu = vm.cpu();
+    Cpu cpu = vm.current().cpu();
     @Gva long linear = linear(cpu, Segments.CS, cpu.rip);
     byte[] code = new byte[InstructionDecoder.MAX_LENGTH];
     int length = 0;

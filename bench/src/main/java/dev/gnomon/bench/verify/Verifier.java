@@ -150,10 +150,10 @@ public final class Verifier {
   }
 
   private VerifyReport.Side side(Machine machine, OneInstruction.Operand operand) {
-    int access = operand.access() | AddressWalk.currentPrivilege(machine.vm.cpu());
+    int access = operand.access() | AddressWalk.currentPrivilege(machine.vm.current().cpu());
     String what = operand.name() + ((access & Access.FETCH) != 0 ? ", fetch" : (access & Access.WRITE) != 0 ? ", write" : ", read");
     try {
-      WalkReport walk = new AddressWalk(machine.vm, operand.gva(), access).report(provenance, machine.plan.name(), false);
+      WalkReport walk = new AddressWalk(machine.vm, machine.vm.current(), operand.gva(), access).report(provenance, machine.plan.name(), false);
       return new VerifyReport.Side(machine.plan.name(), what, walk, "");
     } catch (IllegalArgumentException e) {
       return new VerifyReport.Side(machine.plan.name(), what, null, e.getMessage());

@@ -130,6 +130,8 @@ public final class Cpu {
   public boolean halted;
   /** IGNNE#: while CR0.NE = 0 a pending x87 exception signals nothing, until it is gone. */
   public boolean ignoresCoprocessorError;
+  /** Activity state wait-for-SIPI: nothing runs until a start-up message comes. */
+  public boolean waitsForStartup;
   /** An NMI was signalled and not yet taken. */
   public boolean nmiPending;
   /** Debug traps recorded for the instruction that runs, as DR6 bits; delivered behind it, dropped by an event before that. */
@@ -168,7 +170,7 @@ public final class Cpu {
   public long retired;
   /** Virtual nanoseconds per retired instruction. */
   public long nsPerInstruction = 1;
-  /** Virtual time that HLT skipped, nanoseconds. */
+  /** Virtual time in which this processor retired nothing, nanoseconds: HLT skipped it, or others had their turns. */
   public long skippedNs;
 
   public final ExitInfo exit = new ExitInfo();
@@ -192,7 +194,7 @@ public final class Cpu {
     this.mmu = mmu;
   }
 
-  /** Virtual time in nanoseconds. */
+  /** Virtual time in nanoseconds; with several processors right only of the one whose turn it is. */
   public long now() {
     return retired * nsPerInstruction + skippedNs;
   }

@@ -29,7 +29,9 @@ public final class Cpuid {
 
   // Leaf 1.
   private static final int CLFLUSH_LINE = 8 << 8;
-  private static final int ONE_LOGICAL_PROCESSOR = 1 << 16;
+  private static final int LOGICAL_PROCESSORS_SHIFT = 16;
+  private static final int ONE_LOGICAL_PROCESSOR = 1 << LOGICAL_PROCESSORS_SHIFT;
+  private static final int APIC_ID_SHIFT = 24;
   private static final int ECX_X2APIC = 1 << 21;
   private static final int ECX_TSC_DEADLINE = 1 << 24;
   private static final int ECX_OSXSAVE = 1 << 27;
@@ -52,6 +54,7 @@ public final class Cpuid {
   private static final int EDX_FXSR = 1 << 24;
   private static final int EDX_SSE = 1 << 25;
   private static final int EDX_SSE2 = 1 << 26;
+  private static final int EDX_HTT = 1 << 28;
   // Leaf 6: the APIC timer runs in all sleep states.
   private static final int EAX_ARAT = 1 << 2;
   // Leaf 7.
@@ -71,6 +74,12 @@ public final class Cpuid {
   private static final int CODE_CACHE = 2;
   private static final int UNIFIED_CACHE = 3;
   private static final int CACHE_LINE = 64;
+  /** Leaf 4: most IDs of processors that share the cache less 1, and most IDs of cores in the package less 1. */
+  private static final int SHARING_SHIFT = 14;
+  private static final int CORES_SHIFT = 26;
+  /** Leaf 4, subleaf of the cache that all cores share. */
+  private static final int SHARED_CACHE = 3;
+  private static final int CACHES = 4;
 
   private static final int LEAF_XSAVE = 0xD;
   /** Linear-address bits that leaf 80000008H gives where there is no IA-32e mode. */
@@ -197,6 +206,29 @@ public final class Cpuid {
     registers[EBX] = ebx;
     registers[ECX] = ecx;
     registers[EDX] = edx;
+  }
+
+  /**
+   * Says which processor of how many it is: cores of one thread each in one package, which share the last cache.
+   *
+   * @param apicId ID of its local APIC
+   * @param processors at least 1
+   */
+  public void setTopology(int apicId, int processors) {
+    int idBits = Integer.SIZE - Integer.numberOfLeadingZeros(processors - 1);
+    int lastId = (1 << idBits) - 1;
+    for (int[] registers : basic[1]) {
+      registers[EBX] = CLFLUSH_LINE | processors << LOGICAL_PROCESSORS_SHIFT | apicId << APIC_ID_SHIFT;
+      registers[EDX] = processors > 1 ? registers[EDX] | EDX_HTT : registers[EDX] & ~EDX_HTT;
+    }
+    for (int sub = 0; sub < CACHES; sub++) {
+      basic[4][sub][EAX] |= lastId << CORES_SHIFT | (sub == SHARED_CACHE ? lastId << SHARING_SHIFT : 0);
+    }
+    for (int[] registers : basic[0xB]) {
+      registers[EDX] = apicId;
+    }
+    basic[0xB][1][EAX] = idBits;
+    basic[0xB][1][EBX] = processors;
   }
 
   /** Says that there is a local APIC with TSC-deadline timer, and whether it has x2APIC mode. */

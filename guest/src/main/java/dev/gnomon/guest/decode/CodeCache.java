@@ -8,6 +8,7 @@ import java.util.Arrays;
 /**
  * Decoded blocks, keyed by where their bytes lie in host memory and by the mode they were decoded for, so that aliases and address spaces share them.
  * A write to bytes that were decoded drops all blocks of the frame: links between blocks stay within one page, hence one frame, so no link survives.
+ * The processors of a machine share one, and only one of them runs at a time.
  */
 public final class CodeCache implements HostMemory.WriteListener {
   /** Variant bit beside the MODE_* bits: one instruction, nothing fused, for exact stops. */
@@ -27,7 +28,8 @@ public final class CodeCache implements HostMemory.WriteListener {
   private final long[] frameChunks;
   private final byte[] page = new byte[HostMemory.FRAME_SIZE + InstructionDecoder.MAX_LENGTH];
   private final HostMemory memory;
-  private final Mmu mmu;
+  /** Of the processors that run the code. */
+  private Mmu[] mmus;
   private final BlockBuilder builder;
   private Instruction[] instructions = new Instruction[1024];
   private int instructionCount;
@@ -51,12 +53,25 @@ public final class CodeCache implements HostMemory.WriteListener {
       throw new IllegalArgumentException("block limit " + limit + ": expected 1 to " + MAX_BLOCK + " instructions");
     }
     this.memory = memory;
-    this.mmu = mmu;
+    this.mmus = new Mmu[] {mmu};
     this.limit = limit;
     this.frameBlocks = new int[memory.frames()];
     this.frameChunks = new long[memory.frames()];
     this.builder = new BlockBuilder(this, cpuid);
     flush();
+  }
+
+  /** Lets another processor, one with the same instructions, run the code too. */
+  public void share(Mmu mmu) {
+    mmus = Arrays.copyOf(mmus, mmus.length + 1);
+    mmus[mmus.length - 1] = mmu;
+  }
+
+  /** Code that somebody remembers may be gone. */
+  private void forgetFetches() {
+    for (Mmu mmu : mmus) {
+      mmu.fetchGeneration++;
+    }
   }
 
   /** The instruction that a {@link MicroOp#COMPLEX} names. */
@@ -87,7 +102,7 @@ public final class CodeCache implements HostMemory.WriteListener {
     Arrays.fill(instructions, 0, instructionCount, null);
     instructionCount = 1;
     top = SCRATCH + BlockBuilder.MAX_LONGS;
-    mmu.fetchGeneration++;
+    forgetFetches();
   }
 
   /** Whether the arena must be flushed before a block is looked up. */
@@ -146,7 +161,9 @@ public final class CodeCache implements HostMemory.WriteListener {
     top = end;
     if ((memory.frameFlags(frame) & HostMemory.FRAME_CODE) == 0) {
       memory.setFrameFlags(frame, HostMemory.FRAME_CODE);
-      mmu.denyStores(frame << HostMemory.FRAME_SHIFT);
+      for (Mmu mmu : mmus) {
+        mmu.denyStores(frame << HostMemory.FRAME_SHIFT);
+      }
     }
     frameBlocks[frame] = block;
     frameChunks[frame] |= chunks(inPage, (int) code[block + MicroOp.H_LENGTH]);
@@ -210,7 +227,7 @@ public final class CodeCache implements HostMemory.WriteListener {
     }
     frameBlocks[frame] = 0;
     frameChunks[frame] = 0;
-    mmu.fetchGeneration++;
+    forgetFetches();
     if (frame == currentFrame) {
       currentChanged = true;
     }

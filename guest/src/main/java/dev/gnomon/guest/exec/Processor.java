@@ -19,6 +19,7 @@ public final class Processor {
 
   private final Cpu cpu;
   private final CodeCache cache;
+  private final CodeWrites codeWrites;
   private final LinearMemory linear;
   private final EventDelivery events;
   private final Debug debug;
@@ -26,8 +27,20 @@ public final class Processor {
 
   /** @param blockLimit most instructions in a decoded block, 1 to {@link CodeCache#MAX_BLOCK}; results do not depend on it */
   public Processor(Cpu cpu, int blockLimit) {
+    this(cpu, new CodeWrites(new CodeCache(cpu.memory, cpu.mmu, cpu.cpuid, blockLimit)));
+    cpu.memory.setWriteListener(codeWrites);
+  }
+
+  /** Another processor of a machine, over the same memory and of the same model; the two run by turns and share decoded code. */
+  public Processor(Cpu cpu, Processor other) {
+    this(cpu, other.codeWrites);
+    cache.share(cpu.mmu);
+  }
+
+  private Processor(Cpu cpu, CodeWrites codeWrites) {
     this.cpu = cpu;
-    this.cache = new CodeCache(cpu.memory, cpu.mmu, cpu.cpuid, blockLimit);
+    this.codeWrites = codeWrites;
+    this.cache = codeWrites.cache;
     this.linear = new LinearMemory(cpu);
     Operands operands = new Operands(cpu, linear);
     this.events = new EventDelivery(cpu, linear);
@@ -39,10 +52,7 @@ public final class Processor {
     ComplexPath complexPath = new ComplexPath(cpu, cache, linear, new StringOps(cpu, linear, operands),
         new ExclusiveOps(cpu, linear, operands), complex);
     this.interpreter = new Interpreter(cpu, cache, finder, memoryPath, warm, new VectorOps(cpu, cache, linear, memoryPath), complexPath);
-    cpu.memory.setWriteListener((offset, size) -> {
-      cache.beforeWrite(offset, size);
-      linear.codeChanged |= cache.currentChanged;
-    });
+    codeWrites.running = linear;
   }
 
   public Cpu cpu() {
@@ -72,6 +82,7 @@ public final class Processor {
    *     {@link ExitReason#TRIPLE_FAULT}, {@link ExitReason#NO_PROGRESS}, or under a hypervisor the exit's reason, details in {@code cpu.exit}
    */
   public int run(long limit) {
+    codeWrites.running = linear;
     boolean once = false;
     int deliveries = 0;
     long entered = cpu.retired;
@@ -202,6 +213,7 @@ public final class Processor {
    * @return OK, FAULT (an event is pending), or EXIT if the instruction triple-faulted or the port has no answer
    */
   public int emulateOne(Translator port) {
+    codeWrites.running = linear;
     boolean intercepting = cpu.intercepts.enabled;
     cpu.intercepts.enabled = false;
     cpu.mmu.usePort(port);

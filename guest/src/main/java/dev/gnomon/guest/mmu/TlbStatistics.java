@@ -81,4 +81,29 @@ public final class TlbStatistics {
     invept = other.invept;
     flushTransition = other.flushTransition;
   }
+
+  /** Adds all counters. */
+  public void add(TlbStatistics other) {
+    dtlbLoadL2Hits += other.dtlbLoadL2Hits;
+    dtlbLoadMisses += other.dtlbLoadMisses;
+    dtlbStoreL2Hits += other.dtlbStoreL2Hits;
+    dtlbStoreMisses += other.dtlbStoreMisses;
+    itlbL2Hits += other.itlbL2Hits;
+    itlbMisses += other.itlbMisses;
+    walksCompleted += other.walksCompleted;
+    walksFaulted += other.walksFaulted;
+    walksExited += other.walksExited;
+    guestReferences += other.guestReferences;
+    eptReferences += other.eptReferences;
+    structureCacheHits += other.structureCacheHits;
+    l1Fills += other.l1Fills;
+    l2Fills += other.l2Fills;
+    invlpg += other.invlpg;
+    flushPcid += other.flushPcid;
+    flushNonGlobal += other.flushNonGlobal;
+    flushAll += other.flushAll;
+    invvpid += other.invvpid;
+    invept += other.invept;
+    flushTransition += other.flushTransition;
+  }
 }

@@ -2,6 +2,7 @@ package dev.gnomon.vmm.boot;
 
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.Cpuid;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.memory.Addresses;
@@ -39,12 +40,38 @@ public record InitialState(long rip, long rax, long rbx, long rdx, long rsi, Lis
     }
   }
 
+  /** After a reset: real mode at F000:FFF0 with a base that reaches the end of the first 4 GiB, the processor's signature in EDX. */
+  public static InitialState afterReset(Cpu cpu) {
+    return BootState.reset().withRdx(cpu.cpuid.query(1, 0)[Cpuid.EAX] & 0xFFFF_FFFFL);
+  }
+
+  /** Does what an INIT does: as a reset, but CR0.CD and CR0.NW, the x87 and SSE state and model-specific registers but EFER stay. */
+  public static void initialize(Cpu cpu) {
+    long caching = cpu.cr0 & (ControlRegister.CR0_CD | ControlRegister.CR0_NW);
+    afterReset(cpu).applyRegisters(cpu);
+    cpu.cr0 = cpu.cr0 & ~(ControlRegister.CR0_CD | ControlRegister.CR0_NW) | caching;
+  }
+
+  /** Does what a start-up message does to a processor that waits for it: real mode at the begin of a page. @param vector number of the page, 0 to 255 */
+  public static void startUp(Cpu cpu, int vector) {
+    cpu.waitsForStartup = false;
+    cpu.selector[Segments.CS] = vector << 8;
+    cpu.base[Segments.CS] = (long) vector << 12;
+    cpu.rip = 0;
+    cpu.updateMode();
+  }
+
   InitialState withRdx(long value) {
     return new InitialState(rip, rax, rbx, value, rsi, segments, cr0, cr3, cr4, efer, gdtrBase, gdtrLimit, idtrLimit);
   }
 
   /** Puts the processor into this state. Time and the retired-instruction count go on. */
   public void applyTo(Cpu cpu) {
+    resetMsrs(cpu);
+    applyRegisters(cpu);
+  }
+
+  private void applyRegisters(Cpu cpu) {
     Arrays.fill(cpu.regs, 0);
     cpu.regs[Cpu.RAX] = rax;
     cpu.regs[Cpu.RBX] = rbx;
@@ -71,14 +98,16 @@ public record InitialState(long rip, long rax, long rbx, long rdx, long rsi, Lis
     Arrays.fill(cpu.dr, 0);
     cpu.dr[6] = DR6_RESET;
     cpu.dr[7] = DR7_RESET;
-    resetMsrs(cpu);
     cpu.blockedBySti = false;
     cpu.blockedByMovSs = false;
     cpu.blockedByNmi = false;
     cpu.nmiPending = false;
     cpu.halted = false;
+    cpu.waitsForStartup = false;
+    cpu.repeating = false;
     cpu.eventPending = false;
     cpu.pendingDebug = 0;
+    cpu.cpuid.showProtectionKeys(false);
     cpu.setRflags(Rflags.FIXED);
     cpu.setCpl(0);
     cpu.syncPaging();

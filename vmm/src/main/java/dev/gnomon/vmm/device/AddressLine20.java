@@ -1,5 +1,8 @@
 package dev.gnomon.vmm.device;
 
+import java.util.ArrayList;
+import java.util.List;
+
 /**
  * The gate before the processor's address line 20 (IBM PS/2, port 92h; PS/2 keyboard controller, output port): while it
  * is closed, bit 20 of every physical address that the processor uses is 0, so that the second megabyte shows the
@@ -11,11 +14,11 @@ public final class AddressLine20 {
   public static final long BIT = 1L << 20;
 
   private boolean open = true;
-  private Runnable changed = () -> { };
+  private final List<Runnable> changed = new ArrayList<>();
 
   /** Whom to tell when the gate opens or closes; told at an instruction that accesses a port. */
   public void onChange(Runnable listener) {
-    changed = listener;
+    changed.add(listener);
   }
 
   public boolean open() {
@@ -30,7 +33,7 @@ public final class AddressLine20 {
   public void set(boolean opened) {
     if (opened != open) {
       open = opened;
-      changed.run();
+      changed.forEach(Runnable::run);
     }
   }
 }

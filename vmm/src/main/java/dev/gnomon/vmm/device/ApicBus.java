@@ -47,12 +47,21 @@ public final class ApicBus {
     return lowest != null ? lowest.receive(LocalApicBits.FIXED, vector, level) : taken;
   }
 
-  /** Sends an IPI by shorthand. */
+  /** Sends an IPI by shorthand; one of lowest priority to one of the processors. */
   void sendToAll(LocalApic sender, boolean self, int mode, int vector, boolean level) {
+    LocalApic lowest = null;
     for (LocalApic apic : locals) {
-      if (self || apic != sender) {
-        apic.receive(mode, vector, level);
+      if (!self && apic == sender || !apic.globallyEnabled()) {
+        continue;
       }
+      if (mode != LocalApicBits.LOWEST_PRIORITY) {
+        apic.receive(mode, vector, level);
+      } else if (apic.accepts() && (lowest == null || apic.priority() < lowest.priority())) {
+        lowest = apic;
+      }
+    }
+    if (lowest != null) {
+      lowest.receive(LocalApicBits.FIXED, vector, level);
     }
   }
 

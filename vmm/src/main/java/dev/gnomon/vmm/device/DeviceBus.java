@@ -330,6 +330,15 @@ public final class DeviceBus {
     return earliest;
   }
 
+  /** {@link #nextDeadline} of all devices but one. */
+  public long nextDeadlineWithout(Device device) {
+    long earliest = Long.MAX_VALUE;
+    for (Device timer : timers) {
+      earliest = timer == device ? earliest : Math.min(earliest, timer.nextDeadline());
+    }
+    return earliest;
+  }
+
   /** Brings every device with a timer up to {@code nowNs}, in the order of registration. */
   public void advanceTo(long nowNs) {
     for (Device timer : timers) {

@@ -20,8 +20,7 @@ import java.util.function.LongSupplier;
  * cannot be written; SMI and redirected ExtINT messages vanish. Unlike there, the page does not move: with another base
  * in IA32_APIC_BASE it is gone. An EOI of a level-triggered interrupt is always broadcast.
  *
- * <p>INIT and start-up messages are kept for whoever runs several processors ({@link #takeInit},
- * {@link #startupVector}).
+ * <p>INIT and start-up messages are kept for whoever runs the processor ({@link #takeInit}, {@link #takeStartup}).
  */
 public final class LocalApic implements MmioDevice {
   /** Guest-physical address of the page. */
@@ -37,6 +36,7 @@ public final class LocalApic implements MmioDevice {
   private final ApicBus bus;
   private final LongSupplier tscOffset;
   private final Runnable nmi;
+  private Runnable startupListener = () -> { };
   private final boolean x2Offered;
   private final LocalApicTimer timer = new LocalApicTimer();
 
@@ -120,6 +120,11 @@ public final class LocalApic implements MmioDevice {
     update();
   }
 
+  /** Who is told that an INIT or start-up message has arrived. */
+  public void setStartupListener(Runnable listener) {
+    startupListener = listener;
+  }
+
   /**
    * Virtual wire mode, as firmware leaves it (Intel MultiProcessor Specification, "Virtual Wire Mode"): enabled, LINT0
    * ExtINT, LINT1 NMI.
@@ -130,7 +135,12 @@ public final class LocalApic implements MmioDevice {
     lvt[lvtIndex(LVT_LINT1)] = NMI << MODE_SHIFT;
   }
 
-  private boolean globallyEnabled() {
+  /** Whether this is the bootstrap processor's. */
+  public boolean isBootstrap() {
+    return (base & ApicPort.BASE_BSP) != 0;
+  }
+
+  boolean globallyEnabled() {
     return (base & ApicPort.BASE_ENABLE) != 0;
   }
 
@@ -245,9 +255,11 @@ public final class LocalApic implements MmioDevice {
       case INIT:
         initReceived = true;
         startup = NONE;
+        startupListener.run();
         return true;
       case STARTUP:
         startup = vector;
+        startupListener.run();
         return true;
       default:
         return false;
@@ -272,11 +284,30 @@ public final class LocalApic implements MmioDevice {
     return true;
   }
 
-  /** Whether an INIT arrived since the last call. */
+  /** Whether an INIT or start-up message waits for {@link #takeInit} and {@link #takeStartup}. */
+  public boolean hasStartupMessage() {
+    return initReceived || startup != NONE;
+  }
+
+  /**
+   * Whether an INIT arrived since the last call. If so, the registers are those after an INIT: as after a reset, but the
+   * mode and the ID stay (SDM, "Local APIC State After It Receives an INIT Reset"). A start-up message behind it stays.
+   */
   public boolean takeInit() {
-    boolean received = initReceived;
-    initReceived = false;
-    return received;
+    if (!initReceived) {
+      return false;
+    }
+    int behind = startup;
+    resetRegisters();
+    startup = behind;
+    return true;
+  }
+
+  /** {@link #startupVector}, which from now on is −1. */
+  public int takeStartup() {
+    int vector = startup;
+    startup = NONE;
+    return vector;
   }
 
   /**

@@ -60,18 +60,19 @@ final class AcpiTables {
    * The tables for an address; the RSDP comes first.
    *
    * @param base a multiple of 64 below 4 GiB
+   * @param processors how many there are
    * @param keyboard whether there is a keyboard controller
    */
-  static byte[] at(@Gpa long base, boolean keyboard) {
-    return new AcpiTables(base).build(keyboard);
+  static byte[] at(@Gpa long base, int processors, boolean keyboard) {
+    return new AcpiTables(base).build(processors, keyboard);
   }
 
-  private byte[] build(boolean keyboard) {
+  private byte[] build(int processors, boolean keyboard) {
     out.padTo(ALIGNMENT);
     long facs = add(facs());
-    long dsdt = add(table("DSDT", 2, Dsdt.body(keyboard)));
+    long dsdt = add(table("DSDT", 2, Dsdt.body(processors, keyboard)));
     long fadt = add(table("FACP", FADT_REVISION, fadt(facs, dsdt, keyboard)));
-    long madt = add(table("APIC", FADT_REVISION, madt()));
+    long madt = add(table("APIC", FADT_REVISION, madt(processors)));
     long rsdt = add(table("RSDT", 1, new TableBytes().u32(fadt).u32(madt).toArray()));
     long xsdt = add(table("XSDT", 1, new TableBytes().u64(fadt).u64(madt).toArray()));
     byte[] tables = out.toArray();
@@ -138,11 +139,13 @@ final class AcpiTables {
     t.padTo(t.size() + GENERIC_ADDRESS_BYTES);
   }
 
-  private static byte[] madt() {
+  private static byte[] madt(int processors) {
     TableBytes t = new TableBytes().u32(Addresses.bits(LocalApic.BASE)).u32(MADT_PC_COMPATIBLE);
-    // Processor 0, local APIC 0, enabled.
-    t.u8(0).u8(8).u8(0).u8(0).u32(1);
-    t.u8(1).u8(12).u8(Firmware.IO_APIC_ID).u8(0).u32(Addresses.bits(IoApic.BASE)).u32(0);
+    for (int id = 0; id < processors; id++) {
+      // Processor, local APIC, enabled.
+      t.u8(0).u8(8).u8(id).u8(id).u32(1);
+    }
+    t.u8(1).u8(12).u8(Firmware.ioApicId(processors)).u8(0).u32(Addresses.bits(IoApic.BASE)).u32(0);
     override(t, 0, Firmware.TIMER_GSI, 0);
     for (int irq = FIRST_LEVEL_IRQ; irq <= LAST_LEVEL_IRQ; irq++) {
       override(t, irq, irq, HIGH_LEVEL);

@@ -7,7 +7,7 @@ import dev.gnomon.vmm.device.LocalApic;
 import dev.gnomon.vmm.memory.MemoryLayout;
 
 /**
- * The machine in AML: a processor, the PCI root bridge with its windows and interrupt routing, the ISA devices behind
+ * The machine in AML: the processors, the PCI root bridge with its windows and interrupt routing, the ISA devices behind
  * it, and soft off. There are no methods but {@code _PIC}, which notes whether APICs are in use, and {@code _PRT},
  * which routes accordingly.
  */
@@ -23,22 +23,29 @@ final class Dsdt {
   private static final int CONFIG_PORT = 0xCF8;
   private static final int CONFIG_PORTS = 8;
   private static final long PAGE = 4096;
+  /** Names have four characters. */
+  private static final int ONE_DIGIT = 16;
 
   private Dsdt() {}
 
   /** The table's body, behind its header. */
-  static byte[] body(boolean keyboard) {
+  static byte[] body(int processors, boolean keyboard) {
     byte[] s5 = Aml.packageOf(Aml.integer(AcpiPm.SLEEP_TYPE_S5), Aml.integer(AcpiPm.SLEEP_TYPE_S5), Aml.integer(0),
         Aml.integer(0));
     return Aml.join(
         Aml.name("PICF", Aml.integer(0)),
         Aml.method("_PIC", 1, Aml.store(Aml.argument0(), Aml.path("PICF"))),
         Aml.name("_S5", s5),
-        Aml.scope("\\_SB", processor(), bridge(keyboard)));
+        Aml.scope("\\_SB", processors(processors), bridge(keyboard)));
   }
 
-  private static byte[] processor() {
-    return Aml.device("CPU0", Aml.name("_HID", Aml.string("ACPI0007")), Aml.name("_UID", Aml.integer(0)));
+  private static byte[] processors(int count) {
+    byte[][] devices = new byte[count][];
+    for (int id = 0; id < count; id++) {
+      String name = String.format(id < ONE_DIGIT ? "CPU%X" : "CP%02X", id);
+      devices[id] = Aml.device(name, Aml.name("_HID", Aml.string("ACPI0007")), Aml.name("_UID", Aml.integer(id)));
+    }
+    return Aml.join(devices);
   }
 
   private static byte[] bridge(boolean keyboard) {

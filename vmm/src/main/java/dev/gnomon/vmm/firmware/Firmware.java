@@ -13,8 +13,6 @@ import dev.gnomon.vmm.memory.GuestPhysicalMemory;
 public final class Firmware {
   /** Where the RSDP lies. */
   public static final @Gpa long RSDP = 0xF1000;
-  /** The I/O APIC's ID, different from any local APIC's. */
-  public static final int IO_APIC_ID = 1;
   /** Global system interrupt of IRQ 0. */
   public static final int TIMER_GSI = 2;
 
@@ -30,7 +28,15 @@ public final class Firmware {
   private static final long KIB_16M = 16 * 1024;
   private static final long WORD = 0xFFFF;
 
+  /** IDs of I/O APICs have four bits. */
+  private static final int IO_APIC_IDS = 16;
+
   private Firmware() {}
+
+  /** The I/O APIC's ID, different from any local APIC's where its width allows that. @param processors how many there are */
+  public static int ioApicId(int processors) {
+    return processors < IO_APIC_IDS ? processors : 0;
+  }
 
   /**
    * Tells the real-time clock's memory how much RAM there is, as setup programs did.
@@ -54,12 +60,13 @@ public final class Firmware {
   /**
    * Writes the tables.
    *
-   * @param cpuid of the processor
+   * @param cpuid of the bootstrap processor
+   * @param processors how many there are
    * @param keyboard whether there is a keyboard controller
    */
-  public static void install(GuestPhysicalMemory memory, Cpuid cpuid, boolean keyboard) {
+  public static void install(GuestPhysicalMemory memory, Cpuid cpuid, int processors, boolean keyboard) {
     int[] features = cpuid.query(1, 0);
-    memory.write(MP_TABLE, MpTable.at(MP_TABLE, features[Cpuid.EAX], features[Cpuid.EDX]));
-    memory.write(RSDP, AcpiTables.at(RSDP, keyboard));
+    memory.write(MP_TABLE, MpTable.at(MP_TABLE, features[Cpuid.EAX], features[Cpuid.EDX], processors));
+    memory.write(RSDP, AcpiTables.at(RSDP, processors, keyboard));
   }
 }

@@ -8,7 +8,7 @@ import dev.gnomon.vmm.device.LocalApic;
 
 /**
  * The tables of the Intel MultiProcessor Specification 1.4 for guests that know no ACPI: the floating pointer structure
- * and behind it the configuration table of one processor, ISA and PCI bus, I/O APIC and the interrupt wires. The
+ * and behind it the configuration table of processors, ISA and PCI bus, I/O APIC and the interrupt wires. The
  * machine starts in virtual wire mode and has no IMCR.
  */
 final class MpTable {
@@ -42,8 +42,14 @@ final class MpTable {
 
   private MpTable() {}
 
-  /** The tables for an address. @param signature CPUID.1:EAX, {@code features} CPUID.1:EDX */
-  static byte[] at(@Gpa long base, int signature, int features) {
+  /**
+   * The tables for an address.
+   *
+   * @param signature CPUID.1:EAX
+   * @param features CPUID.1:EDX
+   * @param processors how many there are
+   */
+  static byte[] at(@Gpa long base, int signature, int features, int processors) {
     byte[] pointer = new TableBytes().text("_MP_").u32(Addresses.bits(base) + POINTER_BYTES).u8(1).u8(REVISION).u8(0)
         .padTo(POINTER_BYTES).toArray();
     TableBytes.checksum(pointer, POINTER_CHECKSUM, POINTER_BYTES);
@@ -51,16 +57,19 @@ final class MpTable {
     TableBytes t = new TableBytes();
     t.text("PCMP").u16(0).u8(REVISION).u8(0).text("GNOMON", 8, ' ').text("PC", 12, ' ').u32(0).u16(0).u16(0)
         .u32(Addresses.bits(LocalApic.BASE)).u32(0);
-    t.u8(PROCESSOR).u8(0).u8(LOCAL_VERSION).u8(ENABLED | BOOTSTRAP).u32(signature).u32(features).u64(0);
+    for (int id = 0; id < processors; id++) {
+      t.u8(PROCESSOR).u8(id).u8(LOCAL_VERSION).u8(id == 0 ? ENABLED | BOOTSTRAP : ENABLED).u32(signature).u32(features).u64(0);
+    }
+    int ioApic = Firmware.ioApicId(processors);
     t.u8(BUS).u8(PCI_BUS).text("PCI   ");
     t.u8(BUS).u8(ISA_BUS).text("ISA   ");
-    t.u8(IO_APIC).u8(Firmware.IO_APIC_ID).u8(IO_VERSION).u8(ENABLED).u32(Addresses.bits(IoApic.BASE));
-    int count = 4;
+    t.u8(IO_APIC).u8(ioApic).u8(IO_VERSION).u8(ENABLED).u32(Addresses.bits(IoApic.BASE));
+    int count = processors + 3;
     for (int irq = 0; irq < ISA_IRQS; irq++) {
       if (irq != CASCADE) {
         int flags = irq == AcpiPm.SCI ? HIGH_LEVEL : 0;
         int input = irq == 0 ? Firmware.TIMER_GSI : irq;
-        t.u8(IO_INTERRUPT).u8(INT).u16(flags).u8(ISA_BUS).u8(irq).u8(Firmware.IO_APIC_ID).u8(input);
+        t.u8(IO_INTERRUPT).u8(INT).u16(flags).u8(ISA_BUS).u8(irq).u8(ioApic).u8(input);
         count++;
       }
     }

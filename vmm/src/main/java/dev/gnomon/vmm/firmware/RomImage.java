@@ -26,6 +26,8 @@ public record RomImage(String name, byte[] bytes, byte[] videoBios) {
 
   // Bytes of the clock's memory in which QEMU leaves the order of boot devices.
   private static final int CMOS_BOOT_ORDER = 0x3D;
+  /** How many application processors there are. */
+  private static final int CMOS_OTHER_PROCESSORS = 0x5F;
   /** Hard disk, then CD. */
   private static final int BOOT_ORDER = 0x32;
 
@@ -49,11 +51,16 @@ public record RomImage(String name, byte[] bytes, byte[] videoBios) {
     memory.write(MemoryLayout.HIGH_START - low, bytes, bytes.length - low, low);
   }
 
-  /** Fills a firmware configuration device. @param ramEnd where RAM ends, which begins at 0 for firmware */
-  public static void configure(FwCfg device, long ramEnd, RomImage rom) {
+  /**
+   * Fills a firmware configuration device.
+   *
+   * @param ramEnd where RAM ends, which begins at 0 for firmware
+   * @param processors how many there are
+   */
+  public static void configure(FwCfg device, long ramEnd, RomImage rom, int processors) {
     ByteBuffer map = ByteBuffer.allocate(E820_ENTRY).order(ByteOrder.LITTLE_ENDIAN);
     map.putLong(0).putLong(ramEnd).putInt(E820.TYPE_RAM);
-    device.add(FwCfg.RAM_SIZE, ramEnd, 8).add(FwCfg.NB_CPUS, 1, 2).add(FwCfg.MAX_CPUS, 1, 2)
+    device.add(FwCfg.RAM_SIZE, ramEnd, 8).add(FwCfg.NB_CPUS, processors, 2).add(FwCfg.MAX_CPUS, processors, 2)
         .add(FwCfg.IRQ0_OVERRIDE, 1, 4).add(FwCfg.NOGRAPHIC, rom == null || rom.videoBios != null ? 0 : 1, 2)
         .addFile("etc/e820", map.array());
     if (rom != null && rom.videoBios != null) {
@@ -62,7 +69,8 @@ public record RomImage(String name, byte[] bytes, byte[] videoBios) {
   }
 
   /** Leaves in the clock's memory what firmware wants to find there. */
-  public static void describeBoot(Mc146818 rtc) {
+  public static void describeBoot(Mc146818 rtc, int processors) {
+    rtc.setMemory(CMOS_OTHER_PROCESSORS, processors - 1);
     rtc.setMemory(CMOS_BOOT_ORDER, BOOT_ORDER);
   }
 
