@@ -1,5 +1,6 @@
 package dev.gnomon.vmm;
 
+import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.vmm.device.LocalApicPage;
 import java.util.List;
 
@@ -7,8 +8,8 @@ import java.util.List;
  * Lets the vCPUs of a machine run one after the other on one host thread, each for a fixed number of instructions, so that equal machines run equally.
  *
  * <p>There is one clock. It advances with every instruction that any processor retires, so N busy processors are each a N-th as fast as one, and it never goes
- * back from one turn to the next. A turn ends at an exact instruction count, or when the processor sleeps. The next one to run is the next in the order of numbers
- * that does not sleep. An event whose delivery has begun belongs to the turn in which it did.
+ * back from one turn to the next. A turn ends at an exact instruction count, when the processor sleeps, or behind a PAUSE, by which a processor says that it waits
+ * for another one. The next one to run is the next in the order of numbers that does not sleep. An event whose delivery has begun belongs to the turn in which it did.
  */
 final class Turns {
   private final Vcpu[] vcpus;
@@ -57,9 +58,11 @@ final class Turns {
    */
   boolean choose(boolean wasInGuest) {
     current.takeApicEvents();
-    if (current.runnable() && (current.cpu().retired < turnEnd || current.cpu().eventPending)) {
+    Cpu cpu = current.cpu();
+    if (current.runnable() && (cpu.eventPending || cpu.retired < turnEnd && !cpu.paused)) {
       return true;
     }
+    cpu.paused = false;
     if (vcpus.length == 1) {
       return false;
     }

@@ -17,7 +17,7 @@ final class Registers {
       "r13", "r14", "r15"};
   /** Scratch, events between instructions, how flags are kept, and what is the machine's, not the guest's. */
   private static final Set<String> OTHERS = Set.of("flagResult", "flagCarries", "systemFlags", "value", "linear", "stopRequested",
-      "halted", "repeating", "rfLoaded", "pendingDebug", "faultUnblocksNmi", "eventPending", "eventVector", "eventType",
+      "halted", "paused", "repeating", "rfLoaded", "pendingDebug", "faultUnblocksNmi", "eventPending", "eventVector", "eventType",
       "eventHasErrorCode", "eventErrorCode", "eventLength", "faultVector", "faultErrorCode", "faultAddress", "nsPerInstruction");
 
   private Registers() {}

@@ -166,6 +166,9 @@ public final class Cpu {
   /** Ask the run loop to return at the next instruction boundary (a device changed its next deadline, or the host wants in). */
   public volatile boolean stopRequested;
 
+  /** A PAUSE retired on a machine with several processors: this one waits for another, whose turn it may be. */
+  public boolean paused;
+
   /** Instructions retired since reset; exact whenever a device, RDTSC or the hypervisor looks. */
   public long retired;
   /** Virtual nanoseconds per retired instruction. */

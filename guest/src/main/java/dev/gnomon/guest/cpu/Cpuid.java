@@ -231,6 +231,11 @@ public final class Cpuid {
     basic[0xB][1][EBX] = processors;
   }
 
+  /** Whether there are others beside this processor. */
+  public boolean severalProcessors() {
+    return (basic[1][0][EDX] & EDX_HTT) != 0;
+  }
+
   /** Says that there is a local APIC with TSC-deadline timer, and whether it has x2APIC mode. */
   public void offerLocalApic(boolean x2Apic) {
     offer(1, ECX, ECX_TSC_DEADLINE | (x2Apic ? ECX_X2APIC : 0));

@@ -100,7 +100,10 @@ final class Lowering extends VectorLowering {
         return popRm();
       case 0x90, 0x91, 0x92, 0x93, 0x94, 0x95, 0x96, 0x97:
         if (op == 0x90 && insn.rep == 0xF3) {
-          // PAUSE, even with REX.B.
+          // PAUSE, even with REX.B. Where it is another processor's turn then, the run must end with it.
+          if (out.cpuid.severalProcessors()) {
+            return ALONE;
+          }
           warm(WarmOp.PAUSE, SINK, ZERO, ZERO, 0, insn.length);
         } else if (insn.rm != 0) {
           move(T0, RAX);

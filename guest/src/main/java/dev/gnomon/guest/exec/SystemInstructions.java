@@ -134,7 +134,12 @@ final class SystemInstructions {
 
   /** F3 90. */
   int pause(Instruction insn) {
-    return intercepts.enabled && intercepts.pause ? exit(insn, ExitReason.PAUSE_INSTRUCTION) : done(insn);
+    if (intercepts.enabled && intercepts.pause) {
+      return exit(insn, ExitReason.PAUSE_INSTRUCTION);
+    }
+    cpu.paused = true;
+    cpu.stopRequested = true;
+    return done(insn);
   }
 
   int cpuid(Instruction insn) {

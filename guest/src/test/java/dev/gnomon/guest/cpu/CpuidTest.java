@@ -67,4 +67,22 @@ class CpuidTest {
     assertThat(cpuid.cr4Bits() & ControlRegister.CR4_SMAP).isZero();
     assertThatThrownBy(() -> cpuid.set(0x40, 0, 0, 0, 0, 0)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("40H");
   }
+
+  /** Processors and number of one: EBX and EDX.HTT of leaf 1, core IDs of leaf 4, its first and last cache's sharing, and leaf BH. */
+  @ParameterizedTest
+  @CsvSource({"1, 0, 00010800, false, 0, 0, 0", "2, 1, 01020800, true, 1, 1, 1", "3, 2, 02030800, true, 3, 3, 2", "4, 0, 00040800, true, 3, 3, 2",
+      "64, 63, 3f400800, true, 63, 63, 6"})
+  void shouldTellTheTopology(int processors, int number, String ebx, boolean htt, int lastCore, int lastSharing, int shift) {
+    cpuid.setTopology(number, processors);
+    assertThat(cpuid.query(1, 0)[Cpuid.EBX]).isEqualTo(Integer.parseInt(ebx, 16));
+    assertThat((cpuid.query(1, 0)[Cpuid.EDX] >>> 28 & 1) != 0).isEqualTo(htt);
+    assertThat(cpuid.severalProcessors()).isEqualTo(htt);
+    assertThat(cpuid.query(4, 0)[Cpuid.EAX] >>> 26).isEqualTo(lastCore);
+    assertThat(cpuid.query(4, 0)[Cpuid.EAX] >>> 14 & 0xFFF).isZero();
+    assertThat(cpuid.query(4, 3)[Cpuid.EAX] >>> 14 & 0xFFF).isEqualTo(lastSharing);
+    assertThat(cpuid.query(4, 4)[Cpuid.EAX]).isZero();
+    assertThat(cpuid.query(0xB, 0)).containsExactly(0, 1, 1 << 8, number);
+    assertThat(cpuid.query(0xB, 1)).containsExactly(shift, processors, 2 << 8 | 1, number);
+    assertThat(cpuid.query(0xB, 2)).containsExactly(0, 0, 2, number);
+  }
 }

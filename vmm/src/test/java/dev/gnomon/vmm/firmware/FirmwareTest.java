@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.gnomon.vmm.MachineType;
 import dev.gnomon.vmm.Mode;
 import dev.gnomon.vmm.PlatformOptions;
+import dev.gnomon.vmm.Processors;
 import dev.gnomon.vmm.Vm;
 import dev.gnomon.vmm.VmBuilder;
 import dev.gnomon.vmm.VmOptions;
@@ -132,6 +133,37 @@ class FirmwareTest {
     assertThat(entries).isEqualTo((int) memory.read(table + 34, 2));
     assertThat(interrupts).isEqualTo(15);
     assertThat(memory.read(table + 36, 4)).isEqualTo(0xFEE00000L);
+  }
+
+  /** Every processor is in both tables and in the namespace, and the I/O APIC has an ID of its own while there is one. */
+  @ParameterizedTest
+  @CsvSource({"1, 1", "2, 2", "4, 4", "15, 15", "64, 0"})
+  void shouldListAllProcessors(int processors, int ioApicId) {
+    GuestPhysicalMemory memory = memory(Mode.NATIVE, PC.withProcessors(new Processors(processors, 1)));
+    long madt = tables(memory).get("APIC");
+    int listed = 0;
+    for (long at = madt + 44; at < madt + memory.read(madt + 4, 4); at += memory.read(at + 1, 1)) {
+      if (memory.read(at, 1) == 0) {
+        assertThat(memory.read(at + 2, 2)).isEqualTo(listed * 0x101L);
+        assertThat(memory.read(at + 4, 4)).isEqualTo(1);
+        listed++;
+      } else if (memory.read(at, 1) == 1) {
+        assertThat(memory.read(at + 2, 1)).isEqualTo(ioApicId);
+      }
+    }
+    assertThat(listed).isEqualTo(processors);
+    long table = memory.read(scan(memory, "_MP_") + 4, 4);
+    for (int i = 0; i < processors; i++) {
+      long at = table + 44 + 20L * i;
+      assertThat(memory.read(at, 4)).isEqualTo(0x140000L | i << 8 | (i == 0 ? 3L : 1L) << 24);
+    }
+    int length = (int) memory.read(table + 4, 2);
+    assertThat(sum(memory, table, length)).isZero();
+    assertThat(memory.read(table + 44 + 20L * processors, 1)).isEqualTo(1);
+    long dsdt = tables(memory).get("DSDT");
+    assertThat(sum(memory, dsdt, (int) memory.read(dsdt + 4, 4))).isZero();
+    String namespace = text(memory, dsdt, (int) memory.read(dsdt + 4, 4));
+    assertThat(namespace.split("ACPI0007", -1)).hasSize(processors + 1);
   }
 
   /** MiB of memory; words at 15h, 17h, 30h and 34h. */

@@ -32,7 +32,7 @@ record LinuxRun(Vm vm, RunResult result, String console, Map<String, Long> count
   record Shown(String console, long retired, long ns, RunResult.End end) {}
 
   Shown shown() {
-    return new Shown(console, vm.cpu().retired, vm.cpu().now(), result.end());
+    return new Shown(console, vm.retired(), vm.now(), result.end());
   }
 
   /** Boots and runs to the end. @param request adds to the kernel and its RAM disk what the test wants */

@@ -115,7 +115,7 @@ class SeaBiosTest {
     Vm vm = machine(mode, disk(), null, serial, log);
     RunResult result = vm.run(BUDGET);
     return new Shown(serial.toString(StandardCharsets.ISO_8859_1), log.toString(StandardCharsets.ISO_8859_1),
-        vm.cpu().retired, vm.cpu().now(), result.end(), result.status());
+        vm.retired(), vm.now(), result.end(), result.status());
   }
 
   @Test
