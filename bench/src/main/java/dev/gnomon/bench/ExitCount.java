@@ -25,6 +25,10 @@ public record ExitCount(String reason, String cause, long count) {
     return cause.isEmpty() ? reason : reason + "/" + slug(cause);
   }
 
+  boolean is(String otherReason, String otherCause) {
+    return reason.equals(otherReason) && cause.equals(otherCause);
+  }
+
   static String slug(String cause) {
     return cause.replaceAll("\\(.*?\\)", "").strip().replaceAll("[^A-Za-z0-9=]+", "-");
   }

@@ -1,5 +1,7 @@
 package dev.gnomon.bench;
 
+import com.fasterxml.jackson.annotation.JsonIgnore;
+import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.gnomon.bench.report.Block;
 import dev.gnomon.bench.report.Column;
 import dev.gnomon.bench.report.Report;
@@ -20,9 +22,15 @@ import java.util.Map;
  * @param event what the rows are
  * @param rows as sorted
  * @param totalMicroseconds modelled time of all rows
+ * @param vcpu the virtual processor whose exits these are, −1 for all
+ * @param vcpus exits of each one of several, if the rows are of all
  */
 public record ExitsReport(Provenance provenance, String guest, Map<String, String> parameters, String mode,
-    String scope, Event event, List<Row> rows, long totalSamples, double totalMicroseconds) implements Report {
+    String scope, Event event, List<Row> rows, long totalSamples, double totalMicroseconds, @JsonIgnore int vcpu,
+    @JsonInclude(JsonInclude.Include.NON_EMPTY) List<VcpuSamples> vcpus) implements Report {
+  /** For all virtual processors together. */
+  public static final int ALL_VCPUS = -1;
+
   private static final int NAME_WIDTH = 20;
   private static final int SAMPLES_WIDTH = 10;
 
@@ -57,16 +65,19 @@ public record ExitsReport(Provenance provenance, String guest, Map<String, Strin
     }
   }
 
+  /** Exits of a virtual processor. */
+  public record VcpuSamples(int vcpu, long samples) {}
+
   /** A cause of an exit reason. */
   public record Cause(String name, long samples, double averageMicroseconds) {}
 
   private record Sample(String row, String cause, long count, double cycles) {}
 
-  /** What a run's measured part gives. */
-  public static ExitsReport of(GuestRun run, Provenance provenance, CostModel costs, Event event, Key key) {
+  /** What a run's measured part gives. @param vcpu number of the virtual processor whose exits to show, or {@link #ALL_VCPUS} */
+  public static ExitsReport of(GuestRun run, Provenance provenance, CostModel costs, Event event, Key key, int vcpu) {
     Counters counters = run.measured();
     Mode mode = run.vm().options().mode();
-    List<Sample> samples = samples(counters, costs, event, mode);
+    List<Sample> samples = samples(counters, vcpu < 0 || counters.vcpus().isEmpty() ? counters.exits() : counters.vcpus().get(vcpu).exits(), costs, event, mode);
     Map<String, List<Sample>> groups = new LinkedHashMap<>();
     samples.forEach(sample -> groups.computeIfAbsent(sample.row, name -> new ArrayList<>()).add(sample));
     long total = samples.stream().mapToLong(Sample::count).sum();
@@ -79,10 +90,11 @@ public record ExitsReport(Provenance provenance, String guest, Map<String, Strin
     String scope = run.region().complete() ? "measured region"
         : String.format(Locale.ROOT, "first %,d instructions", counters.instructions());
     return new ExitsReport(provenance, run.guest().name(), run.guest().parameters(), mode.toString(), scope, event,
-        rows, total, round(time / costs.megahertz()));
+        rows, total, round(time / costs.megahertz()), vcpu, vcpu >= 0 || event != Event.VMEXIT ? List.of()
+            : counters.vcpus().stream().map(one -> new VcpuSamples(one.vcpu(), one.exitTotal())).toList());
   }
 
-  private static List<Sample> samples(Counters counters, CostModel costs, Event event, Mode mode) {
+  private static List<Sample> samples(Counters counters, List<ExitCount> exits, CostModel costs, Event event, Mode mode) {
     List<Sample> samples = new ArrayList<>();
     if (event == Event.MMIO) {
       ExitCount exit = mode == Mode.SHADOW ? new ExitCount("EXCEPTION_NMI", "mmio", 1)
@@ -94,7 +106,7 @@ public record ExitsReport(Provenance provenance, String guest, Map<String, Strin
       }
       return samples;
     }
-    for (ExitCount exit : counters.exits()) {
+    for (ExitCount exit : exits) {
       if (event == Event.VMEXIT) {
         samples.add(new Sample(exit.reason(), exit.cause(), exit.count(), costs.exitCost(exit)));
       } else if (exit.reason().equals("IO_INSTRUCTION")) {
@@ -132,6 +144,11 @@ public record ExitsReport(Provenance provenance, String guest, Map<String, Strin
     blocks.add(new Block.Heading(1, guest + " under " + mode + ", " + scope + ", modelled time ("
         + provenance.costs().name() + ")"));
     blocks.add(new Block.Preformatted(perfLayout()));
+    if (!vcpus.isEmpty() && !rows.isEmpty()) {
+      Table.Builder table = new Table.Builder(Column.text("vcpu"), Column.count("samples"));
+      vcpus.forEach(one -> table.row(Integer.toString(one.vcpu), one.samples));
+      blocks.add(table.build());
+    }
     if (rows.isEmpty()) {
       blocks.add(new Block.Paragraph(mode.equals("native") && event != Event.MMIO
           ? "native runs no hypervisor: there are no exits" : "no such event in the " + scope));
@@ -140,7 +157,7 @@ public record ExitsReport(Provenance provenance, String guest, Map<String, Strin
   }
 
   private String perfLayout() {
-    StringBuilder text = new StringBuilder("\nAnalyze events for all VMs, all VCPUs:\n\n");
+    StringBuilder text = new StringBuilder("\nAnalyze events for all VMs, " + (vcpu < 0 ? "all VCPUs" : "VCPU " + vcpu) + ":\n\n");
     text.append(String.format(Locale.ROOT, "%" + NAME_WIDTH + "s %" + SAMPLES_WIDTH + "s %9s %9s %11s %11s %16s %n%n",
         event.title, "Samples", "Samples%", "Time%", "Min Time", "Max Time", "Avg time"));
     for (Row row : rows) {

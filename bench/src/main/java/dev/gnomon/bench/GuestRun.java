@@ -171,7 +171,7 @@ public final class GuestRun {
     long pieces = vm.slots().isIdentity() ? 0 : (vm.slots().residentFrames() + pieceFrames - 1) / pieceFrames;
     return new Counters(vm.retired(), vm.now(), TlbCounters.of(vm.tlbStatistics()), events.events(),
         ExitCount.of(vm.exits()), pieces,
-        mmio == null ? List.of() : mmio.counts(), vm.statistics());
+        mmio == null ? List.of() : mmio.counts(), vm.statistics(), VcpuCounters.of(vm.vcpus()));
   }
 
   /** Of the measured region if the guest has gone through one, else of the whole run. */

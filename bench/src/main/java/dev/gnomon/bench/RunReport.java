@@ -25,6 +25,8 @@ import java.util.Map;
 public record RunReport(Provenance provenance, String guest, Map<String, String> parameters, String mode, String end,
     String detail, int status, Counters counters, Counters region, Cycles cycles, List<AccessCount> devices,
     @JsonInclude(JsonInclude.Include.NON_NULL) DirtyPageReport dirtyLog, HostTime host) implements Report {
+  private static final int VCPU_COLUMNS = 8;
+
   /** What a finished run gives. */
   public static RunReport of(GuestRun run, Provenance provenance, CostModel costs) {
     RunResult result = run.result();
@@ -42,9 +44,12 @@ public record RunReport(Provenance provenance, String guest, Map<String, String>
     blocks.add(new Block.Heading(1, guest + " under " + mode + ": " + end + (detail.isEmpty() ? "" : ", " + detail)));
     blocks.add(numbers());
     if (!counters.exits().isEmpty()) {
-      Table.Builder exits = new Table.Builder(Column.text("exit"), Column.text("cause"), Column.count("count"));
-      counters.exits().forEach(exit -> exits.row(exit.reason(), exit.cause(), exit.count()));
-      blocks.add(exits.build());
+      blocks.add(exits());
+    }
+    if (!counters.vcpus().isEmpty()) {
+      Table.Builder vcpus = new Table.Builder(Column.text("vcpu"), Column.count("instructions"), Column.count("exits"));
+      counters.vcpus().forEach(vcpu -> vcpus.row(Integer.toString(vcpu.vcpu()), vcpu.instructions(), vcpu.exitTotal()));
+      blocks.add(vcpus.build());
     }
     Table.Builder bus = new Table.Builder(Column.text("device"), Column.count("reads"), Column.count("writes"));
     devices.stream().filter(device -> device.reads() + device.writes() > 0)
@@ -59,6 +64,20 @@ public record RunReport(Provenance provenance, String guest, Map<String, String>
   /** The part of {@link #blocks} on written pages; empty if they were not logged. */
   public List<Block> dirtyBlocks() {
     return dirtyLog == null ? List.of() : dirtyLog.blocks();
+  }
+
+  /** By reason and cause; of each processor too if there are not too many for a line. */
+  private Table exits() {
+    List<VcpuCounters> vcpus = counters.vcpus().size() <= VCPU_COLUMNS ? counters.vcpus() : List.of();
+    List<Column> columns = new ArrayList<>(List.of(Column.text("exit"), Column.text("cause"), Column.count("count")));
+    vcpus.forEach(vcpu -> columns.add(Column.count("vcpu" + vcpu.vcpu())));
+    Table.Builder exits = new Table.Builder(columns);
+    for (ExitCount exit : counters.exits()) {
+      List<Object> row = new ArrayList<>(List.of(exit.reason(), exit.cause(), exit.count()));
+      vcpus.forEach(vcpu -> row.add(vcpu.count(exit)));
+      exits.row(row.toArray());
+    }
+    return exits.build();
   }
 
   private Table numbers() {
@@ -100,6 +119,10 @@ public record RunReport(Provenance provenance, String guest, Map<String, String>
     }
     counters.exits().forEach(exit -> table.row("exit." + exit.key(), exit.count(), region == null ? null
         : region.exits().stream().filter(other -> other.key().equals(exit.key())).mapToLong(ExitCount::count).sum()));
+    for (VcpuCounters vcpu : counters.vcpus()) {
+      table.row("vcpu" + vcpu.vcpu() + ".instructions", vcpu.instructions(), region == null ? null : region.vcpus().get(vcpu.vcpu()).instructions());
+      table.row("vcpu" + vcpu.vcpu() + ".exits", vcpu.exitTotal(), region == null ? null : region.vcpus().get(vcpu.vcpu()).exitTotal());
+    }
     return table.build();
   }
 }

@@ -4,6 +4,7 @@ import dev.gnomon.bench.Guest;
 import dev.gnomon.bench.GuestRun;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.vmm.RunResult;
+import dev.gnomon.vmm.Vcpu;
 import java.io.PrintWriter;
 import java.util.Locale;
 
@@ -60,8 +61,9 @@ final class Conclusion {
   }
 
   private static String where(GuestRun run) {
-    Cpu cpu = run.vm().cpu();
-    return ", at rip 0x" + Long.toHexString(cpu.rip) + " in ring " + cpu.cpl + (cpu.halted ? ", halted" : "");
+    Vcpu vcpu = run.vm().current();
+    Cpu cpu = vcpu.cpu();
+    return ", at rip 0x" + Long.toHexString(cpu.rip) + " in ring " + cpu.cpl + (vcpu.index() == 0 ? "" : " of vCPU " + vcpu.index()) + (cpu.halted ? ", halted" : "");
   }
 
   private static int guestExit(Guest.Verdict verdict, int status, String after, PrintWriter err, boolean always) {

@@ -48,6 +48,9 @@ final class ExitsCommand implements Callable<Integer> {
   @Option(names = {"-k", "--key"}, paramLabel = "KEY", converter = KeyConverter.class, defaultValue = "sample",
       description = "Sort by sample or time. Default: ${DEFAULT-VALUE}.")
   private ExitsReport.Key key;
+  @Option(names = "--vcpu", paramLabel = "N", converter = Quantity.Whole.class,
+      description = "Only the exits of one virtual processor, with --cpus. Default: all.")
+  private Long vcpu;
   @Mixin
   private GuestOptions guests = new GuestOptions();
   @Mixin
@@ -64,6 +67,9 @@ final class ExitsCommand implements Callable<Integer> {
     Environment environment = gnomon.environment();
     output.check();
     CostModel costModel = costs.model();
+    if (vcpu != null) {
+      machine.checkVcpu(vcpu, event == ExitsReport.Event.MMIO);
+    }
     Guest guest = guests.guest(workload, machine.seed);
     environment.interruption().check();
     GuestRun run = new GuestRun(guest, machine.vmOptions(false).withMode(mode), machine.memory != null,
@@ -77,7 +83,7 @@ final class ExitsCommand implements Callable<Integer> {
     }
     Map<String, String> described = MachineOptions.describe(run.vm().options(), true);
     output.write(ExitsReport.of(run, new Provenance(Version.number(), "exits", described, costModel), costModel, event,
-        key), spec.commandLine().getOut(), environment.outIsTerminal());
+        key, vcpu == null ? ExitsReport.ALL_VCPUS : vcpu.intValue()), spec.commandLine().getOut(), environment.outIsTerminal());
     return Conclusion.ofMeasurement(run, result, environment);
   }
 

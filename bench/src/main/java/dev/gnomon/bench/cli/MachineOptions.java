@@ -38,9 +38,9 @@ final class MachineOptions {
           + "then features, as in Nehalem,+rdrand,-popcnt. Default: ${DEFAULT-VALUE}.")
   CpuModel cpu;
 
-  @Option(names = "--cpus", paramLabel = "N", defaultValue = "1",
+  @Option(names = "--cpus", paramLabel = "N", converter = Quantity.Whole.class, defaultValue = "1",
       description = "Virtual processors, 1 to 64; several need machine pc. Default: ${DEFAULT-VALUE}.")
-  int cpus;
+  long cpus;
 
   @Option(names = "--turn", paramLabel = "N", converter = Quantity.Count.class, defaultValue = "" + Processors.DEFAULT_TURN,
       description = "Instructions that a virtual processor runs before it is the next one's turn. Default: ${DEFAULT-VALUE}.")
@@ -119,8 +119,16 @@ final class MachineOptions {
     return seed == null ? options : options.withSeed(seed);
   }
 
+  /** @throws IllegalArgumentException if there is no virtual processor of that number, or it was asked for what only the machine counts */
+  void checkVcpu(long number, boolean machineOnly) {
+    checkVcpu(number);
+    if (machineOnly) {
+      throw new IllegalArgumentException("--vcpu with --event mmio: expected no --vcpu, device memory is counted for all together");
+    }
+  }
+
   /** @throws IllegalArgumentException if there is no virtual processor of that number */
-  void checkVcpu(int number) {
+  void checkVcpu(long number) {
     if (number < 0 || number >= cpus) {
       throw new IllegalArgumentException("--vcpu " + number + ": expected 0 to " + (cpus - 1) + (cpus == 1 ? ", or more with --cpus" : ""));
     }
@@ -128,7 +136,7 @@ final class MachineOptions {
 
   private PlatformOptions platform() {
     PlatformOptions options = PlatformOptions.DEFAULT.withMachine(machine).withX2Apic(x2Apic).withCpu(cpu)
-        .withProcessors(new Processors(cpus, turn));
+        .withProcessors(new Processors((int) Math.max(-1, Math.min(Integer.MAX_VALUE, cpus)), turn));
     if (keyboard != null) {
       options = options.withKeyboard(keyboard);
     }

@@ -85,9 +85,9 @@ final class WalkCommand implements Callable<Integer> {
   private AccessKind kind = new AccessKind();
   @ArgGroup
   private Privilege privilege = new Privilege();
-  @Option(names = "--vcpu", paramLabel = "N", defaultValue = "0",
+  @Option(names = "--vcpu", paramLabel = "N", converter = Quantity.Whole.class, defaultValue = "0",
       description = "Whose registers and tables, with --cpus. Default: ${DEFAULT-VALUE}.")
-  private int vcpu;
+  private long vcpu;
   @Option(names = "--grid", description = "Also the matrix of read numbers.")
   private boolean grid;
   @Option(names = "--json", description = "The same as --out json:-.")
@@ -115,7 +115,7 @@ final class WalkCommand implements Callable<Integer> {
     if (environment.interruption().requested()) {
       return Conclusion.ofMeasurement(run, result, environment);
     }
-    Vcpu walker = run.vm().vcpus().get(vcpu);
+    Vcpu walker = run.vm().vcpus().get((int) vcpu);
     int access = (kind.fetch ? Access.FETCH : kind.write ? Access.WRITE : Access.READ)
         | (privilege.user ? Access.USER : privilege.supervisor ? 0 : AddressWalk.currentPrivilege(walker.cpu()));
     Map<String, String> described = MachineOptions.describe(run.vm().options(), true);

@@ -6,7 +6,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -54,6 +56,23 @@ class ExitsCommandTest {
     JsonNode bySample = new ObjectMapper().readTree(exits("--mode", "shadow", "--out", "json:-").out()).get("rows");
     assertThat(byTime.get(0).get("name").asText()).isEqualTo("CPUID");
     assertThat(bySample.get(0).get("name").asText()).isEqualTo("EXCEPTION_NMI");
+  }
+
+  /** The second processor waits for a start-up message that never comes, so that all exits are the first one's. */
+  @Test
+  void shouldCountByVirtualProcessor() throws IOException {
+    String[] two = {"--mode", "ept", "--machine", "pc", "--cpus", "2"};
+    JsonNode all = new ObjectMapper().readTree(exits(with(two, "--out", "json:-")).out());
+    assertThat(all.get("vcpus").get(0).get("samples")).isEqualTo(all.get("totalSamples"));
+    assertThat(all.get("vcpus").get(1).get("samples").asLong()).isZero();
+    assertThat(exits(two).out()).containsPattern("vcpu +samples\n +0 +[1-9][0-9,]*\n +1 +0");
+    assertThat(exits(with(two, "--vcpu", "0")).out()).contains("all VMs, VCPU 0:",
+        "Total Samples:" + all.get("totalSamples").asLong() + ",");
+    assertThat(exits(with(two, "--vcpu", "1")).out()).contains("all VMs, VCPU 1:", "Total Samples:0,");
+  }
+
+  private static String[] with(String[] some, String... more) {
+    return Stream.concat(Arrays.stream(some), Arrays.stream(more)).toArray(String[]::new);
   }
 
   @Test

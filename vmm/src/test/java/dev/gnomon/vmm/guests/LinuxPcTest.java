@@ -7,6 +7,7 @@ import dev.gnomon.vmm.ExitStatistics.Cause;
 import dev.gnomon.vmm.MachineType;
 import dev.gnomon.vmm.Mode;
 import dev.gnomon.vmm.PlatformOptions;
+import dev.gnomon.vmm.Processors;
 import dev.gnomon.vmm.RunResult;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -34,9 +35,23 @@ class LinuxPcTest {
       busybox poweroff -f
       """.replace("busybox ", "/bin/busybox ");
 
+  private static final String PROCESSORS = """
+      busybox mount -t proc proc /proc
+      echo userland begins
+      busybox nproc
+      busybox grep -E '^processor|siblings|cpu cores|^apicid' /proc/cpuinfo
+      busybox md5sum /bin/busybox & busybox sha1sum /bin/busybox & busybox md5sum /init & busybox sleep 0.1 & wait
+      busybox cat /proc/interrupts
+      busybox poweroff -f
+      """.replace("busybox ", "/bin/busybox ").replace("/bin//bin/", "/bin/");
+
   private static List<LinuxRun> boot(PlatformOptions platform, List<Mode> modes, String commandLine) throws Exception {
+    return boot(platform, modes, commandLine, SCRIPT);
+  }
+
+  private static List<LinuxRun> boot(PlatformOptions platform, List<Mode> modes, String commandLine, String script) throws Exception {
     byte[] kernel = DebianPackage.kernel("linux-image-cloud-amd64");
-    byte[] initramfs = LinuxRun.initramfs(DebianPackage.file("busybox-static", "bin/busybox"), SCRIPT);
+    byte[] initramfs = LinuxRun.initramfs(DebianPackage.file("busybox-static", "bin/busybox"), script);
     List<LinuxRun> runs = modes.parallelStream()
         .map(mode -> LinuxRun.of(mode, platform, kernel, initramfs, r -> r.withCommandLine(commandLine))).toList();
     for (LinuxRun run : runs) {
@@ -64,6 +79,38 @@ class LinuxPcTest {
     assertThat(ept.vm().cpu().skippedNs).as("two seconds of sleep").isGreaterThan(1_800_000_000L);
     assertThat(ept.vm().exits().of(ExitReason.MSR_WRITE, Cause.MSR, 0x6E0)).isGreaterThan(100);
     assertThat(ept.vm().exits().of(ExitReason.EPT_MISCONFIG, Cause.MMIO)).isGreaterThan(100);
+  }
+
+  /** All processors come up, run user programs and interrupt each other; the same console at the same instruction in all modes. */
+  private static void shouldRunOn(int processors) throws Exception {
+    List<LinuxRun> runs = boot(PC.withProcessors(new Processors(processors, Processors.DEFAULT_TURN)), ALL, DEFAULTS, PROCESSORS);
+    String console = runs.get(0).console();
+    assertThat(console).contains("smp: Brought up 1 node, " + processors + " CPUs", "\n" + processors + "\r\n")
+        .doesNotContain("TSC found unstable", "Firmware Bug", "unsynchronized");
+    for (int i = 0; i < processors; i++) {
+      assertThat(console).containsPattern("processor\t: " + i + "\r\n" + "siblings\t: " + processors + "\r\ncpu cores\t: " + processors
+          + "\r\napicid\t\t: " + i + "\r\n");
+    }
+    String some = " +[1-9][0-9]*";
+    assertThat(console).containsPattern("LOC:" + some.repeat(processors)).containsPattern("CAL:" + some.repeat(processors))
+        .containsPattern("RES: .*[1-9]").containsPattern("ERR: +0");
+    for (LinuxRun run : runs) {
+      assertThat(run.result().end()).isEqualTo(RunResult.End.POWER_OFF);
+      run.vm().vcpus().forEach(vcpu -> assertThat(vcpu.cpu().retired).isGreaterThan(100_000));
+    }
+    assertThat(runs.get(2).counters().get("remote_tlb_flush")).isPositive();
+  }
+
+  @Test
+  void shouldRunOnTwoProcessors() throws Exception {
+    shouldRunOn(2);
+  }
+
+  @Test
+  @EnabledIfSystemProperty(named = "gnomon.full", matches = "true",
+      disabledReason = "three more boots; run them with -Pfull")
+  void shouldRunOnFourProcessors() throws Exception {
+    shouldRunOn(4);
   }
 
   @Test

@@ -2,7 +2,10 @@ package dev.gnomon.vmm.guests;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.gnomon.vmm.MachineType;
 import dev.gnomon.vmm.Mode;
+import dev.gnomon.vmm.PlatformOptions;
+import dev.gnomon.vmm.Processors;
 import dev.gnomon.vmm.RunResult;
 import dev.gnomon.vmm.Vm;
 import dev.gnomon.vmm.VmBuilder;
@@ -26,12 +29,16 @@ class Memtest86Test {
   private record Shown(List<String> screen, String serial, long retired, RunResult.End end) {}
 
   private static Shown run(Mode mode, long instructions, long nsPerInstruction) throws Exception {
+    return run(VmOptions.of(mode).withNsPerInstruction(nsPerInstruction), COMMAND_LINE, instructions);
+  }
+
+  private static Shown run(VmOptions options, String commandLine, long instructions) throws Exception {
     byte[] image = DebianPackage.file("memtest86+", "boot/memtest86+x64.bin");
     ByteArrayOutputStream serial = new ByteArrayOutputStream();
-    Vm vm = new VmBuilder(VmOptions.of(mode).withMemoryBytes(8 << 20).withNsPerInstruction(nsPerInstruction)).console(serial::write).build();
-    vm.boot(GuestImages.recognize(BootRequest.of("memtest86+x64.bin", image).withCommandLine(COMMAND_LINE)));
+    Vm vm = new VmBuilder(options.withMemoryBytes(8 << 20)).console(serial::write).build();
+    vm.boot(GuestImages.recognize(BootRequest.of("memtest86+x64.bin", image).withCommandLine(commandLine)));
     RunResult result = vm.run(instructions);
-    return new Shown(vm.platform().screen().screenText(), serial.toString(), vm.cpu().retired, result.end());
+    return new Shown(vm.platform().screen().screenText(), serial.toString(), vm.retired(), result.end());
   }
 
   @Test
@@ -45,6 +52,23 @@ class Memtest86Test {
     assertThat(bare.serial()).contains("Memtest86+ v6.10");
     assertThat(run(Mode.EPT, FIRST_TESTS, 8)).isEqualTo(bare);
     assertThat(run(Mode.SHADOW, FIRST_TESTS, 8)).isEqualTo(bare);
+  }
+
+  /** All cores test at once, and meet at barriers. */
+  @Test
+  @EnabledIfSystemProperty(named = "gnomon.full", matches = "true", disabledReason = "three more runs; do them with -Pfull")
+  void shouldTestWithAllProcessors() throws Exception {
+    Shown bare = runWithProcessors(Mode.NATIVE);
+    assertThat(bare.screen().get(7)).contains("CPU: 4 Cores 4 Threads    SMP: 4T (PAR)");
+    assertThat(bare.screen().get(8)).contains("Using: All Cores", "Errors: 0");
+    assertThat(runWithProcessors(Mode.EPT)).isEqualTo(bare);
+    assertThat(runWithProcessors(Mode.SHADOW)).isEqualTo(bare);
+  }
+
+  private static Shown runWithProcessors(Mode mode) throws Exception {
+    PlatformOptions platform = PlatformOptions.DEFAULT.withMachine(MachineType.PC)
+        .withProcessors(new Processors(4, Processors.DEFAULT_TURN));
+    return run(VmOptions.of(mode).withNsPerInstruction(8).withPlatform(platform), COMMAND_LINE.replace("nosmp ", ""), 2 * FIRST_TESTS);
   }
 
   @Test

@@ -20,6 +20,7 @@ import dev.gnomon.guest.cpu.Cpuid;
 import dev.gnomon.vmm.MachineType;
 import dev.gnomon.vmm.Mode;
 import dev.gnomon.vmm.PlatformOptions;
+import dev.gnomon.vmm.Processors;
 import dev.gnomon.vmm.RunResult;
 import dev.gnomon.vmm.Vm;
 import dev.gnomon.vmm.VmBuilder;
@@ -33,6 +34,7 @@ import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Debian's SeaBIOS, unmodified, from the reset vector to a boot sector that it reads from the IDE disk. */
@@ -47,8 +49,13 @@ class SeaBiosTest {
 
   private static Vm machine(Mode mode, byte[] disk, byte[] videoBios, ByteArrayOutputStream serial,
       ByteArrayOutputStream log) throws Exception {
+    return machine(mode, Processors.ONE, disk, videoBios, serial, log);
+  }
+
+  private static Vm machine(Mode mode, Processors processors, byte[] disk, byte[] videoBios, ByteArrayOutputStream serial,
+      ByteArrayOutputStream log) throws Exception {
     VmOptions options = VmOptions.of(mode).withMemoryBytes(16 << 20).withNsPerInstruction(8)
-        .withPlatform(PlatformOptions.DEFAULT.withMachine(MachineType.PC));
+        .withPlatform(PlatformOptions.DEFAULT.withMachine(MachineType.PC).withProcessors(processors));
     VmBuilder builder = new VmBuilder(options).console(serial::write).debugConsole(log::write)
         .firmware(new RomImage("bios-256k.bin", DebianPackage.file("seabios", BIOS), videoBios));
     Vm vm = (disk == null ? builder : builder.disk(SnapshotDiskImage.of(disk))).build();
@@ -110,9 +117,13 @@ class SeaBiosTest {
   }
 
   private static Shown run(Mode mode) throws Exception {
+    return run(mode, Processors.ONE);
+  }
+
+  private static Shown run(Mode mode, Processors processors) throws Exception {
     ByteArrayOutputStream serial = new ByteArrayOutputStream();
     ByteArrayOutputStream log = new ByteArrayOutputStream();
-    Vm vm = machine(mode, disk(), null, serial, log);
+    Vm vm = machine(mode, processors, disk(), null, serial, log);
     RunResult result = vm.run(BUDGET);
     return new Shown(serial.toString(StandardCharsets.ISO_8859_1), log.toString(StandardCharsets.ISO_8859_1),
         vm.retired(), vm.now(), result.end(), result.status());
@@ -130,6 +141,18 @@ class SeaBiosTest {
     assertThat(bare.status()).isEqualTo(1);
     assertThat(run(Mode.EPT)).isEqualTo(bare);
     assertThat(run(Mode.SHADOW)).isEqualTo(bare);
+  }
+
+  /** It hands its stack to one processor after the other by a lock that it takes back at once. */
+  @ParameterizedTest
+  @CsvSource({"2, 997", "4, 100"})
+  void shouldStartAllProcessorsAlikeInAllModes(int count, long turn) throws Exception {
+    Processors processors = new Processors(count, turn);
+    Shown bare = run(Mode.NATIVE, processors);
+    assertThat(bare.log()).contains("Found " + count + " cpu(s) max supported " + count + " cpu(s)");
+    assertThat(bare.status()).isEqualTo(1);
+    assertThat(run(Mode.EPT, processors)).isEqualTo(bare);
+    assertThat(run(Mode.SHADOW, processors)).isEqualTo(bare);
   }
 
   @ParameterizedTest
