@@ -386,6 +386,8 @@ class MultiprocessorTest {
       Label function = new Label("function");
       Label begin = new Label("begin");
       a.jmp(begin);
+      // So that the immediate is aligned: a misaligned store asks for no soft TLB.
+      a.align(4);
       a.bind(function);
       a.inc(RBP);
       a.mov(ECX, 1);
