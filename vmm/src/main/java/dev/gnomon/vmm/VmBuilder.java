@@ -170,6 +170,14 @@ public final class VmBuilder {
 
   private void buildProcessors(Parts parts) {
     int count = options.platform().processors().count();
+    try {
+      buildProcessors(parts, count);
+    } catch (OutOfMemoryError e) {
+      throw new IllegalArgumentException("cannot reserve memory for the TLBs of " + count + " processors; give Java more with -Xmx");
+    }
+  }
+
+  private void buildProcessors(Parts parts, int count) {
     Processor first = null;
     for (int i = 0; i < count; i++) {
       Cpu cpu = new Cpu(parts.memory, new Mmu(parts.memory));

@@ -1,10 +1,16 @@
 package dev.gnomon.vmm.device;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.gnomon.guest.cpu.ApicPort;
 import dev.gnomon.guest.cpu.Msr;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
 import java.io.IOException;
+import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -391,5 +397,57 @@ class LocalApicTest {
     assertThat(DeviceFixtures.save(copy)).isEqualTo(DeviceFixtures.save(apic));
     assertThat(copy.nextDeadline()).isEqualTo(777);
     assertThat(copy.acknowledge()).isEqualTo(0x66);
+  }
+
+  /** SDM vol. 3A, "Local APIC State After It Receives an INIT Reset": as after a reset, but for the ID and the mode. */
+  @Test
+  void shouldResetItsRegistersByInitAndKeepItsMode() {
+    second.write(0x80, 4, 0x50, 0);
+    second.write(0xD0, 4, 0x0200_0000, 0);
+    second.write(0x320, 4, 0x41, 0);
+    second.receive(LocalApicBits.FIXED, 0x61, false);
+    assertThat(second.hasStartupMessage()).isFalse();
+    second.receive(LocalApicBits.INIT, 0, false);
+    second.receive(LocalApicBits.STARTUP, 0x12, false);
+    assertThat(second.hasStartupMessage()).isTrue();
+    long base = second.base();
+    assertThat(second.takeInit()).isTrue();
+    assertThat(second.base()).isEqualTo(base);
+    assertThat(new long[] {second.peek(0x20, 4), second.peek(0x80, 4), second.peek(0xD0, 4), second.peek(0xF0, 4), second.peek(0x320, 4),
+        second.peek(0x230, 4)}).containsExactly(1 << 24, 0, 0, 0xFF, 0x10000, 0);
+    assertThat(second.takeStartup()).isEqualTo(0x12);
+    assertThat(second.takeStartup()).isEqualTo(-1);
+    assertThat(second.hasStartupMessage()).isFalse();
+  }
+
+  @Test
+  void shouldForgetAStartUpMessageBeforeAnInit() {
+    second.receive(LocalApicBits.STARTUP, 0x12, false);
+    second.receive(LocalApicBits.INIT, 0, false);
+    assertThat(second.takeInit()).isTrue();
+    assertThat(second.takeStartup()).isEqualTo(-1);
+  }
+
+  /** A page for several local APICs is that of the processor that runs, and saves them all. */
+  @Test
+  void shouldShowEachProcessorItsOwnRegisters() throws IOException {
+    LocalApicPage page = new LocalApicPage(List.of(apic, second));
+    page.select(1);
+    assertThat(page.read(0x20, 4, 0)).isEqualTo(1 << 24);
+    page.write(0x80, 4, 0x30, 0);
+    page.write(0x320, 4, 0x41, 0);
+    page.write(0x380, 4, 100, 0);
+    page.select(0);
+    assertThat(page.read(0x20, 4, 0)).isZero();
+    assertThat(page.read(0x80, 4, 0)).isZero();
+    assertThat(page.nextDeadline()).isEqualTo(second.nextDeadline());
+    ByteArrayOutputStream saved = new ByteArrayOutputStream();
+    page.save(new DataOutputStream(saved));
+    page.reset();
+    assertThat(second.peek(0x80, 4)).isZero();
+    page.load(new DataInputStream(new ByteArrayInputStream(saved.toByteArray())));
+    assertThat(second.peek(0x80, 4)).isEqualTo(0x30);
+    assertThatThrownBy(() -> new LocalApicPage(List.of(apic)).load(new DataInputStream(new ByteArrayInputStream(saved.toByteArray()))))
+        .isInstanceOf(IOException.class).hasMessage("lapics: saved state has 2 local APICs, expected 1");
   }
 }
