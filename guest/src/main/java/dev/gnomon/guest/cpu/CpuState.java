@@ -1,5 +1,6 @@
 package dev.gnomon.guest.cpu;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.mmu.PagingContext;
 import java.io.DataInput;
 import java.io.DataOutput;
@@ -30,8 +31,8 @@ public final class CpuState {
       out.writeInt(cpu.rights[i]);
     }
     out.writeInt(cpu.cpl);
-    longs(out, cpu.gdtrBase, cpu.gdtrLimit, cpu.idtrBase, cpu.idtrLimit);
-    longs(out, cpu.cr0, cpu.cr2, cpu.cr3, cpu.cr4, cpu.cr8, cpu.efer, cpu.xcr0);
+    longs(out, Addresses.bits(cpu.gdtrBase), cpu.gdtrLimit, Addresses.bits(cpu.idtrBase), cpu.idtrLimit);
+    longs(out, cpu.cr0, Addresses.bits(cpu.cr2), cpu.cr3, cpu.cr4, cpu.cr8, cpu.efer, cpu.xcr0);
     longs(out, cpu.dr);
     longs(out, cpu.star, cpu.lstar, cpu.cstar, cpu.fmask, cpu.kernelGsBase, cpu.sysenterCs, cpu.sysenterEsp, cpu.sysenterEip);
     longs(out, cpu.pat, cpu.apicBase, cpu.tscAux, cpu.tscOffset, cpu.miscEnable, cpu.randomState);
