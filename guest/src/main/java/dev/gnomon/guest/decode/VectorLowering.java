@@ -104,7 +104,7 @@ abstract sealed class VectorLowering extends BranchLowering permits Lowering {
     if (!insn.isMemory() || insn.operandPrefix || insn.rep != 0) {
       return undefined(false);
     }
-    int size = insn.operandSize;
+    int size = Math.max(4, insn.operandSize);
     address(size, true);
     store(insn.reg, size);
     return NEXT;

@@ -41,6 +41,7 @@ class CaseGenerator {
   int length;
   // Of the instruction being made.
   boolean mode64;
+  boolean mode16;
   private int size;
   private int segment;
   private boolean shortAddress;
@@ -53,11 +54,19 @@ class CaseGenerator {
   private int rmRegister;
   int regField;
   long target;
+  /** Linear address of the top of the stack. */
+  private long stack;
   int accessSize;
 
   CaseGenerator(List<InstructionForm> forms, boolean intel) {
     this.forms = forms;
     this.intel = intel;
+  }
+
+  /** Makes 16-bit code from now on. */
+  CaseGenerator in16() {
+    mode16 = true;
+    return this;
   }
 
   /** The case that belongs to a seed. */
@@ -77,6 +86,10 @@ class CaseGenerator {
     if (form.is(mode64 ? "legacy" : "long") || !emit(form)) {
       return null;
     }
+    if (mode16 && (state.regs[RSP] ^ OracleProgram.stackAbove()) >>> 16 != 0) {
+      // The host cannot begin with another.
+      return null;
+    }
     test.name = form.name();
     return finish();
   }
@@ -85,8 +98,8 @@ class CaseGenerator {
     test = new OracleCase();
     state = test.before;
     length = 0;
-    mode64 = random.nextInt(4) != 0;
-    test.cs = mode64 ? OracleLayout.USER_CODE_64 : OracleLayout.USER_CODE_32;
+    mode64 = !mode16 && random.nextInt(4) != 0;
+    test.cs = mode16 ? OracleLayout.USER_CODE_16 : mode64 ? OracleLayout.USER_CODE_64 : OracleLayout.USER_CODE_32;
     for (int register = 0; register < 16; register++) {
       state.regs[register] = mode64 ? value() : register < 8 ? value() & LOW_32 : 0;
     }
@@ -96,7 +109,8 @@ class CaseGenerator {
         state.areas[i + j] = (byte) (v >>> 8 * j);
       }
     }
-    state.regs[RSP] = stackPointer();
+    stack = stackPointer();
+    state.regs[RSP] = mode16 ? offset(stack) & 0xFFFF | OracleProgram.stackAbove() : stack;
     state.rflags = random.nextInt() & Rflags.STATUS | Rflags.FIXED | Rflags.IF
         | (random.nextInt(4) == 0 ? Rflags.DF : 0)
         | (random.nextInt(20) == 0 ? Rflags.AC : 0)
@@ -152,8 +166,13 @@ class CaseGenerator {
     return random.nextBoolean() ? address & -bytesAccessed : address;
   }
 
+  /** Offset in 16-bit data of a linear address, beneath something that 16-bit addresses ignore; elsewhere the address. */
+  final long offset(long linear) {
+    return mode16 ? linear - OracleLayout.DATA_16_BASE & 0xFFFF | (shortAddress ? 0 : (long) random.nextInt(0x10000) << 16) : linear;
+  }
+
   private long segmentBase() {
-    return !mode64 ? 0 : segment == FS_PREFIX ? OracleLayout.FS_BASE : segment == GS_PREFIX ? OracleLayout.GS_BASE : 0;
+    return mode16 ? OracleLayout.DATA_16_BASE : !mode64 ? 0 : segment == FS_PREFIX ? OracleLayout.FS_BASE : segment == GS_PREFIX ? OracleLayout.GS_BASE : 0;
   }
 
   void put(long value, int count) {
@@ -178,7 +197,7 @@ class CaseGenerator {
     segment = !plain && random.nextInt(10) == 0 ? SEGMENT_PREFIXES[random.nextInt(SEGMENT_PREFIXES.length)] : NONE;
     boolean memory = form.hasModrm() && (form.is("m") || !form.is("reg") && memoryAllowed(form) && random.nextBoolean());
     locked = random.nextInt(form.is("lock") && memory ? 6 : 80) == 0;
-    size = form.is("b") ? 1 : wide ? 8 : prefix66 && !vector ? 2 : 4;
+    size = form.is("b") ? 1 : wide ? 8 : prefix66 && !vector ? mode16 ? 4 : 2 : mode16 && !vector ? 2 : 4;
     if (mode64 && form.is("stack") && size != 2 || mode64 && branch) {
       size = 8;
     }
@@ -255,7 +274,7 @@ class CaseGenerator {
     test.pointersUndefined = form.is("x87");
     test.lastBitUndefined = false;
     test.faultAddressUndefined = form.is("m512") || form.is("m576") || form.is("masked") || form.is("m10") || form.is("environment");
-    test.faultsUnordered = form.name().equals("call");
+    test.faultsUnordered = form.name().equals("call") || mode16 && (form.is("aligned") || form.is("area"));
     test.countersCutOnFault = !intel && form.is("string") && shortAddress;
     test.undefinedFlagsOnFault = form.flags() == UndefinedFlags.DIVIDE || form.is("string") ? Rflags.STATUS : 0;
     return true;
@@ -354,7 +373,7 @@ class CaseGenerator {
     } else if (form.is("string")) {
       string();
     } else if (form.is("leave") || form.is("enter")) {
-      r[RBP] = pickTarget(8);
+      r[RBP] = offset(pickTarget(8));
     }
     if (!mode64) {
       for (int register = 0; register < 8; register++) {
@@ -375,8 +394,8 @@ class CaseGenerator {
     }
     long from = pickTarget(size);
     long to = random.nextInt(3) == 0 ? from + random.nextInt(-9, 10) : pickTarget(size);
-    r[RSI] = from - segmentBase();
-    r[RDI] = to;
+    r[RSI] = mode16 ? offset(from) : from - segmentBase();
+    r[RDI] = offset(to);
     r[RCX] = random.nextInt(16) == 0 ? value() : random.nextInt(24);
     if (shortAddress && mode64) {
       for (int register : new int[] {RCX, RSI, RDI}) {
@@ -406,14 +425,16 @@ class CaseGenerator {
     } else if (form.is("area") && random.nextInt(16) != 0) {
       target &= -64;
     }
-    long effective = target - segmentBase();
+    long effective = mode16 ? target - segmentBase() & 0xFFFF : target - segmentBase();
     if (form.is("bitstring")) {
       long offset = random.nextInt(6) == 0 ? state.regs[regField] : random.nextInt(-600, 600);
       long masked = size == 8 ? offset : size == 4 ? (int) offset : (short) offset;
       state.regs[regField] = mode64 ? offset : offset & LOW_32;
       effective -= Math.floorDiv(masked, 8L * size) * size;
     }
-    if (!mode64 && shortAddress) {
+    if (mode16 && !shortAddress) {
+      address16(effective);
+    } else if (!mode64 && shortAddress && !mode16) {
       address16();
     } else {
       address(effective, immediateSize);
@@ -425,6 +446,23 @@ class CaseGenerator {
     int rm = random.nextInt(8);
     put(mod << 6 | (regField & 7) << 3 | rm, 1);
     put(random.nextInt(), mod == 1 ? 1 : mod == 2 || rm == 6 ? 2 : 0);
+  }
+
+  /** Encodes an operand with a 16-bit address and sets its registers, but for what is above the address. */
+  private void address16(long effective) {
+    long[] r = state.regs;
+    int mod = random.nextInt(3);
+    int rm = random.nextInt(8);
+    int displacement = mod == 0 ? 0 : mod == 1 ? random.nextInt(-128, 128) : random.nextInt();
+    put(mod << 6 | (regField & 7) << 3 | rm, 1);
+    if (mod == 0 && rm == 6) {
+      put(effective, 2);
+      return;
+    }
+    int base = rm >= 4 ? new int[] {RSI, RDI, RBP, RBX}[rm - 4] : rm < 2 ? RBX : RBP;
+    long index = rm >= 4 ? 0 : r[(rm & 1) == 0 ? RSI : RDI];
+    r[base] = effective - displacement - index & 0xFFFF | (long) random.nextInt(0x10000) << 16;
+    put(displacement, mod);
   }
 
   /** Encodes a memory operand in one of its forms and sets its registers so that it has an effective address. */
@@ -507,24 +545,24 @@ class CaseGenerator {
       state.poke(target + accessSize / 2, accessSize / 2, r[RDX]);
     } else if (form.is("moffs")) {
       long address = pickTarget(size);
-      int addressSize = mode64 ? shortAddress ? 4 : 8 : shortAddress ? 2 : 4;
+      int addressSize = mode64 ? shortAddress ? 4 : 8 : shortAddress != mode16 ? 2 : 4;
       put(address - segmentBase(), addressSize);
     } else if (form.is("xlat")) {
-      r[RBX] = pickTarget(1) - segmentBase() - (r[RAX] & 0xFF);
+      r[RBX] = (mode16 ? offset(pickTarget(1)) : pickTarget(1) - segmentBase()) - (r[RAX] & 0xFF);
       r[RBX] = mode64 ? r[RBX] : r[RBX] & LOW_32;
     } else if (form.is("popf")) {
-      state.poke(r[RSP], 8, random.nextLong() & ~(long) Rflags.TF);
+      state.poke(stack, 8, random.nextLong() & ~(long) Rflags.TF);
     } else if (form.is("enter")) {
       put(random.nextInt(4) == 0 ? random.nextInt() : random.nextInt(80), 2);
       put(random.nextInt(4) == 0 ? random.nextInt() : random.nextInt(4), 1);
     } else if (form.is("indirect")) {
       if (memory) {
-        state.poke(target, 8, branchTarget());
+        state.poke(target, 8, branchTarget() - test.codeBase());
       } else if (rmRegister != RSP) {
-        r[rmRegister] = mode64 ? branchTarget() : branchTarget() & LOW_32;
+        r[rmRegister] = mode64 ? branchTarget() : branchTarget() - test.codeBase() & LOW_32;
       }
     } else if (form.is("ret")) {
-      state.poke(r[RSP], 8, branchTarget());
+      state.poke(stack, 8, branchTarget() - test.codeBase());
     } else if (form.is("branch")) {
       relative(immediateSize);
     }
@@ -534,6 +572,10 @@ class CaseGenerator {
    * Where an indirect jump may go: behind or before the code, to data, nowhere, or to an address that is not canonical.
    */
   private long branchTarget() {
+    if (mode16) {
+      // Where nothing is, or INT3.
+      return OracleLayout.CODE + (random.nextInt(4) == 0 ? 0x5000 : 0x1200) + random.nextInt(0x400);
+    }
     return switch (random.nextInt(10)) {
       case 0 -> OracleLayout.DATA + random.nextInt(64);
       case 1 -> 0x4000_0000L + random.nextInt(0x5000_0000);

@@ -19,11 +19,12 @@ final class HostProcessor implements AutoCloseable {
   private final OutputStream to;
   private final InputStream from;
 
-  HostProcessor() {
+  /** @param segments16 with 16-bit segments in the LDT */
+  HostProcessor(boolean segments16) {
     try {
       program = Files.createTempFile("oracle", ".elf",
           PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-      Files.write(program, OracleProgram.build(CPU_SECONDS));
+      Files.write(program, OracleProgram.build(CPU_SECONDS, segments16));
       process = new ProcessBuilder(program.toString()).redirectError(ProcessBuilder.Redirect.INHERIT).start();
       to = process.getOutputStream();
       from = process.getInputStream();

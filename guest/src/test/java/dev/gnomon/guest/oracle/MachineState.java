@@ -32,12 +32,12 @@ final class MachineState {
   }
 
   /** Reads the helper's answer. */
-  void read(ByteBuffer records, int at) {
+  void read(ByteBuffer records, int at, OracleCase test) {
     for (int register = 0; register < regs.length; register++) {
       regs[register] = records.getLong(at + OracleLayout.REGISTERS + 8 * register);
     }
     rflags = records.getLong(at + OracleLayout.RFLAGS);
-    rip = records.getLong(at + OracleLayout.RIP);
+    rip = records.getLong(at + OracleLayout.RIP) + test.codeBase();
     vector = (int) records.getLong(at + OracleLayout.VECTOR);
     error = records.getLong(at + OracleLayout.ERROR);
     faultAddress = records.getLong(at + OracleLayout.FAULT_ADDRESS);
@@ -46,14 +46,16 @@ final class MachineState {
     records.get(at + OracleLayout.FX, fx.bytes);
   }
 
-  void write(ByteBuffer records, int at, int codeLength, int cs) {
+  void write(ByteBuffer records, int at, OracleCase test) {
     for (int register = 0; register < regs.length; register++) {
       records.putLong(at + OracleLayout.REGISTERS + 8 * register, regs[register]);
     }
     records.putLong(at + OracleLayout.RFLAGS, rflags);
     records.putLong(at + OracleLayout.RIP, rip);
-    records.putLong(at + OracleLayout.CS, cs);
-    records.putLong(at + OracleLayout.LENGTH, codeLength);
+    records.putLong(at + OracleLayout.CS, test.cs);
+    records.putLong(at + OracleLayout.LENGTH, test.codeLength);
+    records.putLong(at + OracleLayout.DATA_SELECTOR, test.mode16() ? OracleLayout.USER_DATA_16 : OracleLayout.USER_DATA);
+    records.putLong(at + OracleLayout.CODE_BASE, test.codeBase());
     records.put(at + OracleLayout.CODE_BYTES, code);
     records.put(at + OracleLayout.AREAS, areas);
     records.put(at + OracleLayout.FX, fx.bytes);

@@ -51,7 +51,7 @@ final class ModelProcessor {
     System.arraycopy(in.regs, 0, cpu.regs, 0, 16);
     cpu.setRflags(in.rflags);
     in.fx.load(cpu);
-    cpu.rip = in.rip;
+    cpu.rip = in.rip - test.codeBase();
     cpu.retired = 0;
     cpu.exit.reason = ExitReason.BUDGET;
   }
@@ -70,7 +70,7 @@ final class ModelProcessor {
     Cpu cpu = machine.cpu;
     System.arraycopy(cpu.regs, 0, out.regs, 0, 16);
     out.rflags = cpu.rflags();
-    out.rip = cpu.rip;
+    out.rip = cpu.rip + test.codeBase();
     out.fx.save(cpu);
     if (cpu.exit.reason == ExitReason.EXCEPTION_NMI && (cpu.exit.interruptionInfo & 0xFF) == Vector.OF) {
       // A trap: the host tells where it returns to.

@@ -30,10 +30,18 @@ final class Oracle implements AutoCloseable {
   private final byte[] modelPages = new byte[2 * OracleLayout.PAGE];
   private final MachineState host = new MachineState();
   private final MachineState[] model = new MachineState[OracleLayout.BATCH];
-  private HostProcessor helper = new HostProcessor();
+  private final boolean segments16;
+  private HostProcessor helper;
   private long sent;
 
   Oracle() {
+    this(false);
+  }
+
+  /** @param segments16 whether cases may be of 16-bit code; {@link #works} tells whether the host allows it */
+  Oracle(boolean segments16) {
+    this.segments16 = segments16;
+    helper = new HostProcessor(segments16);
     for (int i = 0; i < models.length; i++) {
       models[i] = new ModelProcessor(BLOCK_LIMITS[i]);
     }
@@ -78,7 +86,7 @@ final class Oracle implements AutoCloseable {
     }
     boolean memoryDefined = true;
     for (int i = 0; i < count; i++) {
-      host.read(view, i * OracleLayout.RECORD);
+      host.read(view, i * OracleLayout.RECORD, cases[i]);
       memoryDefined &= !cases[i].memoryUndefinedOnFault || host.rip != cases[i].before.rip;
       String difference = difference(cases[i], host, model[i]);
       if (difference != null) {
@@ -97,14 +105,20 @@ final class Oracle implements AutoCloseable {
     sent += count;
     for (int i = 0; i < count; i++) {
       OracleCase test = cases[from + i];
-      test.before.write(view, i * OracleLayout.RECORD, test.codeLength, test.cs);
+      test.before.write(view, i * OracleLayout.RECORD, test);
     }
     helper.send(records, count);
   }
 
+  /** Whether the helper has started. */
+  boolean works() {
+    helper.send(records, 0);
+    return helper.receive(records, 0, hostPages);
+  }
+
   private void restart() {
     helper.close();
-    helper = new HostProcessor();
+    helper = new HostProcessor(segments16);
     sent = 0;
   }
 

@@ -30,13 +30,24 @@ final class OracleCase {
   boolean pointersUndefined;
   /** x87 registers may be one unit in the last place off, and C1 with it: results of transcendental instructions. */
   boolean lastBitUndefined;
-  /** Which of several faults is seen is not defined: CALL may push before or after it checks its target. */
+  /**
+   * Which of several faults is seen is not defined: CALL may push before or after it checks its target; an operand may be misaligned and beyond a stack's limit.
+   */
   boolean faultsUnordered;
   /** What was generated, in words. */
   String name = "";
 
   boolean mode64() {
     return cs == OracleLayout.USER_CODE_64;
+  }
+
+  boolean mode16() {
+    return cs == OracleLayout.USER_CODE_16;
+  }
+
+  /** Base of the code segment; a state's RIP is linear. */
+  long codeBase() {
+    return mode16() ? OracleLayout.CODE : 0;
   }
 
   byte[] code() {

@@ -8,7 +8,7 @@ package dev.gnomon.guest.oracle;
  *  code   20000000 | 20001000 | 20002000 | 20003000 absent; filled with INT3
  *
  *  record   0 RAX to R15 | 128 RFLAGS | 136 RIP
- *         144 CS, back: vector | 152 bytes of code, back: error code | 160 back: CR2
+ *         144 CS, back: vector | 152 bytes of code, back: error code | 160 DS, ES and SS, back: CR2 | 168 base of CS
  *         176 code | 432 the three data areas | 1328 x87, MMX and SSE state as FXSAVE64 lays it out
  * </pre>
  * Data accesses aim at three areas beside page boundaries. The rest of the writable pages is zero, and whatever was
@@ -34,6 +34,10 @@ final class OracleLayout {
   static final int USER_CODE_64 = 0x33;
   static final int USER_CODE_32 = 0x23;
   static final int USER_DATA = 0x2B;
+  /** 16-bit segments in the LDT: code at {@link #CODE}, data and stack at {@link #DATA_16_BASE}, 64 KiB each. */
+  static final int USER_CODE_16 = 0x07;
+  static final int USER_DATA_16 = 0x0F;
+  static final long DATA_16_BASE = 0x1000_0000L;
 
   static final int REGISTERS = 0;
   static final int RFLAGS = 128;
@@ -43,6 +47,8 @@ final class OracleLayout {
   static final int LENGTH = 152;
   static final int ERROR = 152;
   static final int FAULT_ADDRESS = 160;
+  static final int DATA_SELECTOR = 160;
+  static final int CODE_BASE = 168;
   static final int CODE_BYTES = 176;
   static final int CODE_SIZE = 256;
   static final int AREAS = 432;

@@ -21,6 +21,7 @@ final class OracleProgram {
   private static final long IMAGE = 0x5432_1000_0000L;
   private static final long BUFFERS = IMAGE + 0x10_0000;
   private static final int ALTERNATE_STACK = 0x2_0000;
+  private static final int IRET_FRAME = 40;
 
   // Linux x86-64 system calls and their constants.
   private static final int READ = 0;
@@ -30,6 +31,10 @@ final class OracleProgram {
   private static final int RT_SIGACTION = 13;
   private static final int EXIT = 60;
   private static final int SIGALTSTACK = 131;
+  private static final int MODIFY_LDT = 154;
+  private static final int WRITE_LDT = 0x11;
+  /** Member contents of struct user_desc, in place. */
+  private static final int CONTENTS_CODE = 2 << 1;
   private static final int PRCTL = 157;
   private static final int ARCH_PRCTL = 158;
   private static final int SETRLIMIT = 160;
@@ -69,13 +74,21 @@ final class OracleProgram {
 
   private OracleProgram() { }
 
-  /** @param cpuSeconds after which the kernel ends the helper, should a case never end */
-  static byte[] build(int cpuSeconds) {
-    return new OracleProgram().image(cpuSeconds);
+  /**
+   * @param cpuSeconds after which the kernel ends the helper, should a case never end
+   * @param segments16 with 16-bit segments in the LDT, which not every kernel gives
+   */
+  static byte[] build(int cpuSeconds, boolean segments16) {
+    return new OracleProgram().image(cpuSeconds, segments16);
   }
 
-  private byte[] image(int cpuSeconds) {
+  private byte[] image(int cpuSeconds, boolean segments16) {
     Label start = asm.here();
+    if (segments16) {
+      asm.movabs(RSP, ownStackTop());
+      describe(OracleLayout.USER_CODE_16, OracleLayout.CODE, CONTENTS_CODE);
+      describe(OracleLayout.USER_DATA_16, OracleLayout.DATA_16_BASE, 0);
+    }
     setUp(cpuSeconds);
     loop();
     transfer(readFully, READ);
@@ -94,11 +107,16 @@ final class OracleProgram {
         .toBytes();
   }
 
-  private long alternateStack() {
+  /** Bits 31:16 of the stack pointer, in place, with which 16-bit code begins: IRET to a 16-bit stack loads SP alone. */
+  static long stackAbove() {
+    return ownStackTop() - IRET_FRAME & 0xFFFF_0000L;
+  }
+
+  private static long alternateStack() {
     return BUFFERS + OracleLayout.BATCH * OracleLayout.RECORD;
   }
 
-  private long ownStackTop() {
+  private static long ownStackTop() {
     return alternateStack() + 2 * ALTERNATE_STACK;
   }
 
@@ -142,6 +160,18 @@ final class OracleProgram {
     call(PRCTL, PR_SET_SECCOMP, 1, 0);
   }
 
+  /** Puts a readable and, if data, writable segment of 64 KiB into the LDT, by Linux' struct user_desc. */
+  private void describe(int selector, long base, int contents) {
+    asm.mov(rip(scratch).d(), selector >> 3);
+    asm.mov(rip(scratch, 4).d(), (int) base);
+    asm.mov(rip(scratch, 8).d(), 0xFFFF);
+    asm.mov(rip(scratch, 12).d(), contents);
+    asm.mov(EDI, WRITE_LDT);
+    asm.lea(RSI, rip(scratch));
+    asm.mov(EDX, 16);
+    systemCall(MODIFY_LDT);
+  }
+
   private void loop() {
     Label batch = asm.here();
     Label run = new Label("run");
@@ -150,6 +180,9 @@ final class OracleProgram {
     asm.call(readFully);
     asm.mov(RAX, rip(count));
     asm.mov(rip(left), RAX);
+    Label answer = new Label("answer");
+    asm.test(RAX, RAX);
+    asm.jcc(Cond.E, answer);
     asm.imul(RDX, RAX, OracleLayout.RECORD);
     asm.movabs(RSI, BUFFERS);
     asm.mov(rip(current), RSI);
@@ -163,11 +196,16 @@ final class OracleProgram {
     asm.mov(RCX, ptr(R15, OracleLayout.LENGTH));
     asm.rep().movsb();
     asm.encode(0x0FAE, 8, FXRSTOR, ptr(R15, OracleLayout.FX));
-    asm.push(OracleLayout.USER_DATA);
+    asm.mov(RAX, ptr(R15, OracleLayout.DATA_SELECTOR));
+    asm.mov(DS, EAX);
+    asm.mov(ES, EAX);
+    asm.push(RAX);
     asm.push(ptr(R15, 8 * 4).q());
     asm.push(ptr(R15, OracleLayout.RFLAGS).q());
     asm.push(ptr(R15, OracleLayout.CS).q());
-    asm.push(ptr(R15, OracleLayout.RIP).q());
+    asm.mov(RAX, ptr(R15, OracleLayout.RIP));
+    asm.sub(RAX, ptr(R15, OracleLayout.CODE_BASE));
+    asm.push(RAX);
     for (int register = 0; register < 16; register++) {
       if (register != 4) {
         asm.mov(GENERAL[register], ptr(R15, 8L * register));
@@ -211,6 +249,7 @@ final class OracleProgram {
     asm.imul(RDX, rip(count), OracleLayout.RECORD);
     asm.movabs(RSI, BUFFERS);
     asm.call(writeFully);
+    asm.bind(answer);
     asm.mov(ESI, OracleLayout.DATA);
     asm.mov(EDX, 2 * OracleLayout.PAGE);
     asm.call(writeFully);

@@ -16,6 +16,9 @@ final class UserMachine {
   private static final int CODE_64 = ANY | Segments.TYPE_CODE | Segments.L;
   private static final int CODE_32 = ANY | Segments.TYPE_CODE | Segments.DB;
   private static final int DATA = ANY | Segments.DB;
+  private static final int DATA_16 = ANY & ~Segments.G;
+  private static final int CODE_16 = DATA_16 | Segments.TYPE_CODE;
+  private static final long LIMIT_16 = 0xFFFF;
   private static final long FLAT = 0xFFFF_FFFFL;
 
   final HostMemory memory;
@@ -64,9 +67,15 @@ final class UserMachine {
     cpu.rights[segment] = rights;
   }
 
-  /** Chooses 64-bit mode or compatibility mode by the selector that Linux has for it. */
+  /** Chooses 64-bit mode, compatibility mode or 16-bit code by the selector that Linux has for it. */
   void select(int cs) {
-    segment(Segments.CS, cs, FLAT, cs == OracleLayout.USER_CODE_64 ? CODE_64 : CODE_32);
+    boolean small = cs == OracleLayout.USER_CODE_16;
+    segment(Segments.CS, cs, small ? LIMIT_16 : FLAT, small ? CODE_16 : cs == OracleLayout.USER_CODE_64 ? CODE_64 : CODE_32);
+    cpu.base[Segments.CS] = small ? OracleLayout.CODE : 0;
+    for (int data : new int[] {Segments.SS, Segments.DS, Segments.ES}) {
+      segment(data, small ? OracleLayout.USER_DATA_16 : OracleLayout.USER_DATA, small ? LIMIT_16 : FLAT, small ? DATA_16 : DATA);
+      cpu.base[data] = small ? OracleLayout.DATA_16_BASE : 0;
+    }
     cpu.updateMode();
   }
 }
