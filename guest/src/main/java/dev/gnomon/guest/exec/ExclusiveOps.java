@@ -3,6 +3,7 @@ package dev.gnomon.guest.exec;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Feature;
 import dev.gnomon.guest.cpu.Rflags;
+import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.Instruction;
 import dev.gnomon.guest.memory.Gva;
@@ -23,21 +24,27 @@ final class ExclusiveOps {
     this.operands = operands;
   }
 
+  /** Of 64-bit mode. */
+  private long segmentBase(int segment) {
+    return segment == Segments.FS || segment == Segments.GS ? cpu.base[segment] : 0;
+  }
+
   int execute(Instruction insn) {
     boolean wide = insn.operandSize == 8;
     if (wide && !cpu.cpuid.offers(Feature.CX16)) {
       return cpu.fault(Vector.UD);
     }
     int half = wide ? 8 : 4;
-    // Alignment comes before the end of canonical addresses; aligned, the first byte speaks for all sixteen.
-    int status = operands.linearize(insn.segment, operands.effectiveAddress(insn), wide ? 1 : 2 * half, true);
+    long address = operands.effectiveAddress(insn);
+    if (wide && (address + segmentBase(insn.segment) & 15) != 0) {
+      // Before anything else that is wrong with the address.
+      return cpu.fault(Vector.GP);
+    }
+    int status = operands.linearize(insn.segment, address, 2 * half, true);
     if (status < 0) {
       return status;
     }
     @Gva long gva = cpu.linear;
-    if (wide && (gva & 15) != 0) {
-      return cpu.fault(Vector.GP);
-    }
     status = Operands.aligned(cpu, gva, 2 * half);
     if (status < 0) {
       return status;

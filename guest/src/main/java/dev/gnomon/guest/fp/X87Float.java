@@ -202,7 +202,8 @@ public final class X87Float extends SoftFloat {
       return -1;
     }
     long magnitude = Math.abs(value);
-    if (magnitude >= BCD_LIMIT) {
+    // The magnitude of the most negative number is negative.
+    if (Long.compareUnsigned(magnitude, BCD_LIMIT) >= 0) {
       flags = flags & ~PRECISION | INVALID;
       return -1;
     }

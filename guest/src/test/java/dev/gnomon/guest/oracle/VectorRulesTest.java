@@ -7,7 +7,6 @@ import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Reg;
 import dev.gnomon.guest.cpu.Bus;
 import dev.gnomon.guest.cpu.ControlRegister;
-import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Mxcsr;
 import dev.gnomon.guest.cpu.Vector;
@@ -196,21 +195,6 @@ class VectorRulesTest {
   void shouldRaiseUdForWhatCpuidDoesNotOffer(String opcode) {
     assertThat(run(asm -> asm.encode(Integer.parseUnsignedInt(opcode, 16), 0, 1,
         ptr(Reg.RSI, 0)))).isEqualTo(Vector.UD);
-  }
-
-  /** MOVNTI [0], EBX in 16-bit code, whose operand size is no less than 32 bits. */
-  @Test
-  void shouldStoreAllOfADoublewordFrom16BitCode() {
-    UserMachine small = new UserMachine((int) (8 * PAGE), 64);
-    small.pages.map(OracleLayout.CODE, PAGE, PageMap.EXECUTE);
-    small.pages.map(OracleLayout.DATA_16_BASE, 2 * PAGE, PageMap.WRITE);
-    small.select(OracleLayout.USER_CODE_16);
-    byte[] code = {0x0F, (byte) 0xC3, 0x1E, 0, 0, (byte) 0xCC};
-    small.memory.writeBytes(PAGE, code, 0, code.length);
-    small.cpu.rip = 0;
-    small.cpu.regs[Cpu.RBX] = 0x1234_5678;
-    small.processor.run(small.cpu.retired + 10);
-    assertThat(small.memory.read(2 * PAGE, 4)).isEqualTo(0x1234_5678);
   }
 
   /** A bus of a processor's FERR# alone. */
