@@ -16,6 +16,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.cpu.ExitReason;
+import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.mmu.TlbPolicy;
 import dev.gnomon.vmm.RunResult.End;
 import java.util.BitSet;
@@ -226,6 +227,59 @@ class MultiprocessorTest {
         taken.append(vm.guestMemory().read(HITS + i, 1));
       }
       assertThat(taken.toString()).isEqualTo(takers);
+    }
+  }
+
+  private static void enterX2(Assembler a) {
+    a.mov(ECX, Msr.APIC_BASE);
+    a.rdmsr();
+    a.or(EAX, 1 << 10);
+    a.wrmsr();
+  }
+
+  private static void x2(Assembler a, int register, long value) {
+    a.mov(ECX, Msr.X2APIC_FIRST + (register >> 4));
+    a.mov(EDX, value >>> 32);
+    a.mov(EAX, value & 0xFFFF_FFFFL);
+    a.wrmsr();
+  }
+
+  /** By one register of 64 bits, to IDs and logical IDs of 32 bits. */
+  @ParameterizedTest
+  @CsvSource({"41, 1, 010", "841, 6, 011", "841, 5, 101", "41, FFFFFFFF, 111", "C0041, 0, 011", "841, 10001, 000"})
+  void shouldReachDestinationsInX2Mode(String low, String destination, String takers) {
+    SmpGuest guest = new SmpGuest(a -> {
+      InterruptTest.loadIdt(a);
+      handler(a, VECTOR, () -> {
+        a.mov(ptr(R12, HITS).b(), 1);
+        x2(a, 0xB0, 0);
+      });
+      await(a, DONE, 2);
+      enterX2(a);
+      a.sti();
+      x2(a, 0x300, Long.parseLong(destination, 16) << 32 | Long.parseLong(low, 16));
+      a.mov(RSI, 2000);
+      Label wait = a.here();
+      a.dec(RSI);
+      a.jnz(wait);
+      Machines.exit(a, 1);
+    }, a -> {
+      InterruptTest.loadIdt(a);
+      enterX2(a);
+      a.sti();
+      a.lock().inc(abs(DONE).q());
+      Label top = a.here();
+      a.hlt();
+      a.jmp(top);
+    });
+    for (Mode mode : Mode.values()) {
+      VmOptions options = SmpGuest.options(mode, 3);
+      Vm vm = guest.run(options.withPlatform(options.platform().withX2Apic(true)));
+      String taken = "";
+      for (int i = 0; i < 3; i++) {
+        taken += vm.guestMemory().read(HITS + i, 1);
+      }
+      assertThat(taken).as(mode.toString()).isEqualTo(takers);
     }
   }
 
