@@ -1,7 +1,6 @@
 package dev.gnomon.bench;
 
 import dev.gnomon.vmm.MachineType;
-import dev.gnomon.vmm.Vm;
 import dev.gnomon.vmm.VmBuilder;
 import dev.gnomon.vmm.VmOptions;
 import dev.gnomon.vmm.device.ByteSink;
@@ -11,8 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /** A guest on a machine with more to it: a disk, and a listener at the debug console. */
-public final class AttachedGuest implements Guest {
-  private final Guest guest;
+public final class AttachedGuest extends ForwardingGuest {
   private final String diskName;
   private final DiskImage disk;
   private final boolean writable;
@@ -27,7 +25,7 @@ public final class AttachedGuest implements Guest {
    * @param debugConsole null for none
    */
   public AttachedGuest(Guest guest, String diskName, DiskImage disk, boolean writable, ByteSink debugConsole) {
-    this.guest = guest;
+    super(guest);
     this.diskName = diskName;
     this.disk = disk;
     this.writable = writable;
@@ -41,13 +39,8 @@ public final class AttachedGuest implements Guest {
   }
 
   @Override
-  public String name() {
-    return guest.name();
-  }
-
-  @Override
   public Map<String, String> parameters() {
-    Map<String, String> parameters = new LinkedHashMap<>(guest.parameters());
+    Map<String, String> parameters = new LinkedHashMap<>(super.parameters());
     if (disk != null) {
       parameters.put("disk", diskName);
     }
@@ -56,47 +49,17 @@ public final class AttachedGuest implements Guest {
 
   @Override
   public VmOptions adapt(VmOptions options, boolean memoryGiven) {
-    return guest.adapt(disk == null ? options : onPc(options), memoryGiven);
+    return super.adapt(disk == null ? options : onPc(options), memoryGiven);
   }
 
   @Override
   public void equip(VmBuilder builder, Region region) {
-    guest.equip(builder, region);
+    super.equip(builder, region);
     if (disk != null) {
       builder.disk(writable ? disk : new SnapshotDiskImage(disk));
     }
     if (debugConsole != null) {
       builder.debugConsole(debugConsole);
     }
-  }
-
-  @Override
-  public void boot(Vm vm) {
-    guest.boot(vm);
-  }
-
-  @Override
-  public Map<String, Long> symbols() {
-    return guest.symbols();
-  }
-
-  @Override
-  public boolean marksRegion() {
-    return guest.marksRegion();
-  }
-
-  @Override
-  public Verdict verdict(int status) {
-    return guest.verdict(status);
-  }
-
-  @Override
-  public boolean dies(String line) {
-    return guest.dies(line);
-  }
-
-  @Override
-  public boolean ends(String line) {
-    return guest.ends(line);
   }
 }

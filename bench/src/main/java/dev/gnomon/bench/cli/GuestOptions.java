@@ -59,6 +59,9 @@ final class GuestOptions {
   @Mixin
   FirmwareOptions firmware = new FirmwareOptions();
 
+  @Mixin
+  private PolledOptions polled = new PolledOptions();
+
   /** Whether any guest is named. */
   boolean none() {
     return kernels.isEmpty() && named.isEmpty() && firmware.bios == null && firmware.disk == null;
@@ -89,7 +92,7 @@ final class GuestOptions {
       guests.add(alone);
     }
     for (int i = 0; i < guests.size(); i++) {
-      guests.set(i, firmware.attach(guests.get(i)));
+      guests.set(i, polled.attach(firmware.attach(guests.get(i)), seed));
     }
     return guests;
   }

@@ -57,6 +57,29 @@ class LinuxWorkloadCommandTest {
   }
 
   @Test
+  void shouldReachAPolledDeviceByDevMemWithoutAnExit() throws IOException {
+    Cli.Result result = gnomon("compare", "--busybox", busybox.toString(), "--workload", "linux:polled,count=2", "--polled", "request", "--out",
+        "json:-", "--tlb", "none", "--ns-per-instruction", "8");
+    assertThat(result.err()).as("the answers are right").isEmpty();
+    assertThat(result.code()).isEqualTo(ExitCode.DONE);
+    JsonNode modes = new ObjectMapper().readTree(result.out()).at("/guests/0/modes");
+    assertThat(modes).hasSize(3);
+    for (int mode = 1; mode < 3; mode++) {
+      for (JsonNode exit : modes.at("/" + mode + "/counters/exits")) {
+        String cause = exit.at("/reason").asText() + " " + exit.at("/cause").asText();
+        assertThat(cause).as("timer, its controllers, CPUID at exec, and under shadow paging the guest's own tables")
+            .matches("EXTERNAL_INTERRUPT device timer|INTERRUPT_WINDOW |CPUID |IO_INSTRUCTION (in|out) 0x(20|21|40|80|a0|a1)"
+            + "|(EPT_MISCONFIG|EXCEPTION_NMI) mmio" + (mode == 1 ? "" : "|EXCEPTION_NMI (hidden|guest fault|pt write|spurious) ?.*"
+            + "|INVLPG |CR_ACCESS cr[03] (read|write)"));
+        if (cause.endsWith(" mmio")) {
+          assertThat(exit.at("/count").asLong()).as("the mark that ends the region").isEqualTo(1);
+        }
+      }
+    }
+    assertThat(modes.at("/2/counters/kvm/pf_fixed").asLong()).as("fills are counted").isPositive();
+  }
+
+  @Test
   void shouldTakeAShellsAnswersFromAScriptAndReplayThemUnderEpt(@TempDir Path directory) throws IOException {
     Path script = Files.writeString(directory.resolve("shell.sh"), "sh -i\n");
     Path initrd = directory.resolve("initrd.gz");

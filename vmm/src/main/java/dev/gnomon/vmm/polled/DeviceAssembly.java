@@ -63,7 +63,9 @@ public final class DeviceAssembly {
       for (Window window : device.windows()) {
         boolean registers = trapped && windows.isEmpty();
         Window at = !window.isUnplaced() ? window
-            : setup.reach() instanceof DeviceSetup.Reach.Mmio mmio && registers ? window.placed(mmio.gpa()) : window.placed(free(layout, windows));
+            : setup.reach() instanceof DeviceSetup.Reach.Mmio mmio && registers ? window.placed(mmio.gpa())
+            : setup.reach() instanceof DeviceSetup.Reach.Polled polls && windows.isEmpty() && !polls.isAnywhere() ? window.placed(polls.gpa())
+            : window.placed(free(layout, windows));
         windows.add(at);
         if (!registers) {
           layout = layout.with(new MemorySlot(at.guestWritable() ? MemorySlot.Kind.RESERVED : MemorySlot.Kind.READ_ONLY, at.gpa(), at.bytes(),

@@ -21,8 +21,14 @@ public record DeviceSetup(Supplier<? extends PolledDevice> factory, Reach reach,
     int irq, int doorbell) {
   /** How the guest reaches the registers. */
   public sealed interface Reach {
-    /** As memory that the host polls. */
-    record Polled() implements Reach {}
+    /** As memory that the host polls, at an address or {@link Window#ANYWHERE}, if the device itself does not choose one. */
+    record Polled(@Gpa long gpa) implements Reach {
+      /** Whether the machine chooses the place. */
+      @SuppressWarnings("subtyping") // The comparison of addresses is no address.
+      public boolean isAnywhere() {
+        return gpa == Window.ANYWHERE;
+      }
+    }
 
     /** As memory that traps, 4 KiB from an address that is a multiple of 4096. */
     record Mmio(@Gpa long gpa) implements Reach {
@@ -60,7 +66,7 @@ public record DeviceSetup(Supplier<? extends PolledDevice> factory, Reach reach,
 
   /** A device whose windows the host polls. */
   public static DeviceSetup polled(Supplier<? extends PolledDevice> factory, PollPolicy polls) {
-    return of(factory, new Reach.Polled(), polls);
+    return of(factory, new Reach.Polled(Window.ANYWHERE), polls);
   }
 
   /** The device behind trapped memory at an address. */
@@ -71,6 +77,11 @@ public record DeviceSetup(Supplier<? extends PolledDevice> factory, Reach reach,
   /** The device behind ports. */
   public static DeviceSetup ports(Supplier<? extends PolledDevice> factory, int base) {
     return of(factory, new Reach.Ports(base), PollPolicy.never());
+  }
+
+  /** The first window of a polled device at an address, a multiple of 4096, or {@link Window#ANYWHERE}. */
+  public DeviceSetup at(@Gpa long gpa) {
+    return new DeviceSetup(factory, new Reach.Polled(gpa), polls, domain, limits, irq, doorbell);
   }
 
   public DeviceSetup withDomain(DmaDomain.Policy value) {

@@ -29,7 +29,8 @@ public record LinuxWorkload(String name, String description, String count, int r
       new LinuxWorkload("sort", "sort of numbers in one process", "numbers", 8_000),
       new LinuxWorkload("gzip", "compression and decompression", "lines of text", 8_000),
       new LinuxWorkload("pipe", "4 KiB blocks through two pipes", "blocks", 2_000),
-      new LinuxWorkload("ctxsw", "a token between two processes: context switches", "round trips", 1_000));
+      new LinuxWorkload("ctxsw", "a token between two processes: context switches", "round trips", 1_000),
+      new LinuxWorkload("polled", "requests by /dev/mem to the device of --polled request", "requests", 10));
 
   /** All of them. */
   public static List<LinuxWorkload> all() {

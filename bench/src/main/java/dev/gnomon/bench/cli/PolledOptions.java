@@ -1,0 +1,65 @@
+package dev.gnomon.bench.cli;
+
+import dev.gnomon.bench.Guest;
+import dev.gnomon.bench.polled.DeviceClass;
+import dev.gnomon.bench.polled.PolledGuest;
+import dev.gnomon.bench.polled.Polling;
+import java.io.File;
+import java.io.IOException;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import picocli.CommandLine.Option;
+
+/** Options that put polled devices into a machine. */
+final class PolledOptions {
+  @Option(names = "--polled", paramLabel = "CLASS[,OPTION=VALUE…]",
+      description = "A polled device (may be repeated): request, ring, timer, or a PolledDevice class of --class-path. Options: "
+          + "address=HEX of its reserved page (default: behind all memory), mmio=HEX or ports=HEX to have it trapped there instead, irq=N, "
+          + "doorbell=HEX (a port), name=NAME.")
+  private List<String> devices = List.of();
+
+  @Option(names = "--poll", paramLabel = "WHEN",
+      description = "When they are polled, in virtual time: spin (every 40 ns), period=TIME, adaptive[=STEP:MOST:FALLBACK] or random=MIN:MAX. "
+          + "Default: period=10us.")
+  private String polling;
+
+  @Option(names = "--class-path", paramLabel = "PATH", description = "Directories and jars with device classes, as for java.")
+  private String classPath;
+
+  /** A guest with the devices that were asked for. */
+  Guest attach(Guest guest, Long seed) throws IOException {
+    if (devices.isEmpty()) {
+      if (polling != null || classPath != null) {
+        throw new IllegalArgumentException((polling != null ? "--poll" : "--class-path") + ": expected --polled CLASS with it");
+      }
+      return guest;
+    }
+    ClassLoader loader = loader();
+    List<DeviceClass> classes = new ArrayList<>();
+    for (String device : devices) {
+      classes.add(DeviceClass.parse(device, loader));
+    }
+    return new PolledGuest(guest, classes, polling == null ? Polling.defaults() : Polling.parse(polling), seed == null ? 0 : seed);
+  }
+
+  private ClassLoader loader() throws IOException {
+    ClassLoader own = PolledOptions.class.getClassLoader();
+    if (classPath == null) {
+      return own;
+    }
+    List<URL> urls = new ArrayList<>();
+    for (String entry : classPath.split(File.pathSeparator)) {
+      Path path = Path.of(entry);
+      if (!Files.exists(path)) {
+        throw new IllegalArgumentException("--class-path: " + entry + ": no such file, expected a directory or a jar");
+      }
+      urls.add(path.toUri().toURL());
+    }
+    // Not closed: devices may load classes as long as they run.
+    return new URLClassLoader(urls.toArray(URL[]::new), own);
+  }
+}

@@ -1,0 +1,207 @@
+package dev.gnomon.bench.polled;
+
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.vmm.polled.DeviceSetup;
+import dev.gnomon.vmm.polled.PolledDevice;
+import dev.gnomon.vmm.polled.PollPolicy;
+import dev.gnomon.vmm.polled.Window;
+import dev.gnomon.vmm.polled.device.RequestDevice;
+import dev.gnomon.vmm.polled.device.SharedRing;
+import dev.gnomon.vmm.polled.device.TimerPage;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Modifier;
+import java.util.List;
+import java.util.Objects;
+import java.util.function.Supplier;
+
+/**
+ * A polled device as the command line names it: {@code CLASS[,option=value…]}. The class is a short name of those that come with the machine, or
+ * the name of a {@link PolledDevice} with a public constructor without arguments. Options: {@code address} of its first window, or {@code mmio} or
+ * {@code ports} to have it trapped there instead, {@code irq} and {@code doorbell}; {@code name}, for the machine's own.
+ */
+public final class DeviceClass {
+  private static final long PAGE = 4096;
+  private static final int PORTS = 0x10000;
+  private static final String OPTIONS = "expected address=HEX, mmio=HEX, ports=HEX, irq=N, doorbell=HEX or name=NAME";
+
+  /** Makes one of the devices that come with the machine. */
+  private interface Shipped {
+    PolledDevice make(String name, Window window, long seed);
+  }
+
+  private final String text;
+  private Shipped shipped;
+  private String className;
+  private Class<? extends PolledDevice> loaded;
+  private String name;
+  private @Gpa long address = Window.ANYWHERE;
+  private @Gpa long mmio = Window.ANYWHERE;
+  private int ports = -1;
+  private int irq = -1;
+  private int doorbell = -1;
+
+  private DeviceClass(String text) {
+    this.text = text;
+  }
+
+  /**
+   * Reads what the command line gives and makes a first instance, to see whether that can be.
+   *
+   * @param loader where classes are looked for
+   * @throws IllegalArgumentException if the class or an option is not what it should be
+   */
+  public static DeviceClass parse(String text, ClassLoader loader) {
+    DeviceClass device = new DeviceClass(text);
+    String[] parts = text.split(",", -1);
+    device.select(parts[0], loader);
+    for (int i = 1; i < parts.length; i++) {
+      device.option(parts[i]);
+    }
+    if ((device.address != Window.ANYWHERE ? 1 : 0) + (device.mmio != Window.ANYWHERE ? 1 : 0) + (device.ports >= 0 ? 1 : 0) > 1) {
+      throw device.bad("address, mmio and ports contradict each other: expected one of them");
+    }
+    device.check(device.make(0));
+    device.setup(PollPolicy.never(), 0);
+    return device;
+  }
+
+  private void select(String word, ClassLoader loader) {
+    switch (word) {
+      case "request" -> shipped("request", RequestDevice::new);
+      case "ring" -> shipped("ring", (label, window, seed) -> new SharedRing(label, window, 0));
+      case "timer" -> shipped("timer-page", (label, window, seed) -> new TimerPage(label, window));
+      default -> load(word, loader);
+    }
+  }
+
+  private void shipped(String label, Shipped maker) {
+    name = label;
+    shipped = maker;
+  }
+
+  private void load(String word, ClassLoader loader) {
+    className = word;
+    Class<?> found;
+    try {
+      found = Class.forName(word, true, loader);
+    } catch (ClassNotFoundException e) {
+      throw bad("no such class: expected request, ring, timer, or the name of a PolledDevice class in --class-path");
+    } catch (LinkageError e) {
+      throw bad("cannot be loaded: " + e);
+    }
+    if (!PolledDevice.class.isAssignableFrom(found)) {
+      throw bad("class " + word + " is no device: expected one that implements " + PolledDevice.class.getName());
+    }
+    loaded = found.asSubclass(PolledDevice.class);
+    try {
+      if (Modifier.isAbstract(loaded.getModifiers()) || !Modifier.isPublic(loaded.getModifiers())) {
+        throw bad("class " + word + " cannot be made: expected a public class that is not abstract");
+      }
+      loaded.getConstructor();
+    } catch (NoSuchMethodException e) {
+      throw bad("class " + word + " cannot be made: expected a public constructor without arguments");
+    }
+  }
+
+  private void option(String option) {
+    int equals = option.indexOf('=');
+    String key = equals < 0 ? option : option.substring(0, equals);
+    String value = equals < 0 ? "" : option.substring(equals + 1);
+    switch (key) {
+      case "address" -> address = page(option, value);
+      case "mmio" -> mmio = page(option, value);
+      case "ports" -> ports = port(option, value);
+      case "doorbell" -> doorbell = port(option, value);
+      case "irq" -> {
+        if (!value.matches("[0-9]|1[0-5]")) {
+          throw bad("'" + option + "': expected irq=0 to irq=15");
+        }
+        irq = Integer.parseInt(value);
+      }
+      case "name" -> {
+        if (shipped == null || !value.matches("[a-z][a-z0-9-]{0,30}")) {
+          throw bad("'" + option + "': expected a name of lower-case letters, digits and hyphens, for request, ring or timer");
+        }
+        name = value;
+      }
+      default -> throw bad("option '" + option + "': " + OPTIONS);
+    }
+  }
+
+  private long hex(String option, String value, long limit) {
+    String digits = value.startsWith("0x") ? value.substring(2) : value;
+    if (!digits.matches("[0-9a-fA-F]{1,15}") || Long.parseLong(digits, 16) >= limit) {
+      throw bad("'" + option + "': expected a hexadecimal number below 0x" + Long.toHexString(limit));
+    }
+    return Long.parseLong(digits, 16);
+  }
+
+  private @Gpa long page(String option, String value) {
+    @Gpa long gpa = hex(option, value, 1L << 46);
+    if ((gpa & PAGE - 1) != 0) {
+      throw bad("'" + option + "': expected a multiple of 0x1000");
+    }
+    return gpa;
+  }
+
+  private int port(String option, String value) {
+    int port = (int) hex(option, value, PORTS);
+    if ((port & 7) != 0) {
+      throw bad("'" + option + "': expected a multiple of 8");
+    }
+    return port;
+  }
+
+  private PolledDevice make(long seed) {
+    if (shipped != null) {
+      return shipped.make(name, Window.anywhere(PAGE), seed);
+    }
+    try {
+      return loaded.getConstructor().newInstance();
+    } catch (InvocationTargetException e) {
+      throw bad("the constructor of " + className + " throws " + e.getCause());
+    } catch (ReflectiveOperationException | LinkageError e) {
+      throw bad("class " + className + " cannot be made: " + e);
+    }
+  }
+
+  private void check(PolledDevice device) {
+    String label;
+    List<Window> windows;
+    try {
+      label = device.name();
+      windows = device.windows();
+    } catch (RuntimeException | LinkageError e) {
+      throw bad("the device's name and windows cannot be had: " + e);
+    }
+    if (label == null || label.isBlank() || windows == null || windows.isEmpty() || windows.stream().anyMatch(Objects::isNull)) {
+      throw bad("the device has name " + label + " and windows " + windows + ": expected a name and at least one window");
+    }
+    if (!windows.get(0).isUnplaced() && address != Window.ANYWHERE) {
+      throw bad("device " + label + " lies at 0x" + Long.toHexString(windows.get(0).gpa()) + " by its own choice: expected no address with it");
+    }
+  }
+
+  private IllegalArgumentException bad(String why) {
+    return new IllegalArgumentException("--polled '" + text + "': " + why);
+  }
+
+  /**
+   * How one machine gets the device.
+   *
+   * @param policy of that machine alone
+   * @param seed of what the device draws
+   */
+  public DeviceSetup setup(PollPolicy policy, long seed) {
+    Supplier<PolledDevice> factory = () -> make(seed);
+    DeviceSetup setup = mmio != Window.ANYWHERE ? DeviceSetup.mmio(factory, mmio)
+        : ports >= 0 ? DeviceSetup.ports(factory, ports)
+        : DeviceSetup.polled(factory, policy).at(address);
+    return setup.withIrq(irq).withDoorbell(doorbell);
+  }
+
+  @Override
+  public String toString() {
+    return text;
+  }
+}

@@ -1,0 +1,101 @@
+package dev.gnomon.bench.polled;
+
+import dev.gnomon.vmm.polled.PollPolicy;
+import java.math.BigDecimal;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * When devices are polled, as the command line says it: {@code spin}, {@code period=TIME}, {@code adaptive} or {@code random=MIN:MAX}. A policy
+ * remembers, so each machine gets one of its own.
+ *
+ * @param text as given
+ * @param kind word before the equals sign
+ * @param times in virtual nanoseconds, in the order given
+ */
+public record Polling(String text, Kind kind, long[] times) {
+  /** What a poll that finds nothing takes, so that polls without pause come once in that time: 100 cycles at 2.5 GHz. */
+  public static final long SPIN_NS = 40;
+  /** How long an adaptive poller looks without pause at most: QEMU's {@code IOTHREAD_POLL_MAX_NS_DEFAULT}. */
+  public static final long ADAPTIVE_MAX_NS = 32_768;
+  /** Distance of an adaptive poller's looks while it does not poll without pause. */
+  public static final long ADAPTIVE_FALLBACK_NS = 100_000;
+
+  /** The policies and how many times each takes. */
+  public enum Kind {
+    SPIN(0, 1),
+    PERIOD(1, 1),
+    ADAPTIVE(0, 3),
+    RANDOM(2, 2);
+
+    private final int least;
+    private final int most;
+
+    Kind(int least, int most) {
+      this.least = least;
+      this.most = most;
+    }
+  }
+
+  private static final Pattern TIME = Pattern.compile("(\\d{1,12}(?:\\.\\d{1,9})?)(ns|us|ms|s|)");
+  private static final String EXPECTED = "expected spin[=TIME], period=TIME, adaptive[=STEP:MOST:FALLBACK] or random=MIN:MAX, times such as 500ns, "
+      + "10us or 1ms";
+
+  /** Once in 10 µs of virtual time. */
+  public static Polling defaults() {
+    return parse("period=10us");
+  }
+
+  /** Reads what the command line gives. @throws IllegalArgumentException if that is no policy or a time is out of range */
+  public static Polling parse(String text) {
+    int equals = text.indexOf('=');
+    String word = equals < 0 ? text : text.substring(0, equals);
+    for (Kind kind : Kind.values()) {
+      if (kind.name().equalsIgnoreCase(word)) {
+        String[] parts = equals < 0 ? new String[0] : text.substring(equals + 1).split(":", -1);
+        long[] times = new long[parts.length];
+        for (int i = 0; i < parts.length; i++) {
+          times[i] = nanos(parts[i], text);
+        }
+        if (times.length != 0 && times.length != kind.most || times.length < kind.least) {
+          throw new IllegalArgumentException("--poll '" + text + "': " + EXPECTED);
+        }
+        Polling polling = new Polling(text, kind, times);
+        polling.policy(0);
+        return polling;
+      }
+    }
+    throw new IllegalArgumentException("--poll '" + text + "': " + EXPECTED);
+  }
+
+  /** A time such as {@code 10us} in nanoseconds. */
+  static long nanos(String time, String text) {
+    Matcher matcher = TIME.matcher(time);
+    if (!matcher.matches()) {
+      throw new IllegalArgumentException("--poll '" + text + "': " + EXPECTED);
+    }
+    long unit = switch (matcher.group(2)) {
+      case "us" -> 1000;
+      case "ms" -> 1_000_000;
+      case "s" -> 1_000_000_000;
+      default -> 1;
+    };
+    return new BigDecimal(matcher.group(1)).multiply(BigDecimal.valueOf(unit)).longValue();
+  }
+
+  /** A policy for one device of one machine. @param seed of random distances */
+  public PollPolicy policy(long seed) {
+    return switch (kind) {
+      case SPIN -> PollPolicy.period(times.length == 0 ? SPIN_NS : times[0]);
+      case PERIOD -> PollPolicy.period(times[0]);
+      case ADAPTIVE -> times.length == 0 ? PollPolicy.adaptive(SPIN_NS, ADAPTIVE_MAX_NS, ADAPTIVE_FALLBACK_NS)
+          : PollPolicy.adaptive(times[0], times[1], times[2]);
+      case RANDOM -> PollPolicy.random(seed, times[0], times[1]);
+    };
+  }
+
+  @Override
+  public String toString() {
+    return text;
+  }
+}

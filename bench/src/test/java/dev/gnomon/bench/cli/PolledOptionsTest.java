@@ -1,0 +1,101 @@
+package dev.gnomon.bench.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import javax.tools.ToolProvider;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** {@code --polled}, {@code --poll} and {@code --class-path}. */
+class PolledOptionsTest {
+  private static final String SOURCE = """
+      package lab;
+      import dev.gnomon.vmm.polled.*;
+      import dev.gnomon.vmm.polled.dma.DmaPort;
+      import java.util.List;
+      public class %s implements PolledDevice {
+        public %1$s() {%2$s}
+        public String name() { return "mine"; }
+        public List<Window> windows() { return List.of(Window.anywhere(8192)); }
+        public void attach(DeviceContext context) {}
+        public Poll step(DmaPort memory, VirtualClock clock) { %3$s }
+      }
+      """;
+
+  private static void compile(Path directory, String name, String constructor, String step) throws IOException {
+    Path source = Files.writeString(directory.resolve(name + ".java"), SOURCE.formatted(name, constructor, step));
+    int code = ToolProvider.getSystemJavaCompiler().run(null, null, null, "-cp", System.getProperty("java.class.path"), "-d",
+        directory.toString(), source.toString());
+    assertThat(code).isZero();
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+      "--polled requst                            | 'requst': no such class: expected request, ring, timer, or the name",
+      "--polled java.lang.String                  | java.lang.String is no device: expected one that implements",
+      "--polled dev.gnomon.vmm.polled.PolledDevice | expected a public class that is not abstract",
+      "--polled request,adress=8000000            | option 'adress=8000000': expected address=HEX, mmio=HEX",
+      "--polled request,address=8000800           | expected a multiple of 0x1000",
+      "--polled request,address=zz                | expected a hexadecimal number below",
+      "--polled request,address=8000000,mmio=9000000 | contradict each other: expected one of them",
+      "--polled request,irq=16                    | expected irq=0 to irq=15",
+      "--polled request,name=A                    | expected a name of lower-case letters",
+      "--polled request,address=100000            | memory slot RAM (RAM, 0x100000-0x3ffffff) overlaps request (RESERVED, 0x100000-0x100fff)",
+      "--polled request,address=10000000 --polled ring,address=10000000 | request (RESERVED, 0x10000000-0x10000fff) overlaps ring (RESERVED",
+      "--polled request --polled request          | expected different names",
+      "--polled request,ports=3f8                 | port 3f8 already belongs to com1",
+      "--polled ring,doorbell=3f8                 | port 3f8 already belongs to com1",
+      "--polled request --poll often              | --poll 'often': expected spin[=TIME], period=TIME",
+      "--polled request --poll period             | --poll 'period': expected",
+      "--polled request --poll period=0           | poll period of 0 ns: expected at least 1",
+      "--polled request --poll adaptive=1us       | --poll 'adaptive=1us': expected",
+      "--poll spin                                | --poll: expected --polled CLASS with it",
+      "--class-path .                             | --class-path: expected --polled CLASS with it",
+      "--polled request --class-path no/such      | no/such: no such file, expected a directory or a jar"})
+  void shouldRefuseInOneLine(String options, String expected) {
+    Cli.Result result = Cli.run(("run gups:updates=1 --mode ept " + options).split(" +"));
+    assertThat(result.err()).startsWith("gnomon: ").contains(expected).endsWith("\n").hasLineCount(1);
+    assertThat(result.code()).isEqualTo(ExitCode.USAGE);
+    assertThat(result.out()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"spin", "spin=100ns", "period=1us", "adaptive", "adaptive=40:20us:1ms", "random=1us:5us"})
+  void shouldRunGuestsBesideDevicesAlikeWhateverThePolls(String poll) throws IOException {
+    Cli.Result result = Cli.run("compare", "gups:updates=200", "--polled", "request", "--polled", "ring,address=20000000", "--polled", "timer",
+        "--polled", "request,name=trapped,mmio=feb10000", "--poll", poll, "--out", "json:-", "--mode", "ept,shadow");
+    assertThat(result.err()).isEmpty();
+    assertThat(result.code()).isEqualTo(ExitCode.DONE);
+    JsonNode guest = new ObjectMapper().readTree(result.out()).at("/guests/0");
+    assertThat(guest.at("/parameters/poll").asText()).isEqualTo(poll);
+    assertThat(guest.at("/parameters/polled").asText()).startsWith("request ring,address=20000000 timer ");
+    assertThat(guest.at("/modes/0/counters/exits")).as("polls are no exits, and windows are mapped in advance").isEmpty();
+  }
+
+  @Test
+  void shouldLoadDevicesFromTheClassPathGiven(@TempDir Path directory) throws IOException {
+    compile(directory, "Mine", "", "return Poll.IDLE;");
+    String[] command = {"run", "gups:updates=1", "--polled", "lab.Mine,address=30000000", "--mode", "ept", "--class-path", directory.toString()};
+    assertThat(Cli.run(command).code()).isEqualTo(ExitCode.DONE);
+    compile(directory, "Failing", "throw new IllegalStateException(\"no plug\");", "return Poll.IDLE;");
+    command[3] = "lab.Failing";
+    Cli.Result failing = Cli.run(command);
+    assertThat(failing.err()).contains("the constructor of lab.Failing throws java.lang.IllegalStateException: no plug").hasLineCount(1);
+    assertThat(failing.code()).isEqualTo(ExitCode.USAGE);
+  }
+
+  @Test
+  void shouldGoOnWithoutADeviceThatThrows(@TempDir Path directory) throws IOException {
+    compile(directory, "Broken", "", "throw new ArithmeticException(\"broken\");");
+    Cli.Result result = Cli.run("run", "gups:updates=2000", "--polled", "lab.Broken", "--class-path", directory.toString());
+    assertThat(result.code()).isEqualTo(ExitCode.DONE);
+  }
+}
