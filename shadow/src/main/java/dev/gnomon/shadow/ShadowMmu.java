@@ -304,8 +304,9 @@ public final class ShadowMmu {
         return emulate(Reason.WP_KEYS);
       }
       access = supervisorWritable(access);
-    } else if (paging && !write && kind == SlotMap.RAM && !state.wp() && (request & Access.USER) == 0
+    } else if (paging && (kind == SlotMap.RAM || walk.leafLevel > 1) && !state.wp() && (request & Access.USER) == 0
         && (access & ShadowAccess.WRITE) == 0) {
+      // Below a large guest page ROM and devices share a table with RAM, which other rights would replace.
       access = keepSupervisorWritable(gva, request, access);
     }
     pages.ensureFree();

@@ -45,4 +45,34 @@ class WriteProtectOffTest {
     assertThat(vm.run(10_000).end()).isEqualTo(RunResult.End.GUEST_EXIT);
     assertThat(vm.guestMemory().read(Machines.CODE + 0x50000, 8)).isEqualTo(vm.cpu().cr3 + 1);
   }
+
+  /**
+   * One instruction that reads ROM or a device and writes the stack, all below one read-only large page: memtest86+'s
+   * 32-bit build does it.
+   */
+  @ParameterizedTest
+  @CsvSource({"NATIVE, F0000", "EPT, F0000", "SHADOW, F0000", "NATIVE, B8000", "EPT, B8000", "SHADOW, B8000"})
+  void shouldReadRomAndDevicesBesideTheStack(Mode mode, String address) {
+    VmOptions options = Machines.options(mode).withPlatform(PlatformOptions.DEFAULT.withMachine(MachineType.PC));
+    Vm vm = Machines.boot(options, a -> {
+      a.mov(RAX, CR0);
+      a.and(RAX, ~ControlRegister.CR0_WP);
+      a.mov(CR0, RAX);
+      // The directory-pointer entry becomes read-only.
+      a.mov(RBX, CR3);
+      a.mov(RBX, ptr(RBX));
+      a.mov(RCX, ~0xFFFL);
+      a.and(RBX, RCX);
+      a.and(ptr(RBX).q(), ~2L);
+      a.mov(RAX, CR3);
+      a.mov(CR3, RAX);
+      for (int i = 0; i < 3; i++) {
+        a.push(abs(Integer.parseInt(address, 16)).q());
+      }
+      Machines.exit(a, 0);
+    });
+    long expected = address.equals("F0000") ? vm.guestMemory().read(0xF0000, 8) : 0x0720_0720_0720_0720L;
+    assertThat(vm.run(10_000).end()).isEqualTo(RunResult.End.GUEST_EXIT);
+    assertThat(vm.guestMemory().read(Machines.STACK - 24, 8)).isEqualTo(expected);
+  }
 }
