@@ -187,15 +187,12 @@ public final class Processor {
     if (cpu.retired == before) {
       return status;
     }
-    if (debug.stepping()) {
-      status = debug.afterInstruction(cpu.repeating);
-    }
-    // The shadow lasts one instruction; that instruction may have cast the next one.
+    // The shadow lasts one instruction, behind which a debug trap is taken; that instruction may have cast another.
     if (shadow) {
       cpu.blockedBySti &= !sti;
       cpu.blockedByMovSs &= !movSs;
     }
-    return status;
+    return debug.stepping() ? debug.afterInstruction(cpu.repeating) : status;
   }
 
   private int exited() {

@@ -59,7 +59,7 @@ final class TaskSwitch {
   int byInterrupt(int selector, int ext, long returnRip, long flags, boolean hasErrorCode, int errorCode) {
     int status = switchTo(selector, ExitQualification.TASK_GATE, ext, returnRip, flags, 0);
     if (status < 0 || !hasErrorCode) {
-      return status;
+      return trapped(status);
     }
     stack.current();
     stack.push((cpu.rights[Segments.TR] & 8) != 0 ? 4 : 2, errorCode & 0xFFFF_FFFFL);
@@ -70,19 +70,29 @@ final class TaskSwitch {
     if (status == Status.OK) {
       cpu.regs[Cpu.RSP] = stack.pointer();
     }
-    return status;
+    return trapped(status);
   }
 
   /** By JMP or CALL, directly or through a task gate. @param source TASK_JMP or TASK_CALL of {@link ExitQualification} */
   int byInstruction(int selector, int source, long nextRip, int length) {
-    return switchTo(selector, source, 0, nextRip, cpu.rflags(), length);
+    return trapped(switchTo(selector, source, 0, nextRip, cpu.rflags(), length));
   }
 
   /** By IRET with NT set: back along the link in the current TSS. */
   int byReturn(long nextRip, int length) {
     int status = linear.read(segments.wrap(cpu.base[Segments.TR]), 2, Access.IMPLICIT);
     return status < 0 ? status
-        : switchTo((int) cpu.value, ExitQualification.TASK_IRET, 0, nextRip, cpu.rflags() & ~(long) Rflags.NT, length);
+        : trapped(switchTo((int) cpu.value, ExitQualification.TASK_IRET, 0, nextRip, cpu.rflags() & ~(long) Rflags.NT,
+            length));
+  }
+
+  /** The debug trap that the new task's T flag asks for, behind all that belongs to the switch. */
+  private int trapped(int status) {
+    if (status != Status.OK || !trap) {
+      return status;
+    }
+    cpu.pendingDebug |= Debug.DR6_BT;
+    return cpu.fault(Vector.DB);
   }
 
   private int switchTo(int selector, int source, int ext, long savedRip, long savedFlags, int length) {
@@ -116,13 +126,12 @@ final class TaskSwitch {
     if (status < 0) {
       return status;
     }
-    enterNew(nested);
-    status = loadSegments(ext);
-    if (status == Status.OK && trap) {
-      cpu.pendingDebug |= Debug.DR6_BT;
-      status = cpu.fault(Vector.DB);
+    if (tss.base() == cpu.base[Segments.TR]) {
+      // A task that IRET leaves for itself goes on with what was just saved.
+      readNew(nested);
     }
-    return status;
+    enterNew(nested);
+    return loadSegments(ext);
   }
 
   private int checkTss(int selector, int source, int ext) {
@@ -256,9 +265,13 @@ final class TaskSwitch {
       cpu.updateMode();
       return Status.OK;
     }
-    status = loadCode(selector(Segments.CS), ext);
+    // In the order of the SDM's table "Exception Conditions Checked During a Task Switch".
+    status = checkCodePrivilege(selector(Segments.CS), ext);
     if (status == Status.OK) {
       status = loadStack(selector(Segments.SS), ext);
+    }
+    if (status == Status.OK) {
+      status = loadCode(selector(Segments.CS), ext);
     }
     for (int i = Segments.ES; i <= Segments.GS && status == Status.OK; i++) {
       if (i != Segments.CS && i != Segments.SS) {
@@ -289,6 +302,16 @@ final class TaskSwitch {
     return Status.OK;
   }
 
+  /** Whether the selector names code of another privilege; whether it names code at all is checked behind the stack. */
+  private int checkCodePrivilege(int selector, int ext) {
+    if (SegmentLoader.isNull(selector) || segments.fetch(selector, segment, Vector.TS, ext) < 0) {
+      // A page fault on the table will come again.
+      return Status.OK;
+    }
+    boolean forbidden = segment.conforming() ? segment.dpl() > cpu.cpl : segment.dpl() != cpu.cpl;
+    return segment.code() && forbidden ? cpu.fault(Vector.TS, SegmentLoader.errorCode(selector) | ext) : Status.OK;
+  }
+
   private int loadCode(int selector, int ext) {
     int error = SegmentLoader.errorCode(selector) | ext;
     if (SegmentLoader.isNull(selector)) {
@@ -298,8 +321,7 @@ final class TaskSwitch {
     if (status < 0) {
       return status;
     }
-    boolean forbidden = segment.conforming() ? segment.dpl() > cpu.cpl : segment.dpl() != cpu.cpl;
-    if (!segment.code() || forbidden) {
+    if (!segment.code()) {
       return cpu.fault(Vector.TS, error);
     }
     if (!segment.present()) {

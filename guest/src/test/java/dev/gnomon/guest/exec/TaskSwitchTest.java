@@ -179,6 +179,39 @@ class TaskSwitchTest {
     assertThat(m.cpu.dr[6] & Debug.DR6_BT).isEqualTo(Debug.DR6_BT);
   }
 
+  @Test
+  void shouldPushErrorCodeBeforeItTraps() {
+    SystemMachine m = twoTasks();
+    m.memory.write(NEW_TSS + 100, 2, 1);
+    m.interruptGate(Vector.DF, FREE, 0, 5, 0, 0);
+    m.events.queue(Vector.DF, Vector.TYPE_HARDWARE_EXCEPTION, true, 0x77, 0);
+    assertThat(m.outcome(m.events.deliver())).isEqualTo("#DB(0)");
+    assertThat(m.cpu.regs[Cpu.RSP]).isEqualTo(NEW_STACK - 4);
+    assertThat(m.memory.read(NEW_STACK - 4, 4)).isEqualTo(0x77);
+  }
+
+  /** SDM vol. 3A, "Exception Conditions Checked During a Task Switch": CS, SS, outcome. */
+  @ParameterizedTest
+  @CsvSource({"0, 16, '#TS(0)'", "3, 16, '#TS(10)'", "24, 16, '#TS(18)'", "35, 16, '#TS(10)'", "35, 35, '#TS(20)'"})
+  void shouldCheckStackBeforeValidityOfCode(int code, int stack, String outcome) {
+    SystemMachine m = twoTasks();
+    m.memory.write(NEW_TSS + 76, 4, code);
+    m.memory.write(NEW_TSS + 80, 4, stack);
+    assertThat(far(m, 0xEA, FREE)).isEqualTo(outcome);
+  }
+
+  @Test
+  void shouldGoOnWithWhatWasSavedWhenIretLeadsBackToTheSameTask() {
+    SystemMachine m = SystemMachine.protectedMode(0);
+    m.memory.write(TSS, 2, TASK);
+    m.cpu.setSystemFlags(Rflags.NT);
+    m.cpu.regs[Cpu.RBX] = 0x77;
+    assertThat(m.outcome(m.run(0xCF))).isEqualTo("OK");
+    assertThat(m.cpu.rip).isEqualTo(CODE + 2);
+    assertThat(m.cpu.regs[Cpu.RBX]).isEqualTo(0x77);
+    assertThat(m.cpu.selector[Segments.TR]).isEqualTo(TASK);
+  }
+
   @ParameterizedTest
   @CsvSource({"154, 0", "234, 80000000"})
   void shouldExitUnderHypervisor(int opcode, String source) {
