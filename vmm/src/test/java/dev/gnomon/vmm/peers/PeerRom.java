@@ -1,0 +1,477 @@
+package dev.gnomon.vmm.peers;
+
+import static dev.gnomon.guest.asm.Reg.*;
+import static dev.gnomon.vmm.peers.PeerLayout.*;
+
+import dev.gnomon.guest.asm.Assembler;
+import dev.gnomon.guest.asm.Label;
+import dev.gnomon.guest.asm.Mem;
+import dev.gnomon.guest.asm.Reg;
+import dev.gnomon.guest.cpu.Rflags;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.List;
+
+/**
+ * A ROM for the reset vector that runs cases one after another and writes to port E9h, for each, a line of what a
+ * program can see at its end: the event that ended it with its frame, registers, and what changed in the descriptor
+ * tables and task-state segments.
+ */
+final class PeerRom {
+  /** Names of the words of a line, in its order. */
+  static final List<String> FIELDS = List.of("case", "vector", "error", "eip", "cs", "eflags", "esp", "ss", "v86es",
+      "v86ds", "v86fs", "v86gs",
+      "gs", "fs", "es", "ds", "edi", "esi", "ebp", "ebx", "edx", "ecx", "eax", "hflags", "hcs", "hesp", "hss", "tr",
+          "ldtr", "cr0", "cr2",
+      "cr3", "cr4", "dr6", "dr7");
+  /** In place of an error code where there is none. */
+  static final int NO_ERROR_CODE = 0xEEEE_EEEE;
+
+  private static final int DEBUG_PORT = 0xE9;
+  private static final int EXIT_PORT = 0xF4;
+  /** Bochs ends when the word "Shutdown" comes here. */
+  private static final int BOCHS_SHUTDOWN_PORT = 0x8900;
+  private static final int BLOCK = 0x10000;
+  private static final int BOOT16 = 0xE000;
+  private static final int BOOT32 = 0xE080;
+  private static final int BOOT_GDT = 0xE100;
+  private static final int RESET_VECTOR = 0xFFF0;
+  /** What a result calls the vector behind a 16-bit gate. */
+  private static final int VECTOR16 = 0x116;
+  /** Index of the stub behind 16-bit gates. */
+  private static final int STUB16 = 255;
+  private static final int CR0_CASE = 0x31;
+  private static final int NEXT = VARIABLES + 0x100;
+  private static final int RETURN = VARIABLES + 0x104;
+  private static final int TEMPLATE_BYTES = RESTORED_END - GDT;
+  private static final long DR6_RESET = 0xFFFF_0FF0L;
+  private static final int DR7_RESET = 0x400;
+
+  private final Assembler a = new Assembler(32);
+  private final Label common = new Label("common");
+  private final Label finish = new Label("finish");
+  private final Label reset = new Label("reset");
+  private final Label template = new Label("template");
+  private final Label hex = new Label("hex");
+  private final Label end = new Label("end");
+  private final Label handOver = new Label("hand over");
+  private final Label popAndDone = new Label("pop and done");
+  private final Label[] stubs = new Label[256];
+
+  private PeerRom() {}
+
+  /** A ROM of whole blocks of 64 KiB. @param first number of the first case */
+  static byte[] of(List<PeerCase> cases, int first) {
+    return new PeerRom().build(cases, first);
+  }
+
+  private static Mem variable(String field) {
+    return Mem.abs(VARIABLES + 4L * FIELDS.indexOf(field)).d();
+  }
+
+  private byte[] build(List<PeerCase> cases, int first) {
+    Label main = new Label("main");
+    a.jmp(main);
+    PeerAssembler writer = engine();
+    a.bind(main);
+    a.mov(AL, 0xFF);
+    a.out(0x21, AL);
+    a.out(0xA1, AL);
+    Label start = new Label();
+    a.jmp(start);
+    Label next = new Label();
+    for (int i = 0; i < cases.size(); i++) {
+      a.bind(next);
+      if (i == first) {
+        a.bind(start);
+      }
+      next = new Label();
+      a.call(reset);
+      a.mov(variable("case"), i);
+      a.mov(Mem.abs(NEXT).d(), next);
+      cases.get(i).body().accept(writer);
+      writer.finish();
+    }
+    a.bind(next);
+    a.jmp(end);
+    a.align(4);
+    a.bind(template);
+    a.emit(template());
+    byte[] program = a.assemble(PROGRAM);
+    if (PROGRAM + program.length > 0xA0000) {
+      throw new IllegalArgumentException("program of " + program.length + " bytes: expected room for it below A0000h");
+    }
+    byte[] rom = new byte[(program.length + BLOCK - 1) / BLOCK * BLOCK + BLOCK];
+    System.arraycopy(program, 0, rom, 0, program.length);
+    boot(rom, program.length);
+    return rom;
+  }
+
+  /** From the reset vector to the program, which is copied to RAM. */
+  private static void boot(byte[] rom, int programBytes) {
+    Assembler boot = new Assembler(16);
+    boot.cli();
+    boot.cld();
+    Mem gdtr = Mem.abs(BOOT_GDT - 6);
+    boot.seg(CS).encode(0x0F01, 4, 2, gdtr);
+    boot.mov(EAX, CR0);
+    boot.or(AL, 1);
+    boot.mov(CR0, EAX);
+    boot.jmpFar(CODE0, 0xF0000L + BOOT32, 4);
+    put(rom, BOOT16, boot.assemble(BOOT16));
+    Assembler flat = new Assembler(32);
+    flat.mov(EAX, DATA0);
+    for (Reg segment : new Reg[] {DS, ES, SS}) {
+      flat.mov(segment, AX);
+    }
+    flat.mov(ESP, STACK0);
+    flat.mov(ESI, -rom.length);
+    flat.mov(EDI, PROGRAM);
+    flat.mov(ECX, (programBytes + 3) / 4);
+    flat.rep().movsd();
+    flat.mov(EAX, PROGRAM);
+    flat.jmp(EAX);
+    put(rom, BOOT32, flat.assemble(0xF0000 + BOOT32));
+    ByteBuffer tables = ByteBuffer.allocate(6 + 24).order(ByteOrder.LITTLE_ENDIAN);
+    tables.putShort((short) 23).putInt(0xF0000 + BOOT_GDT).putLong(0).putLong(segment(0, 0xFFFFF, ACCESS_CODE, FLAT))
+        .putLong(segment(0, 0xFFFFF, ACCESS_DATA, FLAT));
+    put(rom, BOOT_GDT - 6, tables.array());
+    Assembler vector = new Assembler(16);
+    vector.jmpFar(0xF000, BOOT16, 2);
+    put(rom, RESET_VECTOR, vector.assemble(RESET_VECTOR));
+  }
+
+  private static void put(byte[] rom, int at, byte[] bytes) {
+    System.arraycopy(bytes, 0, rom, rom.length - BLOCK + at, bytes.length);
+  }
+
+  private PeerAssembler engine() {
+    for (int vector = 0; vector < 32; vector++) {
+      boolean errorCode = vector == 8 || vector >= 10 && vector <= 14 || vector == 17;
+      stub(vector, errorCode);
+    }
+    stub(USER, false);
+    stub(DONE, false);
+    stub16();
+    handler();
+    finish();
+    printHex();
+    reset();
+    end();
+    Label done = a.here();
+    a.interrupt(DONE);
+    a.bind(popAndDone);
+    for (Reg register : new Reg[] {EAX, EBX, ECX, EDX, ESI, EDI}) {
+      a.pop(register);
+    }
+    a.interrupt(DONE);
+    Label pop16AndDone = a.here();
+    for (Reg register : new Reg[] {AX, BX, CX, DX, SI, DI}) {
+      a.pop(register);
+    }
+    a.interrupt(DONE);
+    Label returner = a.here();
+    a.retf(8);
+    Label returnTask = a.here();
+    a.iretd();
+    return new PeerAssembler(a, done, popAndDone, pop16AndDone, stubs[USER], stubs[STUB16], returner, returnTask);
+  }
+
+  private void stub(int vector, boolean errorCode) {
+    stubs[vector] = a.here();
+    if (!errorCode) {
+      a.push(NO_ERROR_CODE);
+    }
+    a.push(vector);
+    a.jmp(common);
+  }
+
+  private void saveRegisters() {
+    a.pushad();
+    a.push(DS);
+    a.push(ES);
+    a.push(FS);
+    a.push(GS);
+    a.mov(EAX, DATA3);
+    a.mov(DS, AX);
+    a.mov(ES, AX);
+    for (String field : new String[] {"gs", "fs", "es", "ds", "edi", "esi", "ebp", "eax", "ebx", "edx", "ecx", "eax"}) {
+      a.pop(variable(field));
+    }
+    a.cld();
+  }
+
+  /**
+   * Behind a 16-bit gate without error code: for vector {@link PeerLayout#USER} in segment
+   * {@link PeerLayout#CODE_NEAR}.
+   */
+  private void stub16() {
+    stubs[STUB16] = a.here();
+    saveRegisters();
+    a.mov(variable("vector"), VECTOR16);
+    for (String field : new String[] {"eip", "cs", "eflags"}) {
+      Mem word = variable(field);
+      a.pop(word.w());
+    }
+    Label same = new Label();
+    a.mov(EAX, variable("cs"));
+    a.mov(ECX, CS);
+    a.xor(EAX, ECX);
+    a.test(AL, 3);
+    a.jz(same);
+    a.pop(variable("esp").w());
+    a.pop(variable("ss").w());
+    a.bind(same);
+    a.jmpFar(CODE0, handOver);
+  }
+
+  private void handler() {
+    a.bind(common);
+    saveRegisters();
+    for (String field : new String[] {"vector", "error", "eip", "cs", "eflags"}) {
+      a.pop(variable(field));
+    }
+    Label v86 = new Label();
+    a.test(variable("eflags"), Rflags.VM);
+    a.jnz(v86);
+    a.mov(EAX, variable("cs"));
+    a.mov(ECX, CS);
+    a.xor(EAX, ECX);
+    a.test(AL, 3);
+    a.jz(handOver);
+    a.pop(variable("esp"));
+    a.pop(variable("ss"));
+    a.jmp(handOver);
+    a.bind(v86);
+    for (String field : new String[] {"esp", "ss", "v86es", "v86ds", "v86fs", "v86gs"}) {
+      a.pop(variable(field));
+    }
+    a.bind(handOver);
+    a.pushfd();
+    a.pop(variable("hflags"));
+    a.mov(variable("hesp"), ESP);
+    a.mov(EAX, SS);
+    a.mov(variable("hss"), EAX);
+    a.mov(EAX, CS);
+    a.mov(variable("hcs"), EAX);
+    a.test(AL, 3);
+    a.jz(finish);
+    a.interrupt(HAND_OVER);
+  }
+
+  private void finish() {
+    a.bind(finish);
+    a.mov(EAX, DATA0);
+    a.mov(SS, AX);
+    a.mov(ESP, STACK0);
+    a.xor(EAX, EAX);
+    a.str(AX);
+    a.mov(variable("tr"), EAX);
+    a.sldt(AX);
+    a.mov(variable("ldtr"), EAX);
+    Reg[] registers = {CR0, CR2, CR3, CR4, DR6, DR7};
+    String[] fields = {"cr0", "cr2", "cr3", "cr4", "dr6", "dr7"};
+    for (int i = 0; i < registers.length; i++) {
+      a.mov(EAX, registers[i]);
+      a.mov(variable(fields[i]), EAX);
+    }
+    a.mov(EAX, CR0_CASE);
+    a.mov(CR0, EAX);
+    a.xor(EAX, EAX);
+    a.mov(CR4, EAX);
+    a.mov(DR7, EAX);
+    a.mov(AL, '#');
+    a.out(DEBUG_PORT, AL);
+    a.mov(ESI, VARIABLES);
+    a.mov(EDI, FIELDS.size());
+    Label field = a.here();
+    a.lodsd();
+    a.call(hex);
+    a.dec(EDI);
+    a.jnz(field);
+    // What changed of the tables: address=value.
+    a.mov(ESI, GDT);
+    a.mov(EDI, template);
+    a.mov(ECX, (COMPARED_END - GDT) / 4);
+    Label compare = a.here();
+    Label same = new Label();
+    a.repe().cmpsd();
+    a.jz(same);
+    a.push(ECX);
+    a.lea(EAX, Mem.ptr(ESI, -4));
+    a.call(hex);
+    a.mov(EAX, Mem.ptr(ESI, -4));
+    a.call(hex);
+    a.pop(ECX);
+    a.jecxz(same);
+    a.jmp(compare);
+    a.bind(same);
+    a.mov(AL, '\n');
+    a.out(DEBUG_PORT, AL);
+    a.jmp(Mem.abs(NEXT).d());
+  }
+
+  /** Writes EAX with a blank behind it, without leading zeros; changes EAX, ECX, EDX. */
+  private void printHex() {
+    a.bind(hex);
+    a.mov(EDX, EAX);
+    a.mov(ECX, 8);
+    Label skip = a.here();
+    a.rol(EDX, 4);
+    a.test(DL, 0xF);
+    Label digits = new Label();
+    a.jnz(digits);
+    a.dec(ECX);
+    a.jnz(skip);
+    a.inc(ECX);
+    a.bind(digits);
+    Label digit = a.here();
+    a.mov(AL, DL);
+    a.and(AL, 0xF);
+    a.add(AL, '0');
+    a.cmp(AL, '9');
+    Label decimal = new Label();
+    a.jbe(decimal);
+    a.add(AL, 'a' - '9' - 1);
+    a.bind(decimal);
+    a.out(DEBUG_PORT, AL);
+    a.rol(EDX, 4);
+    a.dec(ECX);
+    a.jnz(digit);
+    a.mov(AL, ' ');
+    a.out(DEBUG_PORT, AL);
+    a.ret();
+  }
+
+  private void reset() {
+    Label gdtr = a.here();
+    a.dw(GDT_BYTES - 1);
+    a.dd(GDT);
+    Label idtr = a.here();
+    a.dw(0x7FF);
+    a.dd(IDT);
+    a.bind(reset);
+    a.pop(Mem.abs(RETURN).d());
+    a.mov(ESI, template);
+    a.mov(EDI, GDT);
+    a.mov(ECX, TEMPLATE_BYTES / 4);
+    a.rep().movsd();
+    a.mov(EDI, VARIABLES);
+    a.xor(EAX, EAX);
+    a.mov(ECX, FIELDS.size());
+    a.rep().stosd();
+    // What pops read above the stacks.
+    for (int top : new int[] {STACK0, INNER0, INNER1, INNER2, STACK3, STACK3 - 0x100, STACK3 - 0x200, STACK3 - 0x300}) {
+      a.mov(EDI, top);
+      a.mov(ECX, 8);
+      a.rep().stosd();
+    }
+    a.lgdt(Mem.abs(gdtr));
+    a.lidt(Mem.abs(idtr));
+    a.mov(EAX, CR0_CASE);
+    a.mov(CR0, EAX);
+    a.xor(EAX, EAX);
+    for (Reg register : new Reg[] {CR2, CR3, CR4, DR0, DR1, DR2, DR3}) {
+      a.mov(register, EAX);
+    }
+    a.lldt(AX);
+    a.mov(EAX, (int) DR6_RESET);
+    a.mov(DR6, EAX);
+    a.mov(EAX, DR7_RESET);
+    a.mov(DR7, EAX);
+    a.mov(Mem.abs(GDT + TASK + 5).b(), 0x89);
+    a.mov(EAX, TASK);
+    a.ltr(AX);
+    a.mov(EAX, DATA3);
+    a.mov(DS, AX);
+    a.mov(ES, AX);
+    a.mov(EAX, DATA0);
+    a.mov(FS, AX);
+    a.mov(SS, AX);
+    a.mov(ESP, STACK0);
+    a.xor(EAX, EAX);
+    a.mov(GS, AX);
+    a.push(Rflags.FIXED);
+    a.popfd();
+    Reg[] registers = {EAX, EBX, ECX, EDX, ESI, EDI, EBP};
+    for (int i = 0; i < registers.length; i++) {
+      a.mov(registers[i], 0x1111_1111 * (i + 1));
+    }
+    a.jmp(Mem.abs(RETURN).d());
+  }
+
+  private void end() {
+    a.bind(end);
+    a.mov(AL, 0);
+    a.out(EXIT_PORT, AL);
+    a.mov(EDX, BOCHS_SHUTDOWN_PORT);
+    for (char c : "Shutdown".toCharArray()) {
+      a.mov(AL, c);
+      a.out(DX, AL);
+    }
+    Label halt = a.here();
+    a.cli();
+    a.hlt();
+    a.jmp(halt);
+  }
+
+  private byte[] template() {
+    ByteBuffer memory = ByteBuffer.allocate(TEMPLATE_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    for (int ring = 0; ring < 4; ring++) {
+      memory.putLong(code(ring) & ~7, segment(0, 0xFFFFF, ACCESS_CODE | ring << 5, FLAT));
+      memory.putLong(data(ring) & ~7, segment(0, 0xFFFFF, ACCESS_DATA | ring << 5, FLAT));
+    }
+    memory.putLong(CODE16_0, segment(CODE16, 0xFFFF, ACCESS_CODE, 0));
+    memory.putLong(DATA16_0, segment(CODE16, 0xFFFF, ACCESS_DATA, 0));
+    memory.putLong(TASK, segment(TSS, 0x67, 0x8B, 0));
+    memory.putLong(TASK32, segment(TSS32, 0x67, 0x89, 0));
+    memory.putLong(TASK16, segment(TSS16, 0x2B, 0x81, 0));
+    memory.putLong(LOCAL, segment(LDT, 0x7F, 0x82, 0));
+    memory.putLong(CODE_NEAR, segment(PROGRAM, 0xFFFFF, ACCESS_CODE, FLAT));
+    for (int vector = 0; vector < 64; vector++) {
+      if (stubs[vector] != null) {
+        memory.putLong(IDT - GDT + 8 * vector, gate(CODE0, PeerAssembler.address(stubs[vector]), vector == DONE ? 0xEE
+            : 0x8E, 0));
+      }
+    }
+    memory.putLong(IDT - GDT + 8 * HAND_OVER, gate(CODE0, PeerAssembler.address(finish), 0xEE, 0));
+    int tss = TSS - GDT;
+    memory.putInt(tss + 4, INNER0).putInt(tss + 8, DATA0).putInt(tss + 12, INNER1).putInt(tss + 16, DATA1).putInt(tss
+        + 20, INNER2)
+        .putInt(tss + 24, DATA2).putInt(tss + 100, 0x68 << 16);
+    tasks(memory);
+    memory.putInt(DIRECTORY - GDT, TABLE | 7);
+    for (int page = 0; page < 1024; page++) {
+      memory.putInt(TABLE - GDT + 4 * page, page << 12 | 7);
+    }
+    return memory.array();
+  }
+
+  /** Both tasks begin with popping what is on their stack. */
+  private void tasks(ByteBuffer memory) {
+    int task = TSS32 - GDT;
+    memory.putInt(task + 4, INNER0).putInt(task + 8, DATA0).putInt(task + 32, (int) PeerAssembler.address(popAndDone))
+        .putInt(task + 36, Rflags.FIXED);
+    for (int i = 0; i < 8; i++) {
+      memory.putInt(task + 40 + 4 * i, 0x1000_0000 + i);
+    }
+    memory.putInt(task + 56, STACK3).putInt(task + 100, 0x68 << 16);
+    int[] selectors = {DATA0, CODE0, DATA0, DATA0, DATA3, 0};
+    for (int i = 0; i < selectors.length; i++) {
+      memory.putInt(task + 72 + 4 * i, selectors[i]);
+    }
+    task = TSS16 - GDT;
+    memory.putShort(task + 2, (short) INNER0).putShort(task + 4, (short) DATA0)
+        .putShort(task + 14, (short) (PeerAssembler.address(popAndDone) - PROGRAM)).putShort(task + 16,
+        (short) Rflags.FIXED);
+    for (int i = 0; i < 8; i++) {
+      memory.putShort(task + 18 + 2 * i, (short) (0x2000 + i));
+    }
+    memory.putShort(task + 26, (short) STACK3);
+    // Its stack is one of 16 bits: what the upper halves of the registers become is left open.
+    int[] near = {DATA0, CODE_NEAR, DATA16_0, DATA0};
+    for (int i = 0; i < near.length; i++) {
+      memory.putShort(task + 34 + 2 * i, (short) near[i]);
+    }
+  }
+}
