@@ -30,7 +30,8 @@ public final class Hpet implements MmioDevice {
 
   private static final int VERSION = 1;
   private static final int TIMERS = 3;
-  private static final long CAPABILITIES = (long) TICK_NS * 1_000_000 << 32 | 0x8086L << 16 | 1 << 15 | 1 << 13
+  /** The register that says what it is. */
+  public static final long CAPABILITIES = (long) TICK_NS * 1_000_000 << 32 | 0x8086L << 16 | 1 << 15 | 1 << 13
       | TIMERS - 1 << 8 | 1;
   private static final int REG_CAPABILITIES = 0x000;
   private static final int REG_CONFIG = 0x010;

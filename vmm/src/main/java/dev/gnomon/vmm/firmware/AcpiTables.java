@@ -3,12 +3,13 @@ package dev.gnomon.vmm.firmware;
 import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.vmm.device.AcpiPm;
+import dev.gnomon.vmm.device.Hpet;
 import dev.gnomon.vmm.device.IoApic;
 import dev.gnomon.vmm.device.LocalApic;
 
 /**
- * The ACPI tables of a PC (ACPI specification 6, "ACPI System Description Tables"): RSDP, RSDT, XSDT, FADT, FACS, MADT
- * and the {@link Dsdt}, one behind the other.
+ * The ACPI tables of a PC (ACPI specification 6, "ACPI System Description Tables"): RSDP, RSDT, XSDT, FADT, FACS, MADT,
+ * HPET and the {@link Dsdt}, one behind the other.
  */
 final class AcpiTables {
   static final int HEADER_BYTES = 36;
@@ -49,6 +50,9 @@ final class AcpiTables {
   private static final int FIRST_LEVEL_IRQ = AcpiPm.SCI;
   private static final int LAST_LEVEL_IRQ = 11;
 
+  /** 1.28 µs. */
+  private static final int HPET_MIN_TICKS = 128;
+
   private final TableBytes out = new TableBytes();
   private final @Gpa long base;
 
@@ -73,8 +77,9 @@ final class AcpiTables {
     long dsdt = add(table("DSDT", 2, Dsdt.body(processors, keyboard)));
     long fadt = add(table("FACP", FADT_REVISION, fadt(facs, dsdt, keyboard)));
     long madt = add(table("APIC", FADT_REVISION, madt(processors)));
-    long rsdt = add(table("RSDT", 1, new TableBytes().u32(fadt).u32(madt).toArray()));
-    long xsdt = add(table("XSDT", 1, new TableBytes().u64(fadt).u64(madt).toArray()));
+    long hpet = add(table("HPET", 1, hpet()));
+    long rsdt = add(table("RSDT", 1, new TableBytes().u32(fadt).u32(madt).u32(hpet).toArray()));
+    long xsdt = add(table("XSDT", 1, new TableBytes().u64(fadt).u64(madt).u64(hpet).toArray()));
     byte[] tables = out.toArray();
     System.arraycopy(rsdp(rsdt, xsdt), 0, tables, 0, RSDP_BYTES);
     return tables;
@@ -153,6 +158,15 @@ final class AcpiTables {
     // NMI at LINT1 of all processors.
     t.u8(4).u8(6).u8(0xFF).u16(0).u8(1);
     return t.toArray();
+  }
+
+  /** IA-PC HPET specification, "The HPET ACPI Description Table (HPET)". */
+  private static byte[] hpet() {
+    TableBytes t = new TableBytes().u32(Hpet.CAPABILITIES & 0xFFFF_FFFFL);
+    // Memory, 64 bits wide.
+    t.u8(0).u8(Long.SIZE).u8(0).u8(0).u64(Addresses.bits(Hpet.GPA));
+    // Number 0; the fewest ticks between periodic interrupts that a guest keeps up with; no guarantee for the rest of the page.
+    return t.u8(0).u16(HPET_MIN_TICKS).u8(0).toArray();
   }
 
   private static void override(TableBytes t, int irq, int gsi, int flags) {

@@ -72,8 +72,8 @@ class FirmwareTest {
     assertThat(sum(memory, rsdp, 20)).isZero();
     assertThat(sum(memory, rsdp, 36)).isZero();
     Map<String, Long> tables = tables(memory);
-    assertThat(tables).containsOnlyKeys("FACP", "APIC", "DSDT", "FACS");
-    for (String name : new String[] {"FACP", "APIC", "DSDT"}) {
+    assertThat(tables).containsOnlyKeys("FACP", "APIC", "HPET", "DSDT", "FACS");
+    for (String name : new String[] {"FACP", "APIC", "HPET", "DSDT"}) {
       long at = tables.get(name);
       assertThat(text(memory, at, 4)).isEqualTo(name);
       assertThat(sum(memory, at, (int) memory.read(at + 4, 4))).as(name).isZero();
@@ -99,6 +99,17 @@ class FirmwareTest {
     }
     GuestPhysicalMemory without = memory(Mode.NATIVE, PC.withKeyboard(false));
     assertThat(without.read(tables(without).get("FACP") + 109, 2)).isEqualTo(1);
+  }
+
+  /** IA-PC HPET specification: its registers' first word, and where they are. */
+  @Test
+  void shouldNameTheHighPrecisionTimers() {
+    Vm vm = new VmBuilder(VmOptions.of(Mode.NATIVE).withMemoryBytes(8 << 20).withPlatform(PC)).build();
+    long hpet = tables(vm.guestMemory()).get("HPET");
+    assertThat(vm.guestMemory().read(hpet + 4, 4)).isEqualTo(56);
+    assertThat(vm.guestMemory().read(hpet + 36, 4)).isEqualTo(vm.platform().bus().peekMmio(0xFED0_0000L, 4));
+    assertThat(vm.guestMemory().read(hpet + 40, 4)).isEqualTo(0x4000);
+    assertThat(vm.guestMemory().read(hpet + 44, 8)).isEqualTo(0xFED0_0000L);
   }
 
   @Test
