@@ -1,8 +1,12 @@
 package dev.gnomon.vmm.harness;
 
+import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.ExitInfo;
+import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
+import dev.gnomon.vmm.device.InterruptLine;
 import dev.gnomon.vmm.memory.BackingSize;
 import dev.gnomon.vmm.memory.MemoryLayout;
 import dev.gnomon.vmm.memory.MemorySlot;
@@ -18,6 +22,7 @@ import dev.gnomon.vmm.polled.dma.FaultLog;
 import dev.gnomon.vmm.polled.dma.SecondLevelEntry;
 import dev.gnomon.vmm.polled.dma.StepLimits;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -30,7 +35,7 @@ import java.util.function.Supplier;
 public final class Rig {
   /** Bytes of RAM, from guest-physical address 0. */
   public static final long RAM_BYTES = 256 << 10;
-  private static final @Gpa long FIRST_WINDOW = 1 << 20;
+  private static final @Gpa long FIRST_WINDOW = 16 << 20;
   private static final int FRAMES_PER_DEVICE = 16;
 
   /** How a rig runs its schedules. */
@@ -43,6 +48,8 @@ public final class Rig {
   private final List<DriverActor> drivers = new ArrayList<>();
   private final List<Fault> faults = new ArrayList<>();
   private final List<FaultActor> pendingFaults = new ArrayList<>();
+  private GuestCode guestCode;
+  private GuestActor guest;
   private History history = new History();
   private Timeline timeline;
   private StaleValues pendingStale;
@@ -64,6 +71,7 @@ public final class Rig {
   private List<Window> layoutWindows = List.of();
   private SharedMemory memory;
   private DeviceFrames frames;
+  private GuestMachine machine;
   private final FaultLog faultLog = new FaultLog();
   private final List<DmaDomain> domains = new ArrayList<>();
 
@@ -84,6 +92,10 @@ public final class Rig {
 
     int index() {
       return index;
+    }
+
+    List<Window> windows() {
+      return windows;
     }
 
     public String name() {
@@ -110,6 +122,8 @@ public final class Rig {
     devices.clear();
     drivers.clear();
     faults.clear();
+    guestCode = null;
+    guest = null;
     history = new History();
     timeline = traced ? new Timeline() : null;
     policy = DmaDomain.Policy.QUEUES_AND_BUFFERS;
@@ -189,6 +203,13 @@ public final class Rig {
     return this;
   }
 
+  /** Lets real x86 code be a driver, beside mock drivers if there are any. */
+  public Rig guest(GuestCode code) {
+    requireNotStarted();
+    guestCode = code;
+    return this;
+  }
+
   /** Lets something go wrong. */
   public Rig inject(Fault fault) {
     requireNotStarted();
@@ -264,29 +285,49 @@ public final class Rig {
   private void build() {
     List<Window> windows = new ArrayList<>();
     devices.forEach(device -> windows.addAll(device.windows));
-    if (memory == null || !layoutWindows.equals(windows)) {
+    boolean otherCode = machine == null ? guestCode != null
+        : guestCode == null || machine.code.mode() != guestCode.mode() || !Arrays.equals(machine.code.bytes(), guestCode.bytes());
+    if (memory == null || otherCode || !layoutWindows.equals(windows)) {
       buildMemory(windows);
     }
     for (DriverActor driver : drivers) {
       scheduler.add(driver);
     }
+    int guestAgent = drivers.size() + devices.size();
+    InvertedBuffer guestStores = new InvertedBuffer(config.storeBuffer());
+    if (machine != null) {
+      machine.reset();
+      memory.setGuest(machine.vm.guestMemory(), guestStores, guestAgent);
+      guest = new GuestActor(this, machine, guestAgent, guestStores);
+      machine.doorbell = index -> {
+        if (index < devices.size()) {
+          kicked(devices.get(index));
+        }
+      };
+      machine.begin = this::began;
+      machine.end = this::ended;
+      scheduler.add(guest);
+    }
     for (Device device : devices) {
       device.actor = new DeviceActor(device.name(), this, drivers.size() + device.index);
       scheduler.add(device.actor);
     }
-    int agents = drivers.size() + devices.size();
+    int agents = guestAgent + (guest == null ? 0 : 1);
     faultLog.clear();
     faults.forEach(fault -> fault.install(this));
     StoreBuffer[] buffers = new StoreBuffer[agents];
     for (int i = 0; i < agents; i++) {
-      buffers[i] = new StoreBuffer(buffered ? config.storeBuffer() : 0);
+      buffers[i] = new StoreBuffer(buffered && i != guestAgent ? config.storeBuffer() : 0);
     }
     StaleValues stale = pendingStale;
     pendingStale = null;
     memory.reset(buffers);
     memory.setStale(stale);
     if (buffered) {
-      for (int i = 0; i < agents; i++) {
+      if (guest != null) {
+        scheduler.add(guest.new Flush());
+      }
+      for (int i = 0; i < guestAgent; i++) {
         scheduler.add(new FlushActor(i < drivers.size() ? drivers.get(i).name : devices.get(i - drivers.size()).name(), this, i));
       }
     }
@@ -298,6 +339,15 @@ public final class Rig {
   }
 
   private void buildMemory(List<Window> windows) {
+    frames = new DeviceFrames(Math.max(1, devices.size() * FRAMES_PER_DEVICE));
+    domains.clear();
+    layoutWindows = List.copyOf(windows);
+    if (guestCode != null) {
+      machine = new GuestMachine(guestCode, devices, windows);
+      memory = new SharedMemory(machine.vm.memory(), machine.vm.slots());
+      return;
+    }
+    machine = null;
     List<MemorySlot> slots = new ArrayList<>();
     slots.add(new MemorySlot(MemorySlot.Kind.RAM, 0, RAM_BYTES, "RAM"));
     for (Device device : devices) {
@@ -309,9 +359,6 @@ public final class Rig {
     MemoryLayout layout = new MemoryLayout(slots);
     HostMemory host = new HostMemory(HostMemory.VM_DRAM_BASE, MemorySlots.hostBytes(layout, BackingSize.SIZE_4K), 0);
     memory = new SharedMemory(host, MemorySlots.virtual(host, layout, BackingSize.SIZE_4K));
-    frames = new DeviceFrames(Math.max(1, devices.size() * FRAMES_PER_DEVICE));
-    domains.clear();
-    layoutWindows = List.copyOf(windows);
   }
 
   private void attachNow(Device device) {
@@ -377,7 +424,7 @@ public final class Rig {
   }
 
   void deviceAccess(DeviceActor device, @Gpa long gpa, int length, boolean write) {
-    if (gpa < RAM_BYTES) {
+    if (gpa < FIRST_WINDOW) {
       device.bufferBytes += write ? length : 0;
       if (readyNeeded && !isReady) {
         history.violate(history.resets() == 0 ? History.BEFORE_READY : History.AFTER_RESET,
@@ -425,10 +472,40 @@ public final class Rig {
   void interruptDrivers() {
     history.interrupted();
     drivers.forEach(driver -> driver.interrupt = true);
+    if (guest != null) {
+      InterruptLine line = machine.vm.platform().pic().line(GuestCode.IRQ);
+      line.set(true);
+      line.set(false);
+      guest.interrupt();
+    }
+  }
+
+  /** The processor's stores wait in its buffer. */
+  boolean isTso() {
+    return buffered;
+  }
+
+  void guestExited(ExitInfo exit) {
+    history.exit(ExitReason.name(exit.reason), exit.reason == ExitReason.EPT_VIOLATION || exit.reason == ExitReason.EPT_MISCONFIG ? exit.guestPhysical : -1);
+  }
+
+  /** The real guest, null if there is none. */
+  GuestActor guestActor() {
+    return guest;
+  }
+
+  /** The exits of a real guest in this schedule; 0 without one. */
+  public long guestExits() {
+    return machine == null ? 0 : machine.exits();
+  }
+
+  /** Reads a real guest's register by its number in the instruction set, 0 for RAX; for the outcome of a test. */
+  public long register(int number) {
+    return machine.vm.cpu().regs[number];
   }
 
   void kicked(Device device) {
-    history.exit("doorbell", 0);
+    history.exit("doorbell", -1);
     device.actor.kicked = true;
   }
 
@@ -541,6 +618,9 @@ public final class Rig {
       memory.buffer(driver.agent).count = 0;
       driver.reboot();
     });
+    if (guest != null) {
+      guest.reboot();
+    }
     devices.forEach(device -> device.actor.reset());
   }
 
@@ -556,6 +636,33 @@ public final class Rig {
     if (timeline != null) {
       timeline.add(scheduler.now, actor.name, kind + " " + describe(gpa) + (size > 8 ? " " + size + " bytes" : "/" + size + " = 0x"
           + Long.toHexString(value)));
+    }
+  }
+
+  /** The bytes of a real guest's next instruction, and its registers that are likely to matter. */
+  String describeInstruction(GuestMachine of) {
+    Cpu cpu = of.vm.cpu();
+    StringBuilder text = new StringBuilder("rip 0x" + Long.toHexString(cpu.rip) + ":");
+    int length = of.length();
+    for (int i = 0; i < length; i++) {
+      text.append(String.format(" %02x", of.code.bytes()[(int) (cpu.rip - GuestCode.CODE) + i]));
+    }
+    return text.toString();
+  }
+
+  /** A store of the real guest by where it lies in host memory. */
+  void traceHostOffset(Actor actor, String kind, int offset, int size) {
+    if (timeline != null) {
+      for (Device device : devices) {
+        for (Window window : device.windows) {
+          int start = memory.offset(window.gpa());
+          if (offset >= start && offset < start + window.bytes()) {
+            traceAccess(actor, kind, window.gpa() + (offset - start), size, memory.host.load(offset, size));
+            return;
+          }
+        }
+      }
+      trace(actor, kind + " somewhere else");
     }
   }
 
@@ -575,6 +682,9 @@ public final class Rig {
   String standstill() {
     StringBuilder text = new StringBuilder();
     drivers.forEach(driver -> text.append(driver.name).append(' ').append(driver.waiting()).append("; "));
+    if (guest != null) {
+      text.append("guest ").append(guest.waiting()).append("; ");
+    }
     devices.forEach(device -> text.append(device.name()).append(' ').append(device.actor.waiting()).append("; "));
     return text.isEmpty() ? "" : text.substring(0, text.length() - 2);
   }

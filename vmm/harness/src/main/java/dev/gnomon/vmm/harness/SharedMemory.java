@@ -4,6 +4,7 @@ import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
+import dev.gnomon.vmm.memory.GuestPhysicalMemory;
 import dev.gnomon.vmm.memory.MemorySlots;
 
 /**
@@ -19,6 +20,10 @@ final class SharedMemory {
   private final byte[] zeros = new byte[FRAME];
   private StoreBuffer[] buffers = new StoreBuffer[0];
   private StaleValues stale;
+  /** A real guest's stores, and whose they are; null without one. */
+  private InvertedBuffer inverted;
+  private int invertedAgent;
+  private GuestPhysicalMemory guest;
   /** Grows when something that everybody sees changes; and how much of that was each agent's. */
   private long version;
   private long[] own = new long[0];
@@ -31,7 +36,7 @@ final class SharedMemory {
 
   /** Zeroes what was written and empties the buffers. */
   void reset(StoreBuffer[] agents) {
-    for (int frame = 0; frame < dirty.length; frame++) {
+    for (int frame = 0; frame < dirty.length && guest == null; frame++) {
       if (dirty[frame]) {
         dirty[frame] = false;
         host.writeBytes(host.hpa(frame << HostMemory.FRAME_SHIFT), zeros, 0, FRAME);
@@ -46,6 +51,19 @@ final class SharedMemory {
   /** Grows when something changes for an agent that is not its own doing. */
   long version(int agent) {
     return version - own[agent];
+  }
+
+  /** Memory of a machine with a real guest: it restores the pages itself. */
+  void setGuest(GuestPhysicalMemory memory, InvertedBuffer stores, int agent) {
+    guest = memory;
+    inverted = stores;
+    invertedAgent = agent;
+  }
+
+  /** A store of a real guest has become visible. */
+  void published(int agent) {
+    version++;
+    own[agent]++;
   }
 
   void setStale(StaleValues values) {
@@ -69,12 +87,17 @@ final class SharedMemory {
   }
 
   long load(int agent, @Gpa long gpa, int offset, int size) {
-    long value = host.load(offset, size);
+    long value = visible(agent, offset, size);
     if (stale != null) {
       value = stale.load(agent, gpa, size, value);
     }
     StoreBuffer buffer = buffers[agent];
     return buffer.count == 0 ? value : buffer.forward(offset, size, value);
+  }
+
+  private long visible(int agent, int offset, int size) {
+    long value = host.load(offset, size);
+    return inverted == null || agent == invertedAgent ? value : inverted.outside(offset, size, value);
   }
 
   void store(int agent, @Gpa long gpa, int offset, int size, long value) {
@@ -110,7 +133,7 @@ final class SharedMemory {
 
   /** A store that everybody sees from now on. @param agent −1 if it is nobody's */
   void commit(int agent, @Gpa long gpa, int offset, int size, long value) {
-    long old = host.load(offset, size);
+    long old = visible(agent, offset, size);
     dirty[offset >>> HostMemory.FRAME_SHIFT] = true;
     if (old != (size == 8 ? value : value & (1L << 8 * size) - 1)) {
       version++;
@@ -120,15 +143,27 @@ final class SharedMemory {
       if (stale != null) {
         stale.stored(agent, gpa, size, old, value);
       }
-      host.beforeWrite(offset, size);
-      host.store(offset, size, value);
+      if (inverted == null || inverted.count() == 0) {
+        host.beforeWrite(offset, size);
+        host.store(offset, size, value);
+      } else {
+        for (int i = 0; i < size; i++) {
+          if (!inverted.absorb(offset + i, (int) (value >>> 8 * i))) {
+            host.beforeWrite(offset + i, 1);
+            host.store(offset + i, 1, value >>> 8 * i & 0xFF);
+          }
+        }
+      }
+      if (guest != null) {
+        guest.written(gpa, size);
+      }
     }
   }
 
   boolean compareAndSet(int agent, @Gpa long gpa, int offset, int size, long expected, long value) {
     drain(agent);
     long mask = size == 8 ? -1 : (1L << 8 * size) - 1;
-    if (host.load(offset, size) != (expected & mask)) {
+    if (visible(agent, offset, size) != (expected & mask)) {
       return false;
     }
     commit(agent, gpa, offset, size, value & mask);
