@@ -1,5 +1,6 @@
 package dev.gnomon.vmm.harness;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import java.util.Arrays;
 import java.util.function.Consumer;
@@ -36,7 +37,8 @@ final class DriverActor extends Actor implements DriverPort {
   private boolean known;
   private boolean onStack;
   private int state = RUNNING;
-  private long pausedAt;
+  /** What had changed when it last began to look at memory. */
+  private long since;
   private int boots;
   boolean interrupt;
 
@@ -69,7 +71,7 @@ final class DriverActor extends Actor implements DriverPort {
     }
     return switch (state) {
       case RUNNING -> true;
-      case PAUSED -> rig.memory().version(agent) != pausedAt || interrupt;
+      case PAUSED -> rig.memory().version(agent) != since || interrupt;
       case HALTED -> interrupt;
       case DRAINING -> rig.memory().buffer(agent).count == 0;
       default -> false;
@@ -80,6 +82,7 @@ final class DriverActor extends Actor implements DriverPort {
   void reboot() {
     op = LOCAL;
     known = false;
+    since = 0;
     logged = 0;
     state = RUNNING;
     interrupt = false;
@@ -90,6 +93,8 @@ final class DriverActor extends Actor implements DriverPort {
   void act() {
     if (state == HALTED) {
       interrupt = false;
+    } else if (state == PAUSED) {
+      since = rig.memory().version(agent);
     }
     state = RUNNING;
     cursor = 0;
@@ -166,7 +171,7 @@ final class DriverActor extends Actor implements DriverPort {
   }
 
   private long load(@Gpa long gpa, int size) {
-    long call = signature(LOAD, gpa, size);
+    long call = signature(LOAD, Addresses.bits(gpa), size);
     if (done(call)) {
       return answers[cursor++];
     }
@@ -178,7 +183,7 @@ final class DriverActor extends Actor implements DriverPort {
   }
 
   private void store(@Gpa long gpa, int size, long value) {
-    long call = signature(STORE, gpa, size) ^ value;
+    long call = signature(STORE, Addresses.bits(gpa), size) ^ value;
     if (done(call)) {
       cursor++;
       return;
@@ -234,7 +239,7 @@ final class DriverActor extends Actor implements DriverPort {
 
   @Override
   public boolean cas32(@Gpa long gpa, int expected, int value) {
-    long call = signature(CAS, gpa, expected) ^ value;
+    long call = signature(CAS, Addresses.bits(gpa), expected) ^ value;
     if (done(call)) {
       return answers[cursor++] != 0;
     }
@@ -271,7 +276,6 @@ final class DriverActor extends Actor implements DriverPort {
     }
     state = waiting;
     op = LOCAL;
-    pausedAt = rig.memory().version(agent);
     throw Control.SUSPENDED;
   }
 
@@ -301,7 +305,7 @@ final class DriverActor extends Actor implements DriverPort {
 
   @Override
   public void trap(@Gpa long gpa) {
-    long call = signature(TRAP, gpa, 0);
+    long call = signature(TRAP, Addresses.bits(gpa), 0);
     if (done(call)) {
       cursor++;
       return;

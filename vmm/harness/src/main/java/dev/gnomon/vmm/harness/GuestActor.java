@@ -2,6 +2,7 @@ package dev.gnomon.vmm.harness;
 
 import dev.gnomon.guest.cpu.ExitInfo;
 import dev.gnomon.guest.cpu.Observer;
+import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.vmm.RunResult;
 
 /** A real guest as a driver: runs instruction by instruction, and before each that touches memory somebody else may be chosen. */
@@ -16,6 +17,7 @@ final class GuestActor extends Actor {
   private final InvertedBuffer stores;
   private int state = RUNNING;
   private boolean onStack;
+  /** What had changed when it last began to look at memory. */
   private long since;
   private boolean interrupt;
 
@@ -34,7 +36,7 @@ final class GuestActor extends Actor {
       }
 
       @Override
-      public void delivered(int vector, int type, int errorCode, long rip, long retired) {
+      public void delivered(int vector, int type, int errorCode, @Gva long rip, long retired) {
         drain();
       }
     };
@@ -93,9 +95,10 @@ final class GuestActor extends Actor {
   void act() {
     if (state == PAUSED) {
       since = rig.memory().version(agent);
+      // It was left running, so it can take the interrupt now, or has masked it.
+      interrupt = false;
     }
     state = RUNNING;
-    interrupt = false;
     boolean first = true;
     onStack = true;
     try {
@@ -135,7 +138,10 @@ final class GuestActor extends Actor {
     }
     switch (result.end()) {
       case BUDGET -> { }
-      case HALTED -> state = HALTED;
+      case HALTED -> {
+        state = HALTED;
+        interrupt = false;
+      }
       case GUEST_EXIT -> {
         drain();
         state = FINISHED;

@@ -51,6 +51,7 @@ public final class Outcome {
   }
 
   /** Nothing in a range trapped. */
+  @SuppressWarnings("subtyping") // The comparison of addresses is no address.
   public Outcome assertNoExits(@Gpa long gpa, long length) {
     for (History.Exit exit : history.exits()) {
       require(exit.gpa() < gpa || exit.gpa() >= gpa + length, "exit", exit.reason() + " at 0x" + Long.toHexString(exit.gpa()));
