@@ -8,9 +8,9 @@ import dev.gnomon.guest.cpu.FpuWord;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.memory.HostMemory;
 import java.util.HexFormat;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.api.Test;
 
 /** Cases that the oracle found the model wrong in, with what the host does. */
 class OracleFindingsTest {
