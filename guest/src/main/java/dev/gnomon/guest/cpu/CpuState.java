@@ -58,6 +58,8 @@ public final class CpuState {
     out.writeBoolean(cpu.blockedByMovSs);
     out.writeBoolean(cpu.blockedByNmi);
     out.writeBoolean(cpu.halted);
+    out.writeBoolean(cpu.waitsForStartup);
+    out.writeBoolean(cpu.paused);
     out.writeBoolean(cpu.nmiPending);
     out.writeBoolean(cpu.ignoresCoprocessorError);
     out.writeBoolean(cpu.repeating);
@@ -169,6 +171,8 @@ public final class CpuState {
     cpu.blockedByMovSs = in.readBoolean();
     cpu.blockedByNmi = in.readBoolean();
     cpu.halted = in.readBoolean();
+    cpu.waitsForStartup = in.readBoolean();
+    cpu.paused = in.readBoolean();
     cpu.nmiPending = in.readBoolean();
     cpu.ignoresCoprocessorError = in.readBoolean();
     cpu.repeating = in.readBoolean();
