@@ -2,6 +2,9 @@ package dev.gnomon.vmm;
 
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.vmm.device.LocalApicPage;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
 import java.util.List;
 
 /**
@@ -12,6 +15,8 @@ import java.util.List;
  * for another one. The next one to run is the next in the order of numbers that does not sleep. An event whose delivery has begun belongs to the turn in which it did.
  */
 final class Turns {
+  private static final int VERSION = 1;
+
   private final Vcpu[] vcpus;
   private final long length;
   private final MachineBus bus;
@@ -90,6 +95,43 @@ final class Turns {
       next.resume();
     }
     turnEnd = next.cpu().retired + length;
+  }
+
+  /** Writes whose turn it is and how long; the processors' own states are theirs. */
+  void save(DataOutput out) throws IOException {
+    out.writeInt(VERSION);
+    out.writeInt(vcpus.length);
+    out.writeInt(current.index());
+    out.writeLong(turnEnd);
+    for (Vcpu vcpu : vcpus) {
+      vcpu.saveTurn(out);
+    }
+  }
+
+  /**
+   * Reads what {@link #save} wrote, once the processors' states are loaded.
+   *
+   * @throws IOException if it is of another number of processors or damaged
+   */
+  void load(DataInput in) throws IOException {
+    int version = in.readInt();
+    int count = in.readInt();
+    int number = in.readInt();
+    if (version != VERSION || count != vcpus.length || number < 0 || number >= count) {
+      throw new IOException("turns: saved state has version " + version + " and processor " + number + " of " + count + ", expected version "
+          + VERSION + " and one of " + vcpus.length);
+    }
+    current = vcpus[number];
+    turnEnd = in.readLong();
+    othersRetired = 0;
+    for (Vcpu vcpu : vcpus) {
+      vcpu.loadTurn(in);
+      othersRetired += vcpu == current ? 0 : vcpu.cpu().retired;
+    }
+    bus.select(current.cpu());
+    if (localApics != null) {
+      localApics.select(number);
+    }
   }
 
   /** Whether any vCPU would run. */

@@ -9,6 +9,9 @@ import dev.gnomon.guest.exec.Processor;
 import dev.gnomon.vmm.RunResult.End;
 import dev.gnomon.vmm.boot.InitialState;
 import dev.gnomon.vmm.device.LocalApic;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
 
 /**
  * A virtual processor: its state, its way to interrupts, and what the hypervisor keeps for it. It is entered up to a retired-instruction count; between entries
@@ -249,6 +252,18 @@ public final class Vcpu {
       externalInterrupt(ExitStatistics.Cause.KICK);
     }
     inGuest = false;
+  }
+
+  void saveTurn(DataOutput out) throws IOException {
+    out.writeBoolean(inGuest);
+    out.writeBoolean(pendingBefore);
+    out.writeBoolean(kicked);
+  }
+
+  void loadTurn(DataInput in) throws IOException {
+    inGuest = in.readBoolean();
+    pendingBefore = in.readBoolean();
+    kicked = in.readBoolean();
   }
 
   /** Another vCPU wants it out of the guest. @return whether it was there */

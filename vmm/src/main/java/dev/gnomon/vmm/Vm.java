@@ -102,6 +102,10 @@ public final class Vm {
     return loop.turns().current();
   }
 
+  Turns turns() {
+    return loop.turns();
+  }
+
   /** Instructions that all processors have retired. */
   public long retired() {
     return loop.turns().retired();

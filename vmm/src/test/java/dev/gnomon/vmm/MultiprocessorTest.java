@@ -15,10 +15,16 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
+import dev.gnomon.guest.cpu.CpuState;
 import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.mmu.TlbPolicy;
 import dev.gnomon.vmm.RunResult.End;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
 import java.util.BitSet;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -631,5 +637,38 @@ class MultiprocessorTest {
     assertThat(kicks).isPositive();
     assertThat(vm.exits().of(ExitReason.EXTERNAL_INTERRUPT, ExitStatistics.Cause.KICK)).isGreaterThanOrEqualTo(kicks);
     assertThat(vm.exits().total()).isEqualTo(vm.vcpus().stream().mapToLong(vcpu -> vcpu.exits().total()).sum());
+  }
+
+  /** A machine that takes over states and turns in the middle of a run goes on as the first one would. */
+  @Test
+  void shouldSaveWhoseTurnItIs() throws IOException {
+    VmOptions options = SmpGuest.options(Mode.EPT, 3);
+    Vm first = WRITERS.boot(options);
+    first.run(12_345);
+    ByteArrayOutputStream saved = new ByteArrayOutputStream();
+    DataOutputStream out = new DataOutputStream(saved);
+    for (Vcpu vcpu : first.vcpus()) {
+      CpuState.save(vcpu.cpu(), out);
+    }
+    first.turns().save(out);
+    first.platform().bus().save(out);
+    Vm second = WRITERS.boot(options);
+    second.guestMemory().write(0x1000, first.guestMemory().read(0x1000, 0x9F000 - 0x1000, 0x100000));
+    second.guestMemory().write(0x100000, first.guestMemory().read(0x100000, 0x600000, 0x600000));
+    DataInputStream in = new DataInputStream(new ByteArrayInputStream(saved.toByteArray()));
+    for (Vcpu vcpu : second.vcpus()) {
+      CpuState.load(vcpu.cpu(), in);
+      vcpu.processor.stateLoaded();
+    }
+    second.turns().load(in);
+    second.platform().bus().load(in);
+    assertThat(second.current().index()).isEqualTo(first.current().index());
+    assertThat(second.retired()).isEqualTo(12_345);
+    first.run(10_000);
+    second.run(10_000);
+    assertThat(SmpGuest.state(second)).isEqualTo(SmpGuest.state(first));
+    assertThatThrownBy(() -> WRITERS.boot(SmpGuest.options(Mode.EPT, 2)).turns()
+        .load(new DataInputStream(new ByteArrayInputStream(new byte[] {0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 1}))))
+        .isInstanceOf(IOException.class).hasMessage("turns: saved state has version 1 and processor 1 of 3, expected version 1 and one of 2");
   }
 }

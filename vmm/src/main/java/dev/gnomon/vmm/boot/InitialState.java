@@ -107,7 +107,7 @@ public record InitialState(long rip, long rax, long rbx, long rdx, long rsi, Lis
     cpu.repeating = false;
     cpu.eventPending = false;
     cpu.pendingDebug = 0;
-    cpu.cpuid.showProtectionKeys((cr4 & ControlRegister.CR4_PKE) != 0);
+    cpu.showControlBits();
     cpu.setRflags(Rflags.FIXED);
     cpu.setCpl(0);
     cpu.syncPaging();
