@@ -14,6 +14,7 @@ import dev.gnomon.vmm.boot.BootRequest;
 import dev.gnomon.vmm.boot.GuestImages;
 import java.io.ByteArrayOutputStream;
 import java.util.List;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
