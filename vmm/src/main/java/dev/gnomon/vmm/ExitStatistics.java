@@ -45,7 +45,8 @@ public final class ExitStatistics {
     PORT_STRING_OUT("outs 0x%x"),
     MSR("msr 0x%x"),
     TIMER("device timer"),
-    KICK("kick by another vCPU");
+    KICK("kick by another vCPU"),
+    DEVICE("device interrupt");
 
     private final String format;
 

@@ -14,7 +14,7 @@ import java.util.List;
  *
  * <p>A device's deadline stands for a timer of the host. It finds the guest running, so under a hypervisor it is an EXTERNAL_INTERRUPT exit; if it
  * falls into the handling of another exit, or the processor sleeps, it is none. Polls of shared memory happen on another host processor and are
- * never exits.
+ * never exits; the interrupt that a polled device raises is one, as a timer's.
  */
 final class RunLoop {
   /** Device events in a row that did not wake a sleeping machine, after which nothing will: a timer that runs on behind a mask. */
@@ -131,8 +131,8 @@ final class RunLoop {
   private long advanceDevices(boolean guestWasRunning) {
     Vcpu vcpu = turns.current();
     long now = vcpu.cpu().now();
-    for (int i = 0; i < polled.length; i++) {
-      polled[i].poll(now);
+    if (polled.length != 0) {
+      poll(vcpu, now, guestWasRunning);
     }
     long next = devices.nextDeadline();
     if (next <= now) {
@@ -143,6 +143,17 @@ final class RunLoop {
       next = devices.nextDeadline();
     }
     return Math.min(next, nextPoll());
+  }
+
+  /** Polls are no exits, but an interrupt that comes of one has to get a guest that runs to take it, by an interrupt of the host (KVM: {@code kvm_vcpu_kick}). */
+  private void poll(Vcpu vcpu, long now, boolean guestWasRunning) {
+    boolean pending = vcpu.interrupts.pending();
+    for (int i = 0; i < polled.length; i++) {
+      polled[i].poll(now);
+    }
+    if (guestWasRunning && vcpu.dispatcher != null && !pending && vcpu.interrupts.pending()) {
+      vcpu.externalInterrupt(ExitStatistics.Cause.DEVICE);
+    }
   }
 
   /** Whether a deadline that has come is the host timer's on this vCPU's processor: any but those of other local APICs. */

@@ -38,7 +38,7 @@ import picocli.CommandLine.Spec;
         "  gnomon exits ptchurn --mode shadow -k time",
         "  gnomon COMMAND --help"},
     subcommands = {RunCommand.class, CompareCommand.class, ExitsCommand.class, WalkCommand.class, TraceCommand.class, VerifyCommand.class,
-    WorkloadsCommand.class, InitramfsCommand.class, BenchCommand.class,
+    PolledCommand.class, WorkloadsCommand.class, InitramfsCommand.class, BenchCommand.class,
         Gnomon.Completion.class})
 public final class Gnomon implements Runnable {
   private final Environment environment;

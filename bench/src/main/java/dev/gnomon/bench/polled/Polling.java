@@ -18,8 +18,8 @@ public record Polling(String text, Kind kind, long[] times) {
   public static final long SPIN_NS = 40;
   /** How long an adaptive poller looks without pause at most: QEMU's {@code IOTHREAD_POLL_MAX_NS_DEFAULT}. */
   public static final long ADAPTIVE_MAX_NS = 32_768;
-  /** Distance of an adaptive poller's looks while it does not poll without pause. */
-  public static final long ADAPTIVE_FALLBACK_NS = 100_000;
+  /** Distance of an adaptive poller's looks while it does not poll without pause; it learns only from waits shorter than it may poll. */
+  public static final long ADAPTIVE_FALLBACK_NS = 20_000;
 
   /** The policies and how many times each takes. */
   public enum Kind {

@@ -1,9 +1,10 @@
 package dev.gnomon.bench.report;
 
+import java.util.ArrayList;
 import java.util.List;
 
 /**
- * One HTML page that needs nothing else: no script, no file beside it. Percentages have bars, so that a table can be
+ * One HTML page that needs nothing else: no file beside it, and a script in it only if it has plots. Percentages have bars, so that a table can be
  * read at a glance; light and dark follow the viewer's setting.
  */
 final class HtmlRenderer {
@@ -15,6 +16,7 @@ final class HtmlRenderer {
       th, td { border-bottom: 1px solid var(--line); padding: .2em .8em; text-align: left; white-space: pre; }
       .n { text-align: right; font-variant-numeric: tabular-nums; }
       pre { overflow-x: auto; }
+      .plot { max-width: 60em; }
       """;
 
   private HtmlRenderer() {}
@@ -25,6 +27,7 @@ final class HtmlRenderer {
     StringBuilder text = new StringBuilder("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
         + "<meta name=\"viewport\" content=\"width=device-width\">\n<title>").append(escaped(title))
         .append("</title>\n<style>\n").append(STYLE).append("</style>\n</head>\n<body>\n");
+    List<Plot> plots = new ArrayList<>();
     for (Block block : blocks) {
       if (block instanceof Block.Heading heading) {
         String tag = heading.level() == 1 ? "h1" : "h2";
@@ -35,7 +38,15 @@ final class HtmlRenderer {
         element(text, "pre", preformatted.text().stripTrailing());
       } else if (block instanceof Table table) {
         table(text, table);
+      } else if (block instanceof Plot plot) {
+        element(text, "h2", plot.title());
+        text.append("<div class=\"plot\"><canvas id=\"plot").append(plots.size()).append("\" role=\"img\" aria-label=\"")
+            .append(escaped(plot.title())).append("\"></canvas></div>\n");
+        plots.add(plot);
       }
+    }
+    if (!plots.isEmpty()) {
+      text.append(PlotScript.of(plots));
     }
     return text.append("</body>\n</html>\n").toString();
   }

@@ -9,6 +9,9 @@ final class MarkdownRenderer {
   static String render(List<Block> blocks) {
     StringBuilder text = new StringBuilder();
     for (Block block : blocks) {
+      if (block instanceof Plot) {
+        continue;
+      }
       if (!text.isEmpty()) {
         text.append('\n');
       }

@@ -16,6 +16,9 @@ public final class TextRenderer {
     StringBuilder text = new StringBuilder();
     Block before = null;
     for (Block block : blocks) {
+      if (block instanceof Plot) {
+        continue;
+      }
       if (before != null && (block instanceof Block.Heading || !(before instanceof Block.Heading)
           && !isProse(before, block))) {
         text.append('\n');

@@ -171,7 +171,7 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     doorbells++;
     notBefore = 0;
     if (state == State.RUNNING) {
-      nextPoll = Math.min(nextPoll, nowNs);
+      nextPoll = Math.min(nextPoll, nowNs + parts.policy().wakeNs());
       rung = true;
     }
   }

@@ -32,7 +32,7 @@ final class Doorbell implements PortDevice {
     return 4;
   }
 
-  /** The bell is looked at by the run loop; until then it is a deadline that has come, so that the run loop looks. */
+  /** The bell is looked at by the run loop; until then the poll that it brings is a deadline, so that the run loop looks. */
   @Override
   public boolean hasTimer() {
     return true;
@@ -40,7 +40,7 @@ final class Doorbell implements PortDevice {
 
   @Override
   public long nextDeadline() {
-    return host.rung() ? 0 : Long.MAX_VALUE;
+    return host.rung() ? host.nextPoll() : Long.MAX_VALUE;
   }
 
   @Override

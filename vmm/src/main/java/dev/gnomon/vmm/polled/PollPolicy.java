@@ -14,6 +14,11 @@ public sealed interface PollPolicy {
 
   default void load(DataInput in) throws IOException {}
 
+  /** Virtual nanoseconds from a doorbell to the poll that it brings: what waking the poller takes. */
+  default long wakeNs() {
+    return 0;
+  }
+
   /** Once a period, at its multiples. */
   static PollPolicy period(long ns) {
     return new Period(ns);
@@ -27,6 +32,11 @@ public sealed interface PollPolicy {
   /** Only when the host of the machine says so, as by a doorbell, a trap or a test. */
   static PollPolicy never() {
     return new Never();
+  }
+
+  /** Only when the doorbell rings, and then after the time that waking a sleeping thread takes. @param wakeNs at least 0 */
+  static PollPolicy doorbell(long wakeNs) {
+    return new OnDoorbell(wakeNs);
   }
 
   /** As QEMU's I/O threads: polls without pause for as long as that has paid lately, then waits for the doorbell or a fallback period. */
@@ -51,6 +61,20 @@ public sealed interface PollPolicy {
 
   /** {@link #never}. */
   record Never() implements PollPolicy {
+    @Override
+    public long next(long now, Poll result) {
+      return Long.MAX_VALUE;
+    }
+  }
+
+  /** {@link #doorbell}. */
+  record OnDoorbell(long wakeNs) implements PollPolicy {
+    public OnDoorbell {
+      if (wakeNs < 0) {
+        throw new IllegalArgumentException("wake-up of " + wakeNs + " ns: expected at least 0");
+      }
+    }
+
     @Override
     public long next(long now, Poll result) {
       return Long.MAX_VALUE;

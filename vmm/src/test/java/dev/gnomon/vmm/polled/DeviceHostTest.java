@@ -55,6 +55,21 @@ class DeviceHostTest {
   }
 
   @Test
+  void shouldPollWhenTheDoorbellHasWokenItsThread() {
+    DeviceHost host = new TestMachine(DeviceSetup.polled(() -> new Lambda((memory, clock) -> Poll.BUSY), PollPolicy.doorbell(2000))).host();
+    assertThat(host.nextPoll()).isEqualTo(Long.MAX_VALUE);
+    host.ring(500);
+    host.ring(700);
+    assertThat(host.nextPoll()).as("one wake-up").isEqualTo(2500);
+    host.poll(2499);
+    assertThat(host.steps()).isZero();
+    host.poll(2500);
+    assertThat(host.steps()).isEqualTo(1);
+    assertThat(host.nextPoll()).as("before the next ring").isEqualTo(Long.MAX_VALUE);
+    assertThatThrownBy(() -> PollPolicy.doorbell(-1)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("expected at least 0");
+  }
+
+  @Test
   void shouldPollOnlyWhenItsTimeHasCome() {
     DeviceHost host = machine((memory, clock) -> Poll.IDLE).host();
     host.poll(99);
