@@ -15,6 +15,7 @@ import dev.gnomon.vmm.memory.MemorySlots;
 import dev.gnomon.vmm.polled.DeviceAssembly;
 import dev.gnomon.vmm.polled.DeviceHost;
 import dev.gnomon.vmm.polled.dma.FaultLog;
+import dev.gnomon.vmm.polled.dma.PhysicalDmaMemory;
 import java.util.List;
 import java.util.Map;
 
@@ -140,6 +141,11 @@ public final class Vm {
   /** The devices that shared memory or traps lead to, in the order in which the machine got them. */
   public List<DeviceHost> deviceHosts() {
     return devices.hosts();
+  }
+
+  /** What the ports of those devices lead to, null without devices. */
+  PhysicalDmaMemory deviceMemory() {
+    return devices.memory();
   }
 
   /** What those devices were refused. */

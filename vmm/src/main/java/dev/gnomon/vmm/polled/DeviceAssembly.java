@@ -47,6 +47,8 @@ public final class DeviceAssembly {
   private final List<DeviceHost> polled = new ArrayList<>();
   private final List<Device> bus = new ArrayList<>();
   private final FaultLog faults = new FaultLog();
+  /** Null without devices. */
+  private PhysicalDmaMemory memory;
 
   /**
    * Makes the first instance of each device and places its windows.
@@ -98,13 +100,29 @@ public final class DeviceAssembly {
     }
     long tables = Addresses.bits(machine.slots().layout().ramEnd()) / TABLE_COVERS + 1;
     DeviceFrames frames = new DeviceFrames((int) (placed.size() * (FRAMES_PER_DEVICE + tables)));
-    PhysicalDmaMemory memory = new PhysicalDmaMemory(machine.memory(), frames.memory(), machine.guestMemory());
+    memory = new PhysicalDmaMemory(machine.memory(), frames.memory(), machine.guestMemory(), this::isWindow);
     for (Placed device : placed) {
-      build(device, machine, frames, memory);
+      build(device, machine, frames);
     }
   }
 
-  private void build(Placed one, Machine machine, DeviceFrames frames, PhysicalDmaMemory memory) {
+  private boolean isWindow(@Gpa long gpa) {
+    for (Placed one : placed) {
+      for (Window window : one.windows()) {
+        if (window.contains(gpa)) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  /** What the ports lead to, null without devices. */
+  public PhysicalDmaMemory memory() {
+    return memory;
+  }
+
+  private void build(Placed one, Machine machine, DeviceFrames frames) {
     DeviceSetup setup = one.setup();
     DmaDomain domain = new DmaDomain(one.device().name(), setup.domain(), machine.slots(), frames, faults);
     @Hpa long registers = -1;

@@ -34,6 +34,18 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     void zero(Window window);
   }
 
+  /** Lets a device run on a thread of its own. */
+  public interface Elsewhere {
+    /** The guest has rung. */
+    void wake();
+
+    /** Lets the processor's thread do something at an exact point, without waiting for it. */
+    void post(Runnable action);
+
+    /** The processor's thread is at such a point. */
+    void serve();
+  }
+
   /** Hears of each request that a device says it has completed. */
   @FunctionalInterface
   public interface CompletionListener {
@@ -64,6 +76,8 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
   }
 
   private static final int VERSION = 1;
+  /** A device that runs elsewhere is served so often, in virtual nanoseconds. */
+  private static final long SERVE_NS = 1000;
 
   private final Parts parts;
   private final DomainPort port;
@@ -76,6 +90,8 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
   private long nextPoll;
   private long notBefore;
   private boolean rung;
+  /** Null as long as the processor's thread polls. */
+  private volatile Elsewhere elsewhere;
 
   private long steps;
   private long idleSteps;
@@ -144,7 +160,7 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
    * while it does, so a device that found nothing since then finds nothing.
    */
   public long nextWake(long haltedNs) {
-    if (parts.interrupt() == InterruptSink.NONE || state != State.RUNNING) {
+    if (elsewhere != null || parts.interrupt() == InterruptSink.NONE || state != State.RUNNING) {
       return Long.MAX_VALUE;
     }
     return last == Poll.BUSY || now < haltedNs || notBefore > haltedNs ? nextPoll : Long.MAX_VALUE;
@@ -152,7 +168,11 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
 
   /** Polls once if {@link #nextPoll} has come. */
   public void poll(long nowNs) {
-    if (nowNs >= nextPoll) {
+    Elsewhere other = elsewhere;
+    if (other != null) {
+      other.serve();
+      nextPoll = nowNs + SERVE_NS;
+    } else if (nowNs >= nextPoll) {
       step(nowNs);
       plan(nowNs);
     }
@@ -169,6 +189,10 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
   /** The guest rings: the device is polled at the next opportunity. */
   public void ring(long nowNs) {
     doorbells++;
+    if (elsewhere != null) {
+      elsewhere.wake();
+      return;
+    }
     notBefore = 0;
     if (state == State.RUNNING) {
       nextPoll = Math.min(nextPoll, nowNs + parts.policy().wakeNs());
@@ -293,7 +317,17 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
 
   private void interruptNow() {
     interrupts++;
-    parts.interrupt().raise();
+    if (elsewhere == null) {
+      parts.interrupt().raise();
+    } else {
+      elsewhere.post(parts.interrupt()::raise);
+    }
+  }
+
+  /** From now on the device is stepped by another thread; null to end that. */
+  public void runElsewhere(Elsewhere where) {
+    elsewhere = where;
+    nextPoll = where != null ? 0 : Long.MAX_VALUE;
   }
 
   @Override

@@ -1,0 +1,162 @@
+package dev.gnomon.vmm;
+
+import static dev.gnomon.guest.asm.Mem.ptr;
+import static dev.gnomon.guest.asm.Reg.*;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.gnomon.guest.asm.Assembler;
+import dev.gnomon.guest.asm.Label;
+import dev.gnomon.vmm.RunResult.End;
+import dev.gnomon.vmm.polled.DeviceHost;
+import dev.gnomon.vmm.polled.DeviceSetup;
+import dev.gnomon.vmm.polled.HostPolling;
+import dev.gnomon.vmm.polled.PollPolicy;
+import dev.gnomon.vmm.polled.Window;
+import dev.gnomon.vmm.polled.device.RequestDevice;
+import dev.gnomon.vmm.polled.device.SharedRing;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Devices on threads of their own: right answers whatever the host schedules. */
+class RealThreadsTest {
+  private static final long WINDOW = 8 * Machines.MIB;
+  private static final int REQUESTS = 100;
+  private static final int DOORBELL = 0x610;
+
+  private static Stream<Arguments> ways() {
+    List<HostPolling> pollings = List.of(HostPolling.spin(), HostPolling.spinThenPark(20_000, 50_000), HostPolling.period(20_000),
+        HostPolling.adaptive(32_768, 100_000));
+    return Stream.of(Mode.values()).flatMap(mode -> pollings.stream().map(polling -> Arguments.of(mode, polling)));
+  }
+
+  private static Vm ring(Mode mode, int sleepAfter) {
+    return new VmBuilder(Machines.options(mode)).polled(DeviceSetup.polled(() -> new SharedRing("ring", Window.anywhere(4096), sleepAfter),
+        PollPolicy.never()).withDoorbell(DOORBELL).withIrq(5)).build();
+  }
+
+  /** Publishes request EBX: fill 16 bytes at {@link Machines#DATA} with its id. */
+  private static void publish(Assembler a) {
+    Label awake = new Label();
+    a.mov(EAX, EBX);
+    a.and(EAX, SharedRing.ENTRIES - 1);
+    a.shl(EAX, 5);
+    a.add(RAX, RDI);
+    a.mov(ptr(RAX, SharedRing.ENTRY_0 + SharedRing.ID), RBX);
+    a.mov(ptr(RAX, SharedRing.ENTRY_0 + SharedRing.ADDRESS).q(), (int) Machines.DATA);
+    a.mov(ptr(RAX, SharedRing.ENTRY_0 + SharedRing.LENGTH).d(), 16);
+    a.mov(ptr(RAX, SharedRing.ENTRY_0 + SharedRing.OPERATION).d(), SharedRing.OP_FILL);
+    a.inc(EBX);
+    a.mov(ptr(RDI, SharedRing.PRODUCER), EBX);
+    a.mfence();
+    a.test(ptr(RDI, SharedRing.DEVICE_FLAGS).d(), SharedRing.ASLEEP);
+    a.jz(awake);
+    a.mov(DX, DOORBELL);
+    a.out(DX, EAX);
+    a.bind(awake);
+  }
+
+  @ParameterizedTest
+  @MethodSource("ways")
+  void shouldServeAGuestThatSpins(Mode mode, HostPolling polling) {
+    Vm vm = ring(mode, 3);
+    Machines.boot(vm, a -> {
+      a.mov(RDI, WINDOW);
+      a.mov(RSI, Machines.DATA);
+      a.xor(EBX, EBX);
+      a.xor(R12, R12);
+      Label next = a.here();
+      publish(a);
+      Label wait = a.here();
+      a.pause();
+      a.cmp(ptr(RDI, SharedRing.CONSUMER), EBX);
+      a.jne(wait);
+      // The data is there when the index is.
+      a.movzx(EAX, ptr(RSI, 15).b());
+      a.add(R12, RAX);
+      a.cmp(EBX, REQUESTS);
+      a.jb(next);
+      Machines.exit(a, 0);
+    });
+    try (RealThreads threads = RealThreads.start(vm, polling)) {
+      assertThat(vm.run(Long.MAX_VALUE).end()).isEqualTo(End.GUEST_EXIT);
+    }
+    long expected = 0;
+    for (int i = 0; i < REQUESTS; i++) {
+      expected += i & 0xFF;
+    }
+    assertThat(vm.cpu().regs[12]).isEqualTo(expected);
+    DeviceHost host = vm.deviceHosts().get(0);
+    assertThat(host.completed()).isEqualTo(REQUESTS);
+    assertThat(host.state()).as(host.failure()).isEqualTo(DeviceHost.State.RUNNING);
+  }
+
+  /** It sleeps until the interrupt; nothing else would wake it, so time must not jump to the end of the world. */
+  @ParameterizedTest
+  @MethodSource("ways")
+  void shouldHoldTimeWhileARequestIsInFlight(Mode mode, HostPolling polling) {
+    Vm vm = ring(mode, 0);
+    Machines.boot(vm, DeviceInterruptTest.guest(0x25, a -> {
+      a.mov(RDI, WINDOW);
+      a.mov(EBX, R15D);
+      publish(a);
+      DeviceInterruptTest.out(a, 0x20, 0x65);
+    }, a -> {
+      DeviceInterruptTest.startPics(a, 0xFFDF);
+      a.mov(RDI, WINDOW);
+      a.mov(ptr(RDI, SharedRing.GUEST_FLAGS).d(), SharedRing.WANTS_INTERRUPT);
+      a.xor(EBX, EBX);
+      publish(a);
+    }));
+    try (RealThreads threads = RealThreads.start(vm, polling)) {
+      RunResult result = vm.run(Long.MAX_VALUE);
+      assertThat(result.end()).as(result.toString()).isEqualTo(End.GUEST_EXIT);
+    }
+    assertThat(vm.now()).as("no device of the machine has made time jump").isLessThan(1_000_000);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Mode.class)
+  void shouldLetTimeJumpWhenNothingIsInFlight(Mode mode) {
+    Vm vm = ring(mode, 0);
+    Machines.boot(vm, a -> {
+      a.sti();
+      a.hlt();
+    });
+    try (RealThreads threads = RealThreads.start(vm, HostPolling.period(10_000))) {
+      assertThat(vm.run(Long.MAX_VALUE).end()).isEqualTo(End.HALTED);
+    }
+  }
+
+  @Test
+  void shouldGoOnWithoutADeviceThatThrows() {
+    Vm vm = new VmBuilder(Machines.options(Mode.EPT)).deviceReport(line -> { }).polled(DeviceSetup.polled(() -> new RequestDevice("bad",
+        Window.anywhere(4096), 0), PollPolicy.never()).withLimits(new dev.gnomon.vmm.polled.dma.StepLimits(1, 4))).build();
+    Machines.boot(vm, a -> {
+      a.mov(RDI, WINDOW);
+      a.mov(ptr(RDI).d(), 1);
+      a.mov(ECX, 1_000_000);
+      Label loop = a.here();
+      a.dec(ECX);
+      a.jnz(loop);
+      a.sti();
+      a.hlt();
+    });
+    try (RealThreads threads = RealThreads.start(vm, HostPolling.spin())) {
+      assertThat(vm.run(Long.MAX_VALUE).end()).isEqualTo(End.HALTED);
+    }
+    assertThat(vm.deviceHosts().get(0).state()).isEqualTo(DeviceHost.State.STOPPED);
+  }
+
+  @Test
+  void shouldRefuseAMachineWhoseDevicesAreAllPolledOtherwise() {
+    Vm vm = new VmBuilder(Machines.options(Mode.EPT)).requestDevices(100).build();
+    assertThatThrownBy(() -> RealThreads.start(vm, HostPolling.spin())).isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("expected a device whose poll policy is never");
+  }
+}
