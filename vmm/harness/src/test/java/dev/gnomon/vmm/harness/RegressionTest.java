@@ -11,6 +11,7 @@ import dev.gnomon.vmm.polled.dma.DmaDomain;
 import dev.gnomon.vmm.polled.dma.DmaPort;
 import java.util.Arrays;
 import java.util.function.BiConsumer;
+import java.util.function.LongFunction;
 import java.util.function.Supplier;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -312,32 +313,27 @@ class RegressionTest {
     }
   }
 
-  private static void hostile(Rig rig, boolean checksIndex, boolean checksLength, Fault fault) {
+  private static void hostile(Rig rig, boolean checksIndex, boolean checksLength, LongFunction<Fault> fault) {
     Rig.Device device = rig.attach(() -> new Gullible(checksIndex, checksLength));
     rig.driver("driver", port -> {
       port.put32(device.window(0) + LENGTH, 4);
       port.put32(device.window(0) + SUBMIT, 1);
     });
-    rig.inject(fault).run().assertBoundedStep(100, 400).assertDmaConfined();
+    rig.inject(fault.apply(device.window(0))).run().assertBoundedStep(100, 400).assertDmaConfined();
   }
 
   @ParameterizedTest
   @EnumSource(Strategy.class)
   void shouldFindTrustInAHostileProducerIndex(Strategy strategy) {
     shouldFind(exploration(strategy).withSchedules(2000), "more than", (rig, bug) -> hostile(rig, !bug, true,
-        Fault.scribble(window() + SUBMIT, 4, -1, Integer.MIN_VALUE, 5, 1 << 20)));
+        window -> Fault.scribble(window + SUBMIT, 4, -1, Integer.MIN_VALUE, 5, 1 << 20)));
   }
 
   @ParameterizedTest
   @EnumSource(Strategy.class)
   void shouldFindTrustInAHostileLength(Strategy strategy) {
     shouldFind(exploration(strategy), "overrun", (rig, bug) -> hostile(rig, true, !bug,
-        Fault.scribble(window() + LENGTH, 4, 65, -1, Integer.MAX_VALUE)));
-  }
-
-  /** Where a rig puts its first window. */
-  private static long window() {
-    return 1 << 20;
+        window -> Fault.scribble(window + LENGTH, 4, 65, -1, Integer.MAX_VALUE)));
   }
 
   /** The ring that comes with the machine, under everything at once. */
