@@ -124,7 +124,7 @@ class PolledCommandTest {
       "--requests 1M             | --requests 1000000: expected 1 to 87381",
       "--period soon             | --poll 'period=soon': expected",
       "--adaptive 1us            | --poll 'adaptive=1us': expected",
-      "--cpus 2                  | --cpus 2: expected one processor",
+      "--cpus 2 --machine pc     | --cpus 2: expected one processor",
       "--mode vmx                | expected native, ept or shadow",
       "--cost host.nap=3         | cost key 'host.nap' is unknown"})
   void shouldRefuseInOneLine(String options, String expected) {
