@@ -434,6 +434,11 @@ public final class ShadowMmu {
     finish();
   }
 
+  /** {@link #guestWrote} for all but the last of several writes that happened at once. */
+  public void guestAlsoWrote(@Gpa long gpa, int size) {
+    writes.written(gpa, size);
+  }
+
   /** The guest executed INVLPG. The vCPU drops the address from the TLB. */
   public void invlpg(@Gva long gva) {
     pages.statistics.invlpg++;

@@ -30,6 +30,8 @@ final class Emulator {
   private static final int ATTEMPTS = 3;
   private static final int LONG_ENTRY = 8;
   private static final int LEGACY_ENTRY = 4;
+  /** Doublewords that one write may change. */
+  private static final int CHANGEABLE = 4;
 
   private final Cpu cpu;
   private final GuestCore core;
@@ -113,13 +115,26 @@ final class Emulator {
 
   /**
    * Tells the shadow MMU of what was written. The port knows where a write began but not how long it was, so one of the size of a guest entry
-   * is assumed as far as alignment allows; the shadow MMU reads the entry itself.
+   * is assumed as far as alignment allows; the shadow MMU reads the entry itself. Where more entries have changed, the write was longer.
    */
   private void tellShadow() {
     for (int i = 0; i < port.stage.writeCount(); i++) {
       @Gpa long gpa = port.stage.write(i);
       int entry = cpu.longMode() || (cpu.cr4 & ControlRegister.CR4_PAE) != 0 ? LONG_ENTRY : LEGACY_ENTRY;
-      shadow.guestWrote(gpa, (int) Math.min(entry, Long.lowestOneBit(Addresses.bits(gpa) | entry)));
+      int size = (int) Math.min(entry, Long.lowestOneBit(Addresses.bits(gpa) | entry));
+      long first = Addresses.bits(gpa) & -entry;
+      @Gpa long word = gpa & -Long.BYTES;
+      for (int doubleword = 0; doubleword < CHANGEABLE; doubleword++) {
+        @Gpa long at = word + 4L * doubleword;
+        if ((Addresses.bits(at) & -entry) != first && port.stage.changed(i, doubleword)) {
+          shadow.guestAlsoWrote(at, LEGACY_ENTRY);
+        }
+      }
+      if (i < port.stage.writeCount() - 1) {
+        shadow.guestAlsoWrote(gpa, size);
+      } else {
+        shadow.guestWrote(gpa, size);
+      }
     }
   }
 

@@ -33,10 +33,15 @@ final class SlotStage implements SecondStage {
   private final SlotMap slots;
   private final AddressLine20 line;
   private final View view;
+  private final HostMemory memory;
   private final @Gpa long[] writes = new long[MAX_WRITES];
+  /** Where the two words of 8 bytes lie that a write may change, the second −1 beyond the page's end; and what they held before. */
+  private final @Hpa long[] places = new long[2 * MAX_WRITES];
+  private final long[] before = new long[2 * MAX_WRITES];
   private int writeCount;
 
-  SlotStage(SlotMap slots, AddressLine20 line, View view) {
+  SlotStage(HostMemory memory, SlotMap slots, AddressLine20 line, View view) {
+    this.memory = memory;
     this.slots = slots;
     this.line = line;
     this.view = view;
@@ -55,6 +60,16 @@ final class SlotStage implements SecondStage {
     return writes[i];
   }
 
+  /**
+   * Whether a doubleword has changed since leave was given for a write.
+   *
+   * @param doubleword 0 to 3, from the 8-byte boundary at or below the write's begin
+   */
+  boolean changed(int i, int doubleword) {
+    int word = 2 * i + (doubleword >> 1);
+    return places[word] >= 0 && (int) ((memory.read64(places[word]) ^ before[word]) >>> 32 * (doubleword & 1)) != 0;
+  }
+
   @Override
   public @Hpa long translate(@Gpa long address, @Gva long gva, int access, Translation out) {
     @Gpa long gpa = address & line.mask();
@@ -63,19 +78,26 @@ final class SlotStage implements SecondStage {
     if (hpa >= 0 && (access & Access.WRITE) != 0 && slots.kind(gpa) == SlotMap.RAM) {
       slots.markDirty(gpa);
       if ((access & TABLE) == 0) {
-        remember(gpa);
+        remember(gpa, hpa);
       }
     }
     return hpa;
   }
 
-  private void remember(@Gpa long gpa) {
+  private void remember(@Gpa long gpa, @Hpa long hpa) {
     for (int i = 0; i < writeCount; i++) {
       if (writes[i] == gpa) {
         return;
       }
     }
     if (writeCount < MAX_WRITES) {
+      int word = 2 * writeCount;
+      @Hpa long next = (hpa | Long.BYTES - 1) + 1;
+      places[word] = next - Long.BYTES;
+      places[word + 1] = (next & HostMemory.FRAME_SIZE - 1) == 0 ? -1 : next;
+      for (int i = word; i <= word + 1; i++) {
+        before[i] = places[i] < 0 ? 0 : memory.read64(places[i]);
+      }
       writes[writeCount++] = gpa;
     }
   }

@@ -401,7 +401,7 @@ public final class VmBuilder {
     AddressLine20 line = parts.platform.addressLine20();
     MaskedCore core = new MaskedCore(vcpu.core(), cpu, line);
     vcpu.setCore(core);
-    SlotStage stage = new SlotStage(parts.slots, line, vcpu.ept == null ? gpa -> gpa : vcpu.ept::shown);
+    SlotStage stage = new SlotStage(parts.memory, parts.slots, line, vcpu.ept == null ? gpa -> gpa : vcpu.ept::shown);
     EmulationPort port = new EmulationPort(cpu, stage, pdptes, (paging, second) -> new PageWalker(parts.memory, paging, second));
     vcpu.emulator = new Emulator(cpu, core, port, vcpu.shadow == null ? null : vcpu.shadow.mmu);
     core.setEmulator(vcpu.emulator);

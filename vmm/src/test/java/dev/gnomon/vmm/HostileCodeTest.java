@@ -57,6 +57,11 @@ class HostileCodeTest {
    */
   private static byte[] program(long seed) {
     Assembler a = new Assembler(64);
+    emit(a, seed);
+    return a.assemble(Machines.CODE);
+  }
+
+  private static void emit(Assembler a, long seed) {
     Label start = new Label("start");
     Label idtr = new Label("idtr");
     a.jmp(start);
@@ -94,7 +99,27 @@ class HostileCodeTest {
       });
     }
     a.emit(randomCode(seed));
-    return a.assemble(Machines.CODE);
+  }
+
+  /** Messages of every kind to all processors, then random bytes. */
+  private static void emitWithMessages(Assembler a, long seed) {
+    Random random = new Random(seed);
+    for (int i = random.nextInt(6); i > 0; i--) {
+      SmpGuest.send(a, random.nextInt(8) == 0 ? 0xFF : random.nextInt(4), random.nextInt(0x100000));
+    }
+    emit(a, seed);
+  }
+
+  /** Processors that interrupt, reset and restart each other at random and run random bytes: nothing escapes. */
+  @Property(tries = 60, shrinking = ShrinkingMode.OFF)
+  void shouldSurviveSeveralProcessorsThatRunRandomBytes(@ForAll long seed) {
+    SmpGuest guest = new SmpGuest(a -> emitWithMessages(a, seed), a -> emitWithMessages(a, seed ^ 0x5DEECE66DL));
+    for (Mode mode : Mode.values()) {
+      Vm vm = guest.boot(SmpGuest.options(mode, 3));
+      RunResult result = vm.run(10 * BUDGET);
+      assertThat(vm.retired()).isLessThanOrEqualTo(10 * BUDGET);
+      assertThat(result.end()).as("%s", result).isNotNull();
+    }
   }
 
   /**
