@@ -137,6 +137,10 @@ class HostileCodeTest {
     if (tables(vm) != before || vm.cpu().cr3 != cr3 || ((vm.cpu().cr0 ^ cr0) & ControlRegister.CR0_PG) != 0) {
       return null;
     }
+    if (result.end() == RunResult.End.INTERNAL_ERROR) {
+      // Exception after exception: where in the endless series each mode gives up, it chooses itself.
+      return result.end().toString();
+    }
     return result.end() + " " + result.status() + "\n" + Machines.state(vm.cpu()) + "\nmemory " + Machines.memory(vm);
   }
 
