@@ -67,7 +67,11 @@ final class SlotStage implements SecondStage {
    */
   boolean changed(int i, int doubleword) {
     int word = 2 * i + (doubleword >> 1);
-    return places[word] >= 0 && (int) ((memory.read64(places[word]) ^ before[word]) >>> 32 * (doubleword & 1)) != 0;
+    if (places[word] < 0) {
+      return false;
+    }
+    long difference = memory.read64(places[word]) ^ before[word];
+    return (int) (difference >>> 32 * (doubleword & 1)) != 0;
   }
 
   @Override
