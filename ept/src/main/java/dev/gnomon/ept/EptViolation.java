@@ -35,7 +35,7 @@ public final class EptViolation {
   public static final long GVA_WRITABLE = 1L << 10;
   /** The linear address translates to an execute-disable page. */
   public static final long GVA_NX = 1L << 11;
-  /** Set by the run loop, which knows of NMIs; never by the walker. */
+  /** Set by IRET, which knows of NMIs; never by the walker. */
   public static final long NMI_UNBLOCKING = 1L << 12;
 
   private static final String[] NAMES = {"ACC_READ", "ACC_WRITE", "ACC_INSTR", "PROT_READ", "PROT_WRITE", "PROT_EXEC",

@@ -97,8 +97,10 @@ final class ExitDispatcher {
   private int route(int reason, ExitInfo exit, boolean delivering) {
     switch (reason) {
       case ExitReason.EXCEPTION_NMI:
+        blockNmisAgain(exit.interruptionInfo & ExitQualification.INFO_NMI_UNBLOCKING, delivering);
         return exception(exit, delivering);
       case ExitReason.EPT_VIOLATION:
+        blockNmisAgain(exit.qualification & ExitQualification.NMI_UNBLOCKING, delivering);
         return eptViolation(exit, delivering);
       case ExitReason.EPT_MISCONFIG:
         return eptMisconfiguration(exit, delivering);
@@ -140,10 +142,12 @@ final class ExitDispatcher {
         statistics.count(reason);
         return taskSwitch(exit);
       case ExitReason.PML_FULL:
+        blockNmisAgain(exit.qualification & ExitQualification.NMI_UNBLOCKING, delivering);
         statistics.count(reason);
         ept.drainModificationLog();
         return AGAIN;
       case ExitReason.SPP:
+        blockNmisAgain(exit.qualification & ExitQualification.NMI_UNBLOCKING, delivering);
         return subPageTable(exit);
       case ExitReason.VMFUNC:
         // As Xen does with a function or view that there is not.
@@ -163,6 +167,19 @@ final class ExitDispatcher {
         statistics.count(reason);
         return emulator.instruction();
     }
+  }
+
+  /** IRET had unblocked NMIs when it exited; it is done again, so they stay blocked until then (KVM: {@code vmx_recover_nmi_blocking}). */
+  private void blockNmisAgain(long unblocked, boolean delivering) {
+    if (unblocked != 0 && !delivering) {
+      cpu.blockedByNmi = true;
+    }
+  }
+
+  /** The guest gets the exception of its own instruction, which leaves NMIs unblocked if that is IRET. */
+  private int injectOwn(ExitInfo exit, int vector, int errorCode, boolean delivering) {
+    cpu.faultUnblocksNmi = !delivering && (exit.interruptionInfo & ExitQualification.INFO_NMI_UNBLOCKING) != 0;
+    return emulator.inject(vector, errorCode, exit.qualification);
   }
 
   private int skipOrEmulate(ExitInfo exit) {
@@ -203,7 +220,7 @@ final class ExitDispatcher {
       // raise() moves these into DR6.
       cpu.pendingDebug = (int) exit.qualification;
     }
-    return emulator.inject(vector, exit.interruptionErrorCode, exit.qualification);
+    return injectOwn(exit, vector, exit.interruptionErrorCode, delivering);
   }
 
   /**
@@ -227,7 +244,7 @@ final class ExitDispatcher {
     switch (mmu.handleFault(gva, errorCode, accessModifiers(errorCode))) {
       case INJECT:
         statistics.count(ExitReason.EXCEPTION_NMI, Cause.GUEST_FAULT);
-        return emulator.inject(Vector.PF, mmu.fault.errorCode, gva);
+        return injectOwn(exit, Vector.PF, mmu.fault.errorCode, delivering);
       case FIXED, RETRY:
         statistics.count(ExitReason.EXCEPTION_NMI, Cause.SHADOW_FILL);
         return AGAIN;

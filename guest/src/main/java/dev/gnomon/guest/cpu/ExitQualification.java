@@ -9,6 +9,7 @@ package dev.gnomon.guest.cpu;
  *  IO_INSTRUCTION   31:16 port | 6 port is an immediate | 5 REP | 4 string | 3 IN | 2:0 size − 1
  *  TASK_SWITCH      31:30 source (0 CALL, 1 IRET, 2 JMP, 3 task gate in the IDT) | 15:0 TSS selector
  *  EXCEPTION_NMI    #PF: faulting linear address; #DB: 14 BS | 13 BD | 3:0 B3–B0
+ *  EPT_VIOLATION    see {@code EptViolation}; as in PML_FULL and SPP bit 12 says that IRET had unblocked NMIs
  *  INVLPG           linear address of the operand
  *  INVPCID          displacement of the operand; instruction info as below
  *
@@ -46,10 +47,14 @@ public final class ExitQualification {
   public static final int TASK_GATE = 3;
   public static final int TASK_SOURCE_SHIFT = 30;
 
+  /** EPT_VIOLATION, PML_FULL and SPP: IRET had unblocked NMIs. */
+  public static final long NMI_UNBLOCKING = 1L << 12;
+
   public static final int INFO_VECTOR = 0xFF;
   public static final int INFO_TYPE_SHIFT = 8;
   public static final int INFO_TYPE = 7 << INFO_TYPE_SHIFT;
   public static final int INFO_ERROR_CODE = 1 << 11;
+  /** The exception is that of an IRET that had unblocked NMIs. */
   public static final int INFO_NMI_UNBLOCKING = 1 << 12;
   public static final int INFO_VALID = 1 << 31;
 

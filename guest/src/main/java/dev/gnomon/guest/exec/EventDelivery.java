@@ -119,11 +119,13 @@ public final class EventDelivery {
     int errorCode = hasErrorCode ? cpu.faultErrorCode : 0;
     boolean unblockNmi = cpu.faultUnblocksNmi;
     cpu.faultUnblocksNmi = false;
-    if (intercepted(vector)) {
-      return exceptionExit(vector, hasErrorCode, errorCode);
-    }
     if (unblockNmi) {
       cpu.blockedByNmi = false;
+    }
+    if (intercepted(vector)) {
+      int status = exceptionExit(vector, hasErrorCode, errorCode);
+      cpu.exit.interruptionInfo |= unblockNmi ? ExitQualification.INFO_NMI_UNBLOCKING : 0;
+      return status;
     }
     if (vector == Vector.PF) {
       cpu.cr2 = cpu.faultAddress;

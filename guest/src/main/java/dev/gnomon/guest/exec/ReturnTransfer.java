@@ -1,6 +1,8 @@
 package dev.gnomon.guest.exec;
 
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.ExitQualification;
+import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.cpu.Vector;
@@ -91,8 +93,16 @@ final class ReturnTransfer {
       cpu.rfLoaded = (cpu.systemFlags & Rflags.RF) != 0;
     } else if (status == Status.FAULT) {
       cpu.faultUnblocksNmi = cpu.blockedByNmi;
+    } else if (status == Status.EXIT && cpu.blockedByNmi && tellsOfUnblocking(cpu.exit.reason)) {
+      cpu.exit.qualification |= ExitQualification.NMI_UNBLOCKING;
+      cpu.blockedByNmi = false;
     }
     return status;
+  }
+
+  /** Exits in the middle of IRET whose qualification says that NMIs were unblocked by it; others leave them blocked. */
+  private static boolean tellsOfUnblocking(int reason) {
+    return reason == ExitReason.EPT_VIOLATION || reason == ExitReason.PML_FULL || reason == ExitReason.SPP;
   }
 
   private int interruptReturnChecked(Instruction insn) {
