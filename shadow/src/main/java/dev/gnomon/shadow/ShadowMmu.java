@@ -486,15 +486,15 @@ public final class ShadowMmu {
    * PCID.
    */
   private void invalidate(ShadowRoot root, @Gva long gva) {
+    boolean current = root == roots[0];
+    if (current) {
+      refill.forget();
+    }
     ShadowPage page = root.loaded ? root.part(gva) : null;
     if (page == null || !page.unsync && page.unsyncChildren == 0) {
       return;
     }
     boolean onlyPath = pages.vcpus.size() == 1 && !state.pcide() && isOnlyPart(page, gva);
-    boolean current = root == roots[0];
-    if (current) {
-      refill.forget();
-    }
     while (page != null && (page.unsync || page.unsyncChildren > 0)) {
       int index = ShadowPte.index(gva, page.level());
       long spte = pages.read(page, index);

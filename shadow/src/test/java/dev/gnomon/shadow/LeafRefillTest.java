@@ -92,6 +92,21 @@ class LeafRefillTest {
   }
 
   @Test
+  void shouldForgetTheEntryWhenTheNextInvlpgFindsNothingOutOfStep() {
+    long window = 0x8000_0000L;
+    TestGuest legacy = TestGuest.legacy(new ShadowOptions(true, true, false, 128, true));
+    legacy.map(X, DATA, ALL);
+    legacy.map(window, legacy.entryGpa(X, 1) & -0x1000L, ALL);
+    legacy.start();
+    legacy.write(X);
+    legacy.store(window + (X >>> 12 & 1023) * 4, DATA + 0x1000 | ALL);
+    legacy.machine.invlpg(X);
+    legacy.machine.foreignWrite(legacy.entryGpa(X, 2), 4, 0);
+    legacy.machine.invlpg(0xC000_0000L);
+    assertThat(legacy.read(X)).isEqualTo(fault(0));
+  }
+
+  @Test
   void shouldForgetTheFloodOfTheTablesAbove() {
     long unused = guest.entryGpa(X + (5L << 21), 2);
     for (int i = 0; i < 6; i++) {
