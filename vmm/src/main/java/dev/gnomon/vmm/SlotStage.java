@@ -20,7 +20,8 @@ import dev.gnomon.vmm.memory.DeviceAddress;
  * <p>It remembers where the emulated instruction was given leave to write.
  */
 final class SlotStage implements SecondStage {
-  private static final int MAX_WRITES = 8;
+  /** Writes of one instruction: XSAVE of all that is offered makes some hundred of 8 bytes each. */
+  private static final int MAX_WRITES = 128;
   private static final int WRITE_BACK = 6;
   private static final int RAM_RIGHTS =
       Translation.READABLE | Translation.EXECUTABLE | Translation.STAGE_WRITABLE | Translation.DIRTY;
