@@ -2,26 +2,17 @@ package dev.gnomon.vmm.polled;
 
 import dev.gnomon.vmm.device.PortDevice;
 import dev.gnomon.vmm.device.PortRange;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 import java.util.List;
 
 /** A device's registers behind ports: at the same offsets from the base port; 64-bit ones are accessed by halves. */
-public final class PortFront implements PortDevice {
+public final class PortFront extends TrappedFront implements PortDevice {
   private static final int WIDTH = 4;
 
   private final int base;
-  private final TrappedWindow window;
 
   PortFront(int base, TrappedWindow window) {
+    super(window);
     this.base = base;
-    this.window = window;
-  }
-
-  @Override
-  public String name() {
-    return window.host().name();
   }
 
   @Override
@@ -32,26 +23,6 @@ public final class PortFront implements PortDevice {
   @Override
   public int portWidth() {
     return WIDTH;
-  }
-
-  @Override
-  public boolean hasTimer() {
-    return true;
-  }
-
-  @Override
-  public long nextDeadline() {
-    return window.nextDeadline();
-  }
-
-  @Override
-  public void advanceTo(long nowNs) {
-    window.advanceTo(nowNs);
-  }
-
-  @Override
-  public void reset() {
-    window.reset();
   }
 
   @Override
@@ -67,15 +38,5 @@ public final class PortFront implements PortDevice {
   @Override
   public void out(int port, int size, int value, long nowNs) {
     window.write(port - base, size, value & 0xFFFF_FFFFL, nowNs);
-  }
-
-  @Override
-  public void save(DataOutput out) throws IOException {
-    window.save(out);
-  }
-
-  @Override
-  public void load(DataInput in) throws IOException {
-    window.load(in);
   }
 }
