@@ -86,6 +86,7 @@ public final class HostMemory {
       throw new IllegalArgumentException("cannot reserve " + ((dramBytes + tableBytes) >> 20)
           + " MiB of memory for the machine; give Java more with -XX:MaxDirectMemorySize or ask for a smaller -m");
     }
+    HostLargePages.advise(store);
     this.frameFlags = new byte[(int) ((dramBytes + tableBytes) >> FRAME_SHIFT)];
   }
 
