@@ -16,11 +16,12 @@ import java.util.concurrent.locks.LockSupport;
  *
  * <p>A device thread touches only windows by itself. Writes of RAM and interrupts it leaves to the processor's thread, which does them between
  * instructions, at the latest each virtual microsecond. While all processors sleep, virtual time jumps only after each device has looked once more
- * and found nothing: a request in flight holds it.
+ * and found nothing: a request in flight holds it. A device that is not trusted to return, and does not, is stopped by the processor's thread; its own is left where it is.
  */
 public final class RealThreads implements AutoCloseable {
   private static final long SPIN_BEFORE_PARK = 1000;
   private static final long PARK_NS = 2000;
+  private static final long LOOK_MS = 10;
   /** First polling time of the adaptive rule, as QEMU has it. */
   private static final long FIRST_SPIN_NS = 4000;
 
@@ -76,12 +77,13 @@ public final class RealThreads implements AutoCloseable {
     }
     boolean interrupted = false;
     for (Poller poller : pollers) {
-      while (poller.thread.isAlive()) {
+      while (poller.isAlive()) {
         try {
-          poller.thread.join();
+          poller.thread.join(LOOK_MS);
         } catch (InterruptedException e) {
           interrupted = true;
         }
+        poller.look();
       }
       poller.host.runElsewhere(null);
     }
@@ -122,7 +124,11 @@ public final class RealThreads implements AutoCloseable {
 
   /** Waits until the processor's thread has done something, or the threads are closed. */
   private void handOver(Runnable action) {
-    Task task = new Task(action);
+    Thread me = Thread.currentThread();
+    Task task = new Task(() -> {
+      action.run();
+      pollers.stream().filter(poller -> poller.thread == me).forEach(poller -> poller.host.hasWaited());
+    });
     post(task);
     for (int i = 0; !task.done; i++) {
       if (closed) {
@@ -147,6 +153,7 @@ public final class RealThreads implements AutoCloseable {
     for (int i = 0; work.isEmpty(); i++) {
       boolean quiet = true;
       for (int k = 0; k < begun.length; k++) {
+        pollers.get(k).look();
         quiet &= pollers.get(k).quietSince(begun[k]);
       }
       // What a device posted in the step that makes it quiet is there by now.
@@ -172,6 +179,8 @@ public final class RealThreads implements AutoCloseable {
     /** Number of the last step that found nothing. */
     private volatile long foundNothing;
     private volatile boolean rung;
+    /** The device was given up in the middle of a step, in which the thread still is. Of the processor's thread. */
+    private boolean lost;
     private long spinNs;
 
     Poller(DeviceHost host, HostPolling polling) {
@@ -184,7 +193,16 @@ public final class RealThreads implements AutoCloseable {
 
     /** A step that began after another has found nothing, or the device does nothing any more. */
     boolean quietSince(long step) {
-      return foundNothing > step || !thread.isAlive();
+      return foundNothing > step || !isAlive();
+    }
+
+    boolean isAlive() {
+      return !lost && thread.isAlive();
+    }
+
+    /** Gives the device up if its step takes too long. */
+    void look() {
+      lost |= !lost && host.giveUpIfLate(RealThreads.this::serve);
     }
 
     @Override
@@ -201,6 +219,7 @@ public final class RealThreads implements AutoCloseable {
     @Override
     public void serve() {
       RealThreads.this.serve();
+      look();
     }
 
     @Override

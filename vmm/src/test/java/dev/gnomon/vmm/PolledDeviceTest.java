@@ -24,8 +24,11 @@ import dev.gnomon.vmm.polled.device.SharedRing;
 import dev.gnomon.vmm.polled.device.TimerPage;
 import dev.gnomon.vmm.polled.dma.DmaDomain;
 import dev.gnomon.vmm.polled.dma.DmaPort;
+import dev.gnomon.vmm.polled.dma.StepLimits;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BiConsumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -40,8 +43,18 @@ class PolledDeviceTest {
   private static final long WINDOW = 8 * Machines.MIB;
 
   /** Writes memory once, at its tenth poll. */
-  private record Writer(long gpa, int size, long value) implements PolledDevice {
+  private static class Writer implements PolledDevice {
     private static final int WHEN = 10;
+
+    private final long gpa;
+    private final int size;
+    private final long value;
+
+    Writer(long gpa, int size, long value) {
+      this.gpa = gpa;
+      this.size = size;
+      this.value = value;
+    }
 
     @Override
     public String name() {
@@ -337,6 +350,47 @@ class PolledDeviceTest {
       }
     }, "accesses");
     shouldSurvive(mode, (memory, window) -> memory.put64(0xFEE00000L, 1), "NO_WRITE");
+  }
+
+  /** The same guest and devices: trusted ones, and one on a thread of its own that is given up in the middle. */
+  @ParameterizedTest
+  @EnumSource(Mode.class)
+  void shouldRunAlikeWhereverStepsAreMade(Mode mode) {
+    AtomicBoolean over = new AtomicBoolean();
+    String expected = null;
+    for (Duration limit : List.of(Duration.ZERO, Duration.ofMinutes(5), Duration.ofMillis(200))) {
+      List<String> reports = new ArrayList<>();
+      StepLimits limits = StepLimits.DEFAULT.withHostTime(limit);
+      VmBuilder builder = new VmBuilder(Machines.options(mode)).deviceReport(reports::add).polled(ring(0).withLimits(limits));
+      boolean gives = limit.toSeconds() == 0 && !limit.isZero();
+      builder.polled(DeviceSetup.polled(() -> new Writer(Machines.DATA, 8, 1) {
+        @Override
+        public Poll step(DmaPort memory, VirtualClock clock) {
+          while (gives && clock.nanos() > 20 * PERIOD_NS && !over.get()) {
+            Thread.onSpinWait();
+          }
+          return super.step(memory, clock);
+        }
+      }, PollPolicy.period(PERIOD_NS)).withDomain(DmaDomain.Policy.ALL_RAM).withLimits(limits));
+      Vm vm = Machines.boot(builder.build(), a -> {
+        a.mov(RDI, WINDOW);
+        a.xor(EBX, EBX);
+        Label next = a.here();
+        entry(a);
+        Label wait = a.here();
+        a.cmp(ptr(RDI, SharedRing.CONSUMER), EBX);
+        a.jne(wait);
+        a.cmp(EBX, 60);
+        a.jb(next);
+        Machines.exit(a, 0);
+      });
+      assertThat(vm.run(BUDGET).end()).isEqualTo(End.GUEST_EXIT);
+      assertThat(reports).hasSize(gives ? 1 : 0).allMatch(line -> line.startsWith("device writer: stopped in step 21: did not return within 0.2 s"));
+      String state = Machines.state(vm.cpu()) + Machines.memory(vm) + vm.statistics() + vm.exits().reasons();
+      expected = expected == null ? state : expected;
+      assertThat(state).as(limit.toString()).isEqualTo(expected);
+    }
+    over.set(true);
   }
 
   @ParameterizedTest

@@ -8,20 +8,31 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.vmm.RunResult.End;
+import dev.gnomon.vmm.polled.DeviceContext;
 import dev.gnomon.vmm.polled.DeviceHost;
 import dev.gnomon.vmm.polled.DeviceSetup;
 import dev.gnomon.vmm.polled.HostPolling;
+import dev.gnomon.vmm.polled.Poll;
 import dev.gnomon.vmm.polled.PollPolicy;
+import dev.gnomon.vmm.polled.PolledDevice;
+import dev.gnomon.vmm.polled.VirtualClock;
 import dev.gnomon.vmm.polled.Window;
 import dev.gnomon.vmm.polled.device.RequestDevice;
 import dev.gnomon.vmm.polled.device.SharedRing;
+import dev.gnomon.vmm.polled.dma.DmaPort;
+import dev.gnomon.vmm.polled.dma.StepLimits;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Devices on threads of their own: right answers whatever the host schedules. */
 class RealThreadsTest {
@@ -136,7 +147,7 @@ class RealThreadsTest {
   @Test
   void shouldGoOnWithoutADeviceThatThrows() {
     Vm vm = new VmBuilder(Machines.options(Mode.EPT)).deviceReport(line -> { }).polled(DeviceSetup.polled(() -> new RequestDevice("bad",
-        Window.anywhere(4096), 0), PollPolicy.never()).withLimits(new dev.gnomon.vmm.polled.dma.StepLimits(1, 4))).build();
+        Window.anywhere(4096), 0), PollPolicy.never()).withLimits(new StepLimits(1, 4))).build();
     Machines.boot(vm, a -> {
       a.mov(RDI, WINDOW);
       a.mov(ptr(RDI).d(), 1);
@@ -151,6 +162,83 @@ class RealThreadsTest {
       assertThat(vm.run(Long.MAX_VALUE).end()).isEqualTo(End.HALTED);
     }
     assertThat(vm.deviceHosts().get(0).state()).isEqualTo(DeviceHost.State.STOPPED);
+  }
+
+  /** Spins when a request comes, without touching its port, until the test is over. */
+  private static final class Spinner implements PolledDevice {
+    private final AtomicBoolean over;
+    private DeviceContext context;
+
+    Spinner(AtomicBoolean over) {
+      this.over = over;
+    }
+
+    @Override
+    public String name() {
+      return "spinner";
+    }
+
+    @Override
+    public List<Window> windows() {
+      return List.of(Window.anywhere(4096));
+    }
+
+    @Override
+    public void attach(DeviceContext given) {
+      context = given;
+    }
+
+    @Override
+    public Poll step(DmaPort memory, VirtualClock clock) {
+      if (memory.poll32(context.window(0).gpa()) == 0) {
+        return Poll.IDLE;
+      }
+      while (!over.get()) {
+        Thread.onSpinWait();
+      }
+      memory.put32(context.window(0).gpa(), 2);
+      return Poll.BUSY;
+    }
+  }
+
+  /** Both a guest that runs and one that sleeps go on; so does one that ends meanwhile, as closing waits no longer than a step may take. */
+  @ParameterizedTest
+  @ValueSource(strings = {"runs", "sleeps", "ends"})
+  void shouldGoOnWithoutADeviceThatDoesNotReturn(String guest) {
+    AtomicBoolean over = new AtomicBoolean();
+    List<String> reports = Collections.synchronizedList(new ArrayList<>());
+    Vm vm = new VmBuilder(Machines.options(Mode.EPT)).deviceReport(reports::add).polled(DeviceSetup.polled(() -> new Spinner(over), PollPolicy.never())
+        .withLimits(StepLimits.DEFAULT.withHostTime(Duration.ofMillis(200))).withIrq(5)).build();
+    Machines.boot(vm, a -> {
+      a.mov(RDI, WINDOW);
+      a.mov(ptr(RDI).d(), 1);
+      if (guest.equals("sleeps")) {
+        a.sti();
+        a.hlt();
+      } else if (guest.equals("ends")) {
+        a.mov(ECX, 1_000_000);
+        Label loop = a.here();
+        a.dec(ECX);
+        a.jnz(loop);
+        Machines.exit(a, 0);
+      } else {
+        Label loop = a.here();
+        a.jmp(loop);
+      }
+    });
+    try (RealThreads threads = RealThreads.start(vm, HostPolling.spin())) {
+      RunResult result = vm.run(1_000_000);
+      for (int i = 0; guest.equals("runs") && reports.isEmpty(); i++) {
+        result = vm.run(100_000);
+      }
+      assertThat(result.end()).isEqualTo(guest.equals("runs") ? End.BUDGET : guest.equals("ends") ? result.end() : End.HALTED);
+    }
+    DeviceHost host = vm.deviceHosts().get(0);
+    assertThat(host.state()).isEqualTo(DeviceHost.State.STOPPED);
+    assertThat(reports).singleElement().asString()
+        .startsWith("device spinner: stopped in step " + host.steps() + ": did not return within 0.2 s, at ");
+    over.set(true);
+    assertThat(vm.guestMemory().read(WINDOW, 4)).isEqualTo(1);
   }
 
   @Test

@@ -10,6 +10,7 @@ import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import picocli.CommandLine.Option;
@@ -30,18 +31,24 @@ final class PolledOptions {
   @Option(names = "--class-path", paramLabel = "PATH", description = "Directories and jars with device classes, as for java.")
   private String classPath;
 
+  @Option(names = "--step-limit", paramLabel = "SECONDS", converter = Quantity.Seconds.class,
+      description = "Host time that a step of a device from --class-path may take before the device is stopped and the guest goes on without it; 0 to wait for ever. "
+          + "Default: 10.")
+  private Duration stepLimit;
+
   /** A guest with the devices that were asked for. */
   Guest attach(Guest guest, Long seed) throws IOException {
     if (devices.isEmpty()) {
-      if (polling != null || classPath != null) {
-        throw new IllegalArgumentException((polling != null ? "--poll" : "--class-path") + ": expected --polled CLASS with it");
+      if (polling != null || classPath != null || stepLimit != null) {
+        throw new IllegalArgumentException((polling != null ? "--poll" : classPath != null ? "--class-path" : "--step-limit")
+            + ": expected --polled CLASS with it");
       }
       return guest;
     }
     ClassLoader loader = loader();
     List<DeviceClass> classes = new ArrayList<>();
     for (String device : devices) {
-      classes.add(DeviceClass.parse(device, loader));
+      classes.add(DeviceClass.parse(device, loader, stepLimit == null ? DeviceClass.STEP_LIMIT : stepLimit));
     }
     return new PolledGuest(guest, classes, polling == null ? Polling.defaults() : Polling.parse(polling), seed == null ? 0 : seed);
   }

@@ -1,6 +1,7 @@
 package dev.gnomon.bench.cli;
 
 import java.math.BigDecimal;
+import java.time.Duration;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import picocli.CommandLine.ITypeConverter;
@@ -48,6 +49,23 @@ final class Quantity {
     @Override
     public Long convert(String text) {
       return parse(text, 1000, 1, "a count such as 5000, 100M or 4.3G");
+    }
+  }
+
+  /** Times of the host in seconds: {@code 10}, {@code 0.5}, up to a day. */
+  static final class Seconds implements ITypeConverter<Duration> {
+    private static final Pattern NUMBER = Pattern.compile("\\d{1,5}(?:\\.\\d{1,9})?");
+    private static final int NANOS = 9;
+
+    @Override
+    public Duration convert(String text) {
+      if (NUMBER.matcher(text.strip()).matches()) {
+        Duration duration = Duration.ofNanos(new BigDecimal(text.strip()).movePointRight(NANOS).longValueExact());
+        if (duration.compareTo(Duration.ofDays(1)) <= 0) {
+          return duration;
+        }
+      }
+      throw new TypeConversionException("'" + text + "': expected seconds such as 10 or 0.5, up to 86400");
     }
   }
 

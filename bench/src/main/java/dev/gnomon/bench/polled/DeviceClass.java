@@ -8,8 +8,10 @@ import dev.gnomon.vmm.polled.Window;
 import dev.gnomon.vmm.polled.device.RequestDevice;
 import dev.gnomon.vmm.polled.device.SharedRing;
 import dev.gnomon.vmm.polled.device.TimerPage;
+import dev.gnomon.vmm.polled.dma.StepLimits;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Modifier;
+import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.function.Supplier;
@@ -20,6 +22,9 @@ import java.util.function.Supplier;
  * {@code ports} to have it trapped there instead, {@code irq} and {@code doorbell}; {@code name}, for the machine's own.
  */
 public final class DeviceClass {
+  /** Host time that a step of a class that does not come with the machine may take, if nobody says otherwise. */
+  public static final Duration STEP_LIMIT = Duration.ofSeconds(10);
+
   private static final long PAGE = 4096;
   private static final int PORTS = 0x10000;
   private static final String OPTIONS = "expected address=HEX, mmio=HEX, ports=HEX, irq=N, doorbell=HEX or name=NAME";
@@ -30,6 +35,7 @@ public final class DeviceClass {
   }
 
   private final String text;
+  private final Duration stepLimit;
   private Shipped shipped;
   private String className;
   private Class<? extends PolledDevice> loaded;
@@ -40,18 +46,20 @@ public final class DeviceClass {
   private int irq = -1;
   private int doorbell = -1;
 
-  private DeviceClass(String text) {
+  private DeviceClass(String text, Duration stepLimit) {
     this.text = text;
+    this.stepLimit = stepLimit;
   }
 
   /**
    * Reads what the command line gives and makes a first instance, to see whether that can be.
    *
    * @param loader where classes are looked for
+   * @param stepLimit host time that a step of a class that does not come with the machine may take; zero for no limit
    * @throws IllegalArgumentException if the class or an option is not what it should be
    */
-  public static DeviceClass parse(String text, ClassLoader loader) {
-    DeviceClass device = new DeviceClass(text);
+  public static DeviceClass parse(String text, ClassLoader loader, Duration stepLimit) {
+    DeviceClass device = new DeviceClass(text, stepLimit);
     String[] parts = text.split(",", -1);
     device.select(parts[0], loader);
     for (int i = 1; i < parts.length; i++) {
@@ -197,6 +205,9 @@ public final class DeviceClass {
     DeviceSetup setup = mmio != Window.ANYWHERE ? DeviceSetup.mmio(factory, mmio)
         : ports >= 0 ? DeviceSetup.ports(factory, ports)
         : DeviceSetup.polled(factory, policy).at(address);
+    if (loaded != null) {
+      setup = setup.withLimits(StepLimits.DEFAULT.withHostTime(stepLimit));
+    }
     return setup.withIrq(irq).withDoorbell(doorbell);
   }
 

@@ -2,17 +2,22 @@ package dev.gnomon.bench.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** {@code --polled}, {@code --poll} and {@code --class-path}. */
 class PolledOptionsTest {
@@ -58,6 +63,9 @@ class PolledOptionsTest {
       "--polled request --poll period=0           | poll period of 0 ns: expected at least 1",
       "--polled request --poll adaptive=1us       | --poll 'adaptive=1us': expected",
       "--poll spin                                | --poll: expected --polled CLASS with it",
+      "--step-limit 5                             | --step-limit: expected --polled CLASS with it",
+      "--polled request --step-limit ever         | 'ever': expected seconds such as 10 or 0.5, up to 86400",
+      "--polled request --step-limit 86401        | expected seconds such as 10 or 0.5, up to 86400",
       "--class-path .                             | --class-path: expected --polled CLASS with it",
       "--polled request --class-path no/such      | no/such: no such file, expected a directory or a jar"})
   void shouldRefuseInOneLine(String options, String expected) {
@@ -92,10 +100,32 @@ class PolledOptionsTest {
     assertThat(failing.code()).isEqualTo(ExitCode.USAGE);
   }
 
+  private static List<String> logged(Runnable action) {
+    ch.qos.logback.classic.Logger root = (ch.qos.logback.classic.Logger) LoggerFactory.getLogger(Logger.ROOT_LOGGER_NAME);
+    ListAppender<ILoggingEvent> log = new ListAppender<>();
+    log.start();
+    root.addAppender(log);
+    try {
+      action.run();
+    } finally {
+      root.detachAppender(log);
+    }
+    return log.list.stream().map(ILoggingEvent::getFormattedMessage).toList();
+  }
+
   @Test
   void shouldGoOnWithoutADeviceThatThrows(@TempDir Path directory) throws IOException {
     compile(directory, "Broken", "", "throw new ArithmeticException(\"broken\");");
-    Cli.Result result = Cli.run("run", "gups:updates=2000", "--polled", "lab.Broken", "--class-path", directory.toString());
-    assertThat(result.code()).isEqualTo(ExitCode.DONE);
+    assertThat(logged(() -> assertThat(Cli.run("run", "gups:updates=2000", "--polled", "lab.Broken", "--class-path", directory.toString()).code())
+        .isEqualTo(ExitCode.DONE))).containsExactly("device mine: stopped in step 1: java.lang.ArithmeticException: broken");
+  }
+
+  /** The device spins until it is given up, and then until its thread has been told to end, so that other tests are not disturbed. */
+  @Test
+  void shouldGoOnWithoutADeviceThatDoesNotReturn(@TempDir Path directory) throws IOException {
+    compile(directory, "Spinning", "", "boolean told = false; while (!told) { told = Thread.currentThread().isInterrupted(); } return Poll.BUSY;");
+    String[] command = {"run", "gups:updates=2000", "--polled", "lab.Spinning", "--class-path", directory.toString(), "--step-limit", "0.2"};
+    assertThat(logged(() -> assertThat(Cli.run(command).code()).isEqualTo(ExitCode.DONE))).singleElement().asString()
+        .startsWith("device mine: stopped in step 1: did not return within 0.2 s, at ").contains("lab.Spinning.step(Spinning.java:");
   }
 }

@@ -4,6 +4,7 @@ import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.vmm.polled.dma.DmaDomain;
 import dev.gnomon.vmm.polled.dma.DmaFault;
 import dev.gnomon.vmm.polled.dma.DmaMemory;
+import dev.gnomon.vmm.polled.dma.DmaPort;
 import dev.gnomon.vmm.polled.dma.DomainPort;
 import dev.gnomon.vmm.polled.dma.StepLimits;
 import java.io.DataInput;
@@ -16,7 +17,8 @@ import java.util.function.Supplier;
 
 /**
  * The hypervisor's side of one device: holds its domain, windows, durable state and counters, decides when it is polled, and lets none of its
- * failures out. A device that throws or oversteps its limits is stopped; the guest goes on without it.
+ * failures out. A device that throws, oversteps its limits or does not return is stopped; the guest goes on without it. Virtual time stands still in a step, so
+ * how long a device takes on the host changes nothing that the guest sees.
  */
 public final class DeviceHost implements DeviceContext, VirtualClock {
   /** What has become of the device. */
@@ -24,7 +26,7 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     RUNNING,
     /** It gave up, or left a refused access unnoticed; a reset starts it again. */
     ERROR,
-    /** It threw or overstepped its limits; nothing starts it again but {@link #restart}. */
+    /** It threw, overstepped its limits or did not return; nothing starts it again but {@link #restart}. */
     STOPPED
   }
 
@@ -75,14 +77,17 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
       StepLimits limits, WindowEraser eraser, InterruptSink interrupt, LongSupplier tscOffset, CompletionListener completions, Consumer<String> report) {
   }
 
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
   /** A device that runs elsewhere is served so often, in virtual nanoseconds. */
   private static final long SERVE_NS = 1000;
 
   private final Parts parts;
   private final DomainPort port;
-  private final DurableState durable = new DurableState();
+  private final DeviceCode stepCode = this::stepDevice;
+  private DurableState durable = new DurableState();
   private PolledDevice device;
+  /** What stands between the device and this; null if it is trusted to return. */
+  private Guard guard;
   private State state = State.RUNNING;
   private String failure;
   private Poll last = Poll.IDLE;
@@ -107,7 +112,19 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     this.port = new DomainPort(parts.domain(), parts.memory(), parts.limits());
     this.nextPoll = parts.policy().next(0, Poll.IDLE);
     parts.windows().forEach(parts.eraser()::zero);
-    device.attach(this);
+    if (parts.limits().hostTime().isZero()) {
+      device.attach(this);
+    } else {
+      guard = guard();
+      call("attach", () -> {
+        device.attach(guard.access());
+        return Poll.IDLE;
+      });
+    }
+  }
+
+  private Guard guard() {
+    return new Guard(name(), parts.limits().hostTime(), parts.domain().boundary(), port, this);
   }
 
   public String name() {
@@ -216,41 +233,69 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     if (state != State.RUNNING) {
       return Poll.DEAD;
     }
-    try {
-      return stepUnguarded(nowNs);
-    } catch (VirtualMachineError e) {
-      if (!(e instanceof StackOverflowError)) {
-        throw e;
+    begin(nowNs);
+    if (guard == null) {
+      Poll result = Poll.DEAD;
+      String problem = null;
+      try {
+        result = stepDevice();
+      } catch (Throwable e) {
+        problem = Carrier.describe(e);
       }
-      stop(e);
-    } catch (Throwable e) {
-      stop(e);
+      return conclude(result, problem);
     }
-    last = Poll.DEAD;
+    if (elsewhere == null) {
+      String problem = callGuarded(stepCode);
+      conclude(guard.result(), problem);
+    } else {
+      String problem = guard.callHere(stepCode);
+      if (!guard.enter()) {
+        return Poll.DEAD;
+      }
+      try {
+        conclude(guard.result(), problem);
+      } finally {
+        guard.leave();
+      }
+    }
+    cutOffIfStopped();
     return last;
-  }
-
-  private void stop(Throwable cause) {
-    end(State.STOPPED, "stopped in step " + steps + ": " + cause);
   }
 
   /** One step of a running device, for a test that wants what the device throws. */
   public Poll stepUnguarded(long nowNs) {
+    begin(nowNs);
+    return conclude(stepDevice(), null);
+  }
+
+  private void begin(long nowNs) {
     steps++;
     now = Math.max(now, nowNs);
     notBefore = 0;
     rung = false;
-    parts.domain().boundary().lock();
+    port.beginStep();
+  }
+
+  private Poll stepDevice() {
+    parts.domain().boundary().enter();
     try {
-      port.beginStep();
-      Poll result = device.step(port, this);
-      if (port.pendingFault() != null) {
-        fail("did not look at a refused access, " + port.pendingFault());
-      }
-      last = state == State.RUNNING ? result : Poll.DEAD;
+      return guard == null ? device.step(port, this) : device.step(guard.access(), guard.access());
     } finally {
-      parts.domain().boundary().unlock();
+      parts.domain().boundary().leave();
     }
+  }
+
+  /** @param problem why the device must be stopped, null if its step came to {@code result} */
+  private Poll conclude(Poll result, String problem) {
+    if (problem != null) {
+      stop("step " + steps, problem);
+      last = Poll.DEAD;
+      return last;
+    }
+    if (port.pendingFault() != null) {
+      fail("did not look at a refused access, " + port.pendingFault());
+    }
+    last = state == State.RUNNING && result != null ? result : Poll.DEAD;
     if (last == Poll.IDLE || last == Poll.SLEEP) {
       idleSteps++;
     } else if (last == Poll.DEAD && state == State.RUNNING) {
@@ -259,11 +304,61 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     return last;
   }
 
+  /** A call that is no step, of a device that is not trusted. @return whether it came back */
+  private boolean call(String what, DeviceCode code) {
+    String problem = callGuarded(code);
+    if (problem != null) {
+      stop(what, problem);
+      cutOffIfStopped();
+    }
+    return problem == null;
+  }
+
+  private String callGuarded(DeviceCode code) {
+    try {
+      return guard.call(code);
+    } catch (Throwable e) {
+      // No thread to be had.
+      return Carrier.describe(e);
+    }
+  }
+
+  /** Gives a step on a thread of the device's own up if it takes too long; by the processor's thread. @param meanwhile what the device may wait for */
+  public boolean giveUpIfLate(Runnable meanwhile) {
+    String problem = guard == null ? null : guard.overdue(meanwhile);
+    if (problem != null) {
+      stop("step " + steps, problem);
+      cutOffIfStopped();
+      last = Poll.DEAD;
+    }
+    return problem != null;
+  }
+
+  /** The step in hand, on a thread of the device's own, has had to wait for the processor's thread. */
+  public void hasWaited() {
+    if (guard != null) {
+      guard.waited();
+    }
+  }
+
+  private void cutOffIfStopped() {
+    if (state == State.STOPPED && !guard.isShut()) {
+      guard.close(() -> { });
+    }
+    if (guard.isShut()) {
+      durable = durable.copy();
+    }
+  }
+
+  private void stop(String where, String problem) {
+    end(State.STOPPED, "stopped in " + where + ": " + problem);
+  }
+
   private void end(State how, String why) {
     if (state == State.RUNNING) {
       state = how;
-      failure = why;
-      parts.report().accept("device " + name() + ": " + why);
+      failure = Carrier.oneLine(why);
+      parts.report().accept("device " + name() + ": " + failure);
     }
   }
 
@@ -275,15 +370,26 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     if (state != State.STOPPED) {
       state = State.RUNNING;
       failure = null;
-      try {
-        device.reset();
-      } catch (RuntimeException | StackOverflowError e) {
-        stop(e);
-      }
+      resetDevice();
     }
     last = Poll.IDLE;
     notBefore = 0;
     nextPoll = parts.policy().next(now, Poll.IDLE);
+  }
+
+  private void resetDevice() {
+    if (guard != null) {
+      call("reset", () -> {
+        device.reset();
+        return Poll.IDLE;
+      });
+      return;
+    }
+    try {
+      device.reset();
+    } catch (Throwable e) {
+      stop("reset", Carrier.describe(e));
+    }
   }
 
   /** The process that polls has died: another instance takes over from shared memory and durable state. */
@@ -293,16 +399,33 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     failure = null;
     last = Poll.IDLE;
     notBefore = 0;
-    device = parts.factory().get();
-    parts.domain().boundary().lock();
-    try {
-      device.attach(this);
-      port.beginStep();
-      device.restart(port);
-    } finally {
-      parts.domain().boundary().unlock();
+    port.beginStep();
+    if (guard == null) {
+      device = restarted(this, port);
+    } else {
+      guard.close(() -> { });
+      guard = guard();
+      PolledDevice[] made = new PolledDevice[1];
+      if (call("restart", () -> {
+        made[0] = restarted(guard.access(), guard.access());
+        return Poll.IDLE;
+      })) {
+        device = made[0];
+      }
     }
     nextPoll = parts.policy().next(now, Poll.IDLE);
+  }
+
+  private PolledDevice restarted(DeviceContext context, DmaPort memory) {
+    PolledDevice made = parts.factory().get();
+    parts.domain().boundary().enter();
+    try {
+      made.attach(context);
+      made.restart(memory);
+    } finally {
+      parts.domain().boundary().leave();
+    }
+    return made;
   }
 
   @Override
@@ -405,7 +528,7 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     return parts.domain().faults().faults();
   }
 
-  /** Writes the hypervisor's part and the device's own; windows are saved with the memory that they lie in. */
+  /** Writes the hypervisor's part and, unless it was stopped, the device's own; windows are saved with the memory that they lie in. */
   public void save(DataOutput out) throws IOException {
     out.writeInt(VERSION);
     out.writeByte(state.ordinal());
@@ -417,7 +540,7 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     parts.policy().save(out);
     durable.save(out);
     parts.domain().save(out);
-    device.save(out);
+    transfer("save", () -> device.save(out));
   }
 
   /** Reads what {@link #save} wrote. */
@@ -442,7 +565,35 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     parts.policy().load(in);
     durable.load(in);
     parts.domain().load(in);
-    device.load(in);
+    transfer("load", () -> device.load(in));
+  }
+
+  /** Something that reads or writes. */
+  @FunctionalInterface
+  private interface Transfer {
+    void run() throws IOException;
+  }
+
+  private void transfer(String what, Transfer transfer) throws IOException {
+    if (state == State.STOPPED) {
+      return;
+    }
+    if (guard == null) {
+      transfer.run();
+      return;
+    }
+    IOException[] failed = new IOException[1];
+    boolean back = call(what, () -> {
+      try {
+        transfer.run();
+      } catch (IOException e) {
+        failed[0] = e;
+      }
+      return Poll.IDLE;
+    });
+    if (!back || failed[0] != null) {
+      throw back ? failed[0] : new IOException("device " + name() + ": " + failure);
+    }
   }
 
   private <T> T element(T[] values, int ordinal) throws IOException {

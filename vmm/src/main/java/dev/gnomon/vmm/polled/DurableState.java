@@ -14,7 +14,20 @@ public final class DurableState {
   /** Words that there are. */
   public static final int WORDS = 64;
 
-  private final long[] words = new long[WORDS];
+  private final long[] words;
+
+  DurableState() {
+    this(new long[WORDS]);
+  }
+
+  private DurableState(long[] words) {
+    this.words = words;
+  }
+
+  /** The same words, which whoever has the original cannot change any more. */
+  DurableState copy() {
+    return new DurableState(words.clone());
+  }
 
   /** @param index 0 to {@link #WORDS} − 1 */
   public long get(int index) {

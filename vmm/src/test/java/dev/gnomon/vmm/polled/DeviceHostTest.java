@@ -238,7 +238,7 @@ class DeviceHostTest {
     byte[] wrong = bytes.toByteArray();
     wrong[3] = 9;
     assertThatThrownBy(() -> other.host().load(new DataInputStream(new ByteArrayInputStream(wrong)))).isInstanceOf(IOException.class)
-        .hasMessageContaining("version 9, expected 1");
+        .hasMessageContaining("version 9, expected 2");
   }
 
   @ParameterizedTest

@@ -9,7 +9,6 @@ import dev.gnomon.vmm.memory.MemorySlots;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
-import java.util.concurrent.locks.ReentrantLock;
 import org.eclipse.collections.impl.map.mutable.primitive.LongIntHashMap;
 
 /**
@@ -41,7 +40,7 @@ public final class DmaDomain {
   private final MemorySlots slots;
   private final SecondLevelTable table;
   private final FaultLog faults;
-  private final ReentrantLock boundary = new ReentrantLock();
+  private final Boundary boundary = new Boundary();
   /** Times that each page is pinned, by frame number. */
   private final LongIntHashMap pins = new LongIntHashMap();
   private final LongIntHashMap writablePins = new LongIntHashMap();
@@ -77,7 +76,7 @@ public final class DmaDomain {
   }
 
   /** Held by whoever lets the device run, for as long as a step takes. */
-  public ReentrantLock boundary() {
+  public Boundary boundary() {
     return boundary;
   }
 
@@ -129,7 +128,7 @@ public final class DmaDomain {
    * @return false if that is refused, with the fault recorded and nothing changed
    */
   public boolean pin(@Gpa long gpa, long length, boolean write) {
-    boundary.lock();
+    boundary.enter();
     try {
       DmaFault.Reason refusal = refusal(gpa, length);
       if (refusal == null && (length >> HostMemory.FRAME_SHIFT) + pins.size() >= MAX_PINNED_PAGES) {
@@ -156,7 +155,7 @@ public final class DmaDomain {
       generation++;
       return true;
     } finally {
-      boundary.unlock();
+      boundary.leave();
     }
   }
 
@@ -182,13 +181,13 @@ public final class DmaDomain {
 
   /** Releases pages as often as they were pinned with the same range and right; ranges that were never pinned are none of its business. */
   public void unpin(@Gpa long gpa, long length, boolean write) {
-    boundary.lock();
+    boundary.enter();
     try {
       if (length > 0 && refusal(gpa, length) == null) {
         release(gpa & -PAGE, gpa + length, write);
       }
     } finally {
-      boundary.unlock();
+      boundary.leave();
     }
   }
 
@@ -226,7 +225,7 @@ public final class DmaDomain {
 
   /** Takes back all that the guest has named, as at its reset. */
   public void revoke() {
-    boundary.lock();
+    boundary.enter();
     try {
       if (policy != Policy.ALL_RAM) {
         pins.forEachKey(gfn -> table.unmap(gfn << HostMemory.FRAME_SHIFT, PAGE));
@@ -235,7 +234,7 @@ public final class DmaDomain {
       writablePins.clear();
       generation++;
     } finally {
-      boundary.unlock();
+      boundary.leave();
     }
   }
 
@@ -244,25 +243,25 @@ public final class DmaDomain {
    * are faults.
    */
   public void unmap(@Gpa long gpa, long length) {
-    boundary.lock();
+    boundary.enter();
     try {
       table.unmap(gpa & -PAGE, (Addresses.offset(gpa, PAGE) + length + PAGE - 1) & -PAGE);
       generation++;
     } finally {
-      boundary.unlock();
+      boundary.leave();
     }
   }
 
   /** Unmaps everything, windows too. */
   public void dispose() {
-    boundary.lock();
+    boundary.enter();
     try {
       table.clear();
       pins.clear();
       writablePins.clear();
       generation++;
     } finally {
-      boundary.unlock();
+      boundary.leave();
     }
   }
 

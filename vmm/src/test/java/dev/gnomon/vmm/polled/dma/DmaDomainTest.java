@@ -115,7 +115,7 @@ class DmaDomainTest {
     CountDownLatch finish = new CountDownLatch(1);
     boolean[] doneFirst = new boolean[2];
     Thread step = new Thread(() -> {
-      domain.boundary().lock();
+      domain.boundary().enter();
       try {
         started.countDown();
         finish.await(10, TimeUnit.SECONDS);
@@ -123,7 +123,7 @@ class DmaDomainTest {
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
       } finally {
-        domain.boundary().unlock();
+        domain.boundary().leave();
       }
     });
     step.start();
@@ -133,7 +133,7 @@ class DmaDomainTest {
       doneFirst[1] = doneFirst[0];
     });
     unmap.start();
-    while (!domain.boundary().hasQueuedThreads()) {
+    while (!domain.boundary().isAwaited()) {
       Thread.onSpinWait();
     }
     finish.countDown();
