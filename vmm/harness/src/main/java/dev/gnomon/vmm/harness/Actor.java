@@ -34,6 +34,11 @@ abstract class Actor {
   /** Acts: up to its next choice, or for a device that is not in a step, through one step. */
   abstract void act();
 
+  /** The code under test that it runs now, as a report names it. */
+  String call() {
+    return "driver " + name;
+  }
+
   /** Brings {@link #op} up to date for an actor that is not before an access. */
   void look() {}
 

@@ -13,6 +13,9 @@ final class Control extends Error {
   /** A schedule differs from one that was run only in the order of accesses that do not matter to each other. */
   static final Control REDUNDANT = new Control("a schedule is like another");
 
+  /** Somebody did not return, and then did, when nobody waited any more. */
+  static final Control GIVEN_UP = new Control("a call has returned too late");
+
   private Control(String message) {
     super(message, null, false, false);
   }

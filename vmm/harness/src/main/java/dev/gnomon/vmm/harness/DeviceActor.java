@@ -21,6 +21,8 @@ final class DeviceActor extends Actor implements DmaMemory {
   boolean down;
   boolean kicked;
   private Poll last = Poll.BUSY;
+  /** What the device does that is no step, null if it does one. */
+  private String doing;
   private int idle;
   private long seenVersion;
   private long notBefore;
@@ -76,9 +78,15 @@ final class DeviceActor extends Actor implements DmaMemory {
   }
 
   @Override
+  String call() {
+    return "device " + name + ", " + (host == null ? "attach" : doing != null ? doing : "step " + host.steps());
+  }
+
+  @Override
   void act() {
     stepping = true;
     draining = false;
+    Actor outerActor = rig.watch().enter(this);
     DeviceActor outer = rig.enterStep(this);
     accesses = 0;
     long before = rig.memory().version(agent);
@@ -87,7 +95,7 @@ final class DeviceActor extends Actor implements DmaMemory {
         down = false;
         rig.trace(this, "starts again");
         last = Poll.BUSY;
-        host.restart();
+        restart();
       } else {
         kicked = false;
         last = host.stepUnguarded(rig.scheduler().now);
@@ -104,6 +112,7 @@ final class DeviceActor extends Actor implements DmaMemory {
     } finally {
       stepping = false;
       rig.leaveStep(outer);
+      rig.watch().leave(outerActor);
     }
   }
 
@@ -130,11 +139,24 @@ final class DeviceActor extends Actor implements DmaMemory {
     idle = 0;
     kicked = false;
     notBefore = 0;
+    Actor outerActor = rig.watch().enter(this);
     if (down) {
       down = false;
-      host.restart();
+      restart();
     }
+    doing = "reset";
     host.reset();
+    doing = null;
+    rig.watch().leave(outerActor);
+  }
+
+  private void restart() {
+    doing = "restart";
+    try {
+      host.restart();
+    } finally {
+      doing = null;
+    }
   }
 
   @Override

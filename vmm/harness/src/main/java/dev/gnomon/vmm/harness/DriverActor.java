@@ -102,6 +102,7 @@ final class DriverActor extends Actor implements DriverPort {
     fresh = known || !rig.looksAhead();
     known = false;
     onStack = true;
+    Actor outerActor = rig.watch().enter(this);
     try {
       body.accept(this);
       state = FINISHED;
@@ -112,6 +113,7 @@ final class DriverActor extends Actor implements DriverPort {
       }
     } finally {
       onStack = false;
+      rig.watch().leave(outerActor);
     }
   }
 

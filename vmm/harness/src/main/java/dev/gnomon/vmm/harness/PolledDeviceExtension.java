@@ -2,6 +2,7 @@ package dev.gnomon.vmm.harness;
 
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
+import java.time.Duration;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.extension.Extension;
@@ -29,7 +30,8 @@ public final class PolledDeviceExtension implements TestTemplateInvocationContex
     PolledDeviceTest test = method.getAnnotation(PolledDeviceTest.class);
     Long seed = Long.getLong(Report.SEED_PROPERTY);
     Exploration exploration = new Exploration(method.getName(), test.schedules(), test.strategy(), test.memory(), test.storeBuffer(),
-        seed == null ? test.seed() : seed, test.maxPoints(), test.idleSteps(), test.pctDepth());
+        seed == null ? test.seed() : seed, test.maxPoints(), test.idleSteps(), test.pctDepth(),
+        Duration.ofSeconds(test.stepSeconds()));
     return Stream.of(new Invocation(exploration));
   }
 

@@ -41,4 +41,7 @@ public @interface PolledDeviceTest {
 
   /** Switches that {@link Strategy#PCT} forces. */
   int pctDepth() default 3;
+
+  /** Seconds of the host's time after which a step or a driver that has not come back has failed; 0 to wait for ever, as under a debugger. */
+  int stepSeconds() default 10;
 }

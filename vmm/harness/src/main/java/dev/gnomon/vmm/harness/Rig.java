@@ -44,6 +44,7 @@ public final class Rig {
 
   private final Config config;
   private final Scheduler scheduler = new Scheduler();
+  private final Watch watch = new Watch();
   private final List<Device> devices = new ArrayList<>();
   private final List<DriverActor> drivers = new ArrayList<>();
   private final List<Fault> faults = new ArrayList<>();
@@ -119,6 +120,7 @@ public final class Rig {
 
   void begin(Choices choices, boolean traced) {
     scheduler.begin(choices, config.maxPoints(), config.nsPerAccess());
+    watch.leave(null);
     devices.clear();
     drivers.clear();
     faults.clear();
@@ -136,6 +138,10 @@ public final class Rig {
     delayGreatest = 0;
     tearLength = 0;
     droppedInterrupts = 0;
+  }
+
+  Watch watch() {
+    return watch;
   }
 
   Scheduler scheduler() {
@@ -377,8 +383,10 @@ public final class Rig {
       domain.revoke();
     }
     InterruptSink interrupt = () -> raise(device);
+    Actor outerActor = watch.enter(device.actor);
     device.actor.host = new DeviceHost(device.first, new DeviceHost.Parts(device.factory, device.windows, PollPolicy.never(), domain, device.actor,
         limits, this::erase, interrupt, () -> 0, (id, written) -> completed(device, id, written), line -> trace(device.actor, line)));
+    watch.leave(outerActor);
   }
 
   /** At the start of a schedule windows are zero already. */

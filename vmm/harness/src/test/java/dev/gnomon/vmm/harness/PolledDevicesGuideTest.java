@@ -11,6 +11,7 @@ import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -70,7 +71,7 @@ class PolledDevicesGuideTest {
     method.setAccessible(true);
     PolledDeviceTest settings = method.getAnnotation(PolledDeviceTest.class);
     return new Exploration(name, settings.schedules(), settings.strategy(), settings.memory(), settings.storeBuffer(), settings.seed(),
-        settings.maxPoints(), settings.idleSteps(), settings.pctDepth()).run(rig -> {
+        settings.maxPoints(), settings.idleSteps(), settings.pctDepth(), Duration.ofSeconds(settings.stepSeconds())).run(rig -> {
           try {
             method.invoke(instance, rig);
           } catch (InvocationTargetException e) {
