@@ -24,7 +24,7 @@ final class InitramfsCommand implements Callable<Integer> {
   @ParentCommand
   private Gnomon gnomon;
   @Option(names = "--busybox", paramLabel = "FILE", required = true,
-      description = "A statically linked busybox for x86-64 (Debian: /bin/busybox of busybox-static).")
+      description = "A statically linked busybox for x86-64 or i386 (Debian: /bin/busybox of busybox-static).")
   private Path busybox;
   @Option(names = "--script", paramLabel = "FILE", required = true, description = "Shell script that the guest runs.")
   private Path script;

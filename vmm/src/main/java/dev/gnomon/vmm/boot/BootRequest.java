@@ -20,7 +20,10 @@ public record BootRequest(File kernel, String commandLine, List<File> modules, E
 
   /** The processor mode at the first instruction. */
   public enum Entry {
-    /** What the format says. Flat binaries: 32-bit protected mode; Linux: PVH, or if its kernel is not packed, the 32-bit entry. */
+    /**
+     * What the format says. Flat binaries: 32-bit protected mode; Linux: PVH, the boot protocol of its ELF class if its kernel has no note for that,
+     * or if it is not packed or packed in a way that the host does not know, the image's own 32-bit entry.
+     */
     DEFAULT,
     /** Real mode; flat binaries only. */
     REAL,

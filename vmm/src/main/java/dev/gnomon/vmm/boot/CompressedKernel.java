@@ -1,11 +1,14 @@
 package dev.gnomon.vmm.boot;
 
-import io.airlift.compress.zstd.ZstdInputStream;
+import io.airlift.compress.zstd.ZstdDecompressor;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.util.Arrays;
 import java.util.zip.GZIPInputStream;
+import org.apache.commons.compress.compressors.bzip2.BZip2CompressorInputStream;
 import org.apache.commons.compress.compressors.lz4.BlockLZ4CompressorInputStream;
+import org.tukaani.xz.LZMAInputStream;
 import org.tukaani.xz.XZInputStream;
 
 /**
@@ -14,7 +17,8 @@ import org.tukaani.xz.XZInputStream;
  * <pre>
  *  setup sectors | protected-mode part: decompressor … | payload: magic, compressed ELF file … , unpacked size (32 bits) | …
  * </pre>
- * gzip, XZ, LZ4 in its legacy frame, and Zstandard; the format is told by its magic. With gzip the last four bytes are the stream's own size field.
+ * gzip, bzip2, LZMA, XZ, LZ4 in its legacy frame, and Zstandard; the format is told by its magic. LZO is only recognised. With gzip the last four
+ * bytes are the stream's own size field.
  */
 final class CompressedKernel {
   private static final int VERSION_PAYLOAD = 0x208;
@@ -22,9 +26,14 @@ final class CompressedKernel {
   /** More than any kernel unpacks to: its memory must be mapped by the 1 GiB that the kernel's part of the address space has. */
   private static final long MAX_UNPACKED = 1L << 30;
   private static final long LZ4_LEGACY_MAGIC = 0x184C2102L;
+  private static final int ZSTD_HEADER_DESCRIPTOR = 4;
+  private static final int ZSTD_SINGLE_SEGMENT = 1 << 5;
+  private static final int ZSTD_WINDOW_DESCRIPTOR = 5;
+  /** Exponent 13: 8 MiB. */
+  private static final byte ZSTD_WINDOW_8M = 13 << 3;
 
   private enum Format {
-    GZIP("gzip"), XZ("XZ"), LZ4("LZ4"), ZSTD("Zstandard");
+    GZIP("gzip"), BZIP2("bzip2"), LZMA("LZMA"), XZ("XZ"), LZO("LZO"), LZ4("LZ4"), ZSTD("Zstandard");
 
     private final String text;
 
@@ -76,6 +85,15 @@ final class CompressedKernel {
     if (image.has16(at, 0x8B1F)) {
       return Format.GZIP;
     }
+    if (image.has16(at, 0x5A42)) {
+      return Format.BZIP2;
+    }
+    if (image.has16(at, 0x005D)) {
+      return Format.LZMA;
+    }
+    if (image.has32(at, 0x4F5A_4C89L)) {
+      return Format.LZO;
+    }
     if (image.has32(at, 0x587A_37FDL)) {
       return Format.XZ;
     }
@@ -86,7 +104,7 @@ final class CompressedKernel {
       return Format.ZSTD;
     }
     throw image.fault("compressed kernel's magic", at, "0x" + Long.toHexString(image.u32(at, "compressed kernel's magic")),
-        "that of gzip, XZ, LZ4 (legacy) or Zstandard; the kernel's own decompressor may know it");
+        "that of gzip, bzip2, LZMA, XZ, LZO, LZ4 (legacy) or Zstandard; the kernel's own decompressor may know it");
   }
 
   /** The format's usual name. */
@@ -94,8 +112,13 @@ final class CompressedKernel {
     return format.text;
   }
 
+  /** Whether {@link #unpack} knows the format: there is no library for LZO, which few kernels use. */
+  boolean canUnpack() {
+    return format != Format.LZO;
+  }
+
   /**
-   * The kernel as an ELF file, with its relocations behind it.
+   * The kernel, an ELF file with its relocations behind it. Kernels before 2.6.26 held a flat binary.
    *
    * @throws ImageException if the data is corrupt or does not have the size it names
    */
@@ -107,7 +130,11 @@ final class CompressedKernel {
     byte[] kernel = new byte[(int) size];
     int done = 0;
     try {
-      done = format == Format.LZ4 ? unpackLz4(kernel) : unpackStream(kernel);
+      done = switch (format) {
+        case LZ4 -> unpackLz4(kernel);
+        case ZSTD -> unpackZstd(kernel);
+        default -> unpackStream(kernel);
+      };
     } catch (IOException | RuntimeException e) {
       throw corrupt(String.valueOf(e.getMessage()));
     }
@@ -136,10 +163,24 @@ final class CompressedKernel {
   private InputStream open(InputStream packed) throws IOException {
     return switch (format) {
       case GZIP -> new GZIPInputStream(packed, 1 << 16);
+      case BZIP2 -> new BZip2CompressorInputStream(packed);
+      case LZMA -> new LZMAInputStream(packed);
       case XZ -> new XZInputStream(packed);
-      case ZSTD -> new ZstdInputStream(packed);
-      case LZ4 -> throw new IOException("LZ4's legacy frame is no stream");
+      case LZO, LZ4, ZSTD -> throw new IOException(format.text + " is no stream");
     };
+  }
+
+  /**
+   * One frame at once. Kernels are packed with windows of up to 128 MiB, and the library refuses more than 8 MiB; but with all that is unpacked at
+   * hand the window does not matter, so it gets a copy of the frame that names 8 MiB (RFC 8878, "Window_Descriptor").
+   */
+  private int unpackZstd(byte[] kernel) {
+    byte[] frame = Arrays.copyOfRange(image.array(), (int) start, (int) start + length - SIZE_FIELD);
+    boolean hasWindow = (frame[ZSTD_HEADER_DESCRIPTOR] & ZSTD_SINGLE_SEGMENT) == 0;
+    if (hasWindow && (frame[ZSTD_WINDOW_DESCRIPTOR] & 0xFF) > ZSTD_WINDOW_8M) {
+      frame[ZSTD_WINDOW_DESCRIPTOR] = ZSTD_WINDOW_8M;
+    }
+    return new ZstdDecompressor().decompress(frame, 0, frame.length, kernel, 0, kernel.length);
   }
 
   /** Blocks of at most 8 MiB, each with its packed size before it; a magic where a size should be starts another frame. */

@@ -14,6 +14,7 @@ import java.util.List;
 record ElfFile(@Gpa long entry, List<Segment> segments) {
   private static final long MAGIC = 0x464C457FL;
   private static final int CLASS = 4;
+  private static final int CLASS_64 = 2;
   private static final int DATA = 5;
   private static final int TYPE = 0x10;
   private static final int MACHINE = 0x12;
@@ -37,10 +38,15 @@ record ElfFile(@Gpa long entry, List<Segment> segments) {
     return image.has32(0, MAGIC);
   }
 
+  /** Whether a file that {@link #matches} is of class ELF64. */
+  static boolean is64(ImageBytes image) {
+    return image.u8(CLASS, "ELF class") == CLASS_64;
+  }
+
   static ElfFile parse(ImageBytes image) {
     boolean is64 = switch (image.u8(CLASS, "ELF class")) {
       case 1 -> false;
-      case 2 -> true;
+      case CLASS_64 -> true;
       default -> throw image.fault("ELF class", CLASS, "" + image.u8(CLASS, "ELF class"), "1 (32-bit) or 2 (64-bit)");
     };
     expect(image, "ELF data encoding", DATA, image.u8(DATA, "ELF data encoding"), 1, "1 (little-endian)");

@@ -5,7 +5,7 @@ import dev.gnomon.guest.memory.Gpa;
 
 /**
  * A bzImage by the Linux boot protocol, 2.02 or later, without its real-mode part (Linux, Documentation/arch/x86/boot.rst, "32-bit Boot
- * Protocol" and "64-bit Boot Protocol"). If it holds a compressed kernel and the host is to unpack that, what comes out is booted as
+ * Protocol" and "64-bit Boot Protocol"). If it holds a compressed ELF kernel that the host can and is to unpack, what comes out is booted as
  * {@link VmlinuxImage}. Otherwise the protected-mode part goes to where it prefers to be, the setup header into {@code boot_params}, the
  * command line and the initial RAM disk beside it; ESI or RSI points to {@code boot_params}, and the 32-bit entry is the default.
  */
@@ -26,6 +26,8 @@ final class LinuxImage implements GuestImage {
 
   private final BootRequest request;
   private final ImageBytes image;
+  /** How the unpacked kernel is entered, told by {@link VmlinuxImage}; null until it is known, empty if the image unpacks itself. */
+  private String protocol;
 
   LinuxImage(BootRequest request) {
     this.request = request;
@@ -42,8 +44,15 @@ final class LinuxImage implements GuestImage {
     if (kernel == null) {
       return "Linux boot protocol";
     }
-    return "Linux, " + kernel.format() + (!unpacksHere() ? ", unpacks itself"
-        : request.entry() == BootRequest.Entry.LONG ? ", 64-bit boot protocol" : ", PVH");
+    if (protocol == null) {
+      try {
+        unpacked();
+      } catch (ImageException e) {
+        // Told when it is loaded.
+        return "Linux, " + kernel.format();
+      }
+    }
+    return "Linux, " + kernel.format() + ", " + (protocol.isEmpty() ? "unpacks itself" : protocol);
   }
 
   /** A packed kernel is one of an operating system; what is not packed is small. */
@@ -67,11 +76,9 @@ final class LinuxImage implements GuestImage {
       throw new ImageException(image.name(), "real-mode entry of a Linux kernel: expected PVH or the 32- or 64-bit entry, there is no BIOS");
     }
     int version = version(image);
-    if (unpacksHere()) {
-      CompressedKernel kernel = CompressedKernel.of(image, setupBytes());
-      if (kernel != null) {
-        return new VmlinuxImage(request, new ImageBytes(image.name(), kernel.unpack()), image).load(memory);
-      }
+    VmlinuxImage kernel = unpacked();
+    if (kernel != null) {
+      return kernel.load(memory);
     }
     boolean entry64 = request.entry() == BootRequest.Entry.LONG;
     if (request.entry() == BootRequest.Entry.PVH) {
@@ -89,7 +96,23 @@ final class LinuxImage implements GuestImage {
         : BootState.protectedMode(image.name(), memory, start, 0, 0, Addresses.bits(params));
   }
 
-  /** Whether the host unpacks: not if it is told not to, nor for the 32-bit entry, which only the decompressor has. */
+  /** The kernel inside, null if the image is to unpack itself. */
+  private VmlinuxImage unpacked() {
+    protocol = "";
+    CompressedKernel packed = unpacksHere() ? CompressedKernel.of(image, setupBytes()) : null;
+    if (packed == null || !packed.canUnpack()) {
+      return null;
+    }
+    ImageBytes bytes = new ImageBytes(image.name(), packed.unpack());
+    if (!ElfFile.matches(bytes)) {
+      return null;
+    }
+    VmlinuxImage kernel = new VmlinuxImage(request, bytes, image);
+    protocol = kernel.protocol();
+    return kernel;
+  }
+
+  /** Whether the host unpacks: not if it is told not to, nor for the 32-bit entry, by which the decompressor is meant. */
   private boolean unpacksHere() {
     return request.unpack() == BootRequest.Unpack.HOST && request.entry() != BootRequest.Entry.PROTECTED;
   }

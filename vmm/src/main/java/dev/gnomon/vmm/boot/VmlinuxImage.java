@@ -5,8 +5,8 @@ import dev.gnomon.guest.memory.Gpa;
 
 /**
  * A Linux kernel as an ELF file, {@code vmlinux}: entered by PVH where its note says (Xen, docs/misc/pvh.pandoc: 32-bit protected mode, EBX at
- * {@code hvm_start_info}), or in 64-bit mode at its ELF entry with RSI at {@code boot_params} (Linux, Documentation/arch/x86/boot.rst, "64-bit
- * Boot Protocol"). It runs where it is linked to: only its own decompressor moves it.
+ * {@code hvm_start_info}), or at its ELF entry in 64-bit mode with RSI, in 32-bit mode with ESI at {@code boot_params} (Linux,
+ * Documentation/arch/x86/boot.rst, "64-bit Boot Protocol" and "32-bit Boot Protocol"; it is what its decompressor would jump to). It runs where it is linked to: only its own decompressor moves it.
  */
 final class VmlinuxImage implements GuestImage {
   /** x86's COMMAND_LINE_SIZE without the zero. */
@@ -33,7 +33,25 @@ final class VmlinuxImage implements GuestImage {
 
   @Override
   public String format() {
-    return request.entry() == BootRequest.Entry.LONG ? "ELF, 64-bit boot protocol" : "ELF, PVH";
+    return "ELF, " + protocol();
+  }
+
+  /** How it is entered, in words. */
+  String protocol() {
+    return switch (entry()) {
+      case LONG -> "64-bit boot protocol";
+      case PROTECTED -> "32-bit boot protocol";
+      default -> "PVH";
+    };
+  }
+
+  /** What is asked for, or else PVH if the kernel has that, or the boot protocol of its ELF class. */
+  private BootRequest.Entry entry() {
+    if (request.entry() != BootRequest.Entry.DEFAULT) {
+      return request.entry();
+    }
+    return Addresses.bits(PvhNote.entry(image)) != Addresses.bits(PvhNote.NONE) ? BootRequest.Entry.PVH
+        : ElfFile.is64(image) ? BootRequest.Entry.LONG : BootRequest.Entry.PROTECTED;
   }
 
   @Override
@@ -52,8 +70,8 @@ final class VmlinuxImage implements GuestImage {
 
   @Override
   public InitialState load(BootMemory memory) {
-    boolean entry64 = request.entry() == BootRequest.Entry.LONG;
-    if (!entry64 && request.entry() != BootRequest.Entry.DEFAULT && request.entry() != BootRequest.Entry.PVH) {
+    BootRequest.Entry entry = entry();
+    if (request.entry() == BootRequest.Entry.REAL || request.entry() == BootRequest.Entry.PROTECTED) {
       throw new ImageException(image.name(), "an ELF kernel is entered by PVH or in 64-bit mode, found a request for "
           + (request.entry() == BootRequest.Entry.REAL ? "real mode" : "32-bit mode"));
     }
@@ -63,17 +81,18 @@ final class VmlinuxImage implements GuestImage {
     long limit = header == null ? COMMAND_LINE_LIMIT : LinuxImage.commandLineLimit(header);
     @Gpa long commandLine = LinuxExtras.commandLine(memory, image.name(), request.commandLine(), limit);
     LinuxExtras.RamDisk disk = LinuxExtras.ramDisk(memory, request, header == null ? INITRD_LIMIT : LinuxImage.ramDiskLimit(header));
-    if (!entry64) {
-      @Gpa long entry = PvhNote.entry(image);
-      if (entry == PvhNote.NONE) {
-        throw new ImageException(image.name(), "ELF kernel without a PVH note (CONFIG_PVH): expected one, or the 64-bit entry");
+    if (entry == BootRequest.Entry.PVH) {
+      @Gpa long start = PvhNote.entry(image);
+      if (start == PvhNote.NONE) {
+        throw new ImageException(image.name(), "ELF kernel without a PVH note (CONFIG_PVH): expected one, or no --entry");
       }
       @Gpa long info = HvmStartInfo.write(image.name(), memory, commandLine, disk, memory.rsdp());
-      return BootState.protectedMode(image.name(), memory, entry, 0, Addresses.bits(info), 0);
+      return BootState.protectedMode(image.name(), memory, start, 0, Addresses.bits(info), 0);
     }
     ZeroPage zeroPage = header == null ? ZeroPage.bare(image.name(), memory.map(), limit) : ZeroPage.ofHeader(header, memory.map());
     @Gpa long params = zeroPage.commandLine(commandLine).ramDisk(disk).write(memory);
-    return BootState.longMode(image.name(), memory, elf.entry(), Addresses.bits(params));
+    return entry == BootRequest.Entry.LONG ? BootState.longMode(image.name(), memory, elf.entry(), Addresses.bits(params))
+        : BootState.protectedMode(image.name(), memory, elf.entry(), 0, 0, Addresses.bits(params));
   }
 
   private void requireMemory(ElfFile elf, BootMemory memory) {

@@ -14,12 +14,14 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.List;
 import java.util.zip.GZIPOutputStream;
+import org.apache.commons.compress.compressors.bzip2.BZip2CompressorOutputStream;
 import org.apache.commons.compress.compressors.lz4.BlockLZ4CompressorOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.tukaani.xz.LZMA2Options;
+import org.tukaani.xz.LZMAOutputStream;
 import org.tukaani.xz.XZ;
 import org.tukaani.xz.XZOutputStream;
 
@@ -53,11 +55,24 @@ class VmlinuxImageTest {
     return b.array();
   }
 
+  /** The same as ELF32 without a note. */
+  private static byte[] vmlinux32() {
+    ByteBuffer b = ByteBuffer.allocate(0x2000).order(ByteOrder.LITTLE_ENDIAN);
+    b.putInt(0, 0x464C457F).put(4, (byte) 1).put(5, (byte) 1).put(6, (byte) 1);
+    b.putShort(0x10, (short) 2).putShort(0x12, (short) 3).putInt(0x18, 0x100000).putInt(0x1C, 52);
+    b.putShort(0x28, (short) 52).putShort(0x2A, (short) 32).putShort(0x2C, (short) 1);
+    b.putInt(52, 1).putInt(56, 0x1000).putInt(60, 0xC1000000).putInt(64, 0x100000).putInt(68, 0x100).putInt(72, 0x200);
+    b.put(0x1000, Images.CODE);
+    return b.array();
+  }
+
   private static byte[] pack(String format, byte[] kernel) throws IOException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     switch (format) {
       case "gzip" -> write(new GZIPOutputStream(out), kernel);
       case "XZ" -> write(new XZOutputStream(out, new LZMA2Options(), XZ.CHECK_CRC32), kernel);
+      case "bzip2" -> write(new BZip2CompressorOutputStream(out), kernel);
+      case "LZMA" -> write(new LZMAOutputStream(out, new LZMA2Options(), -1), kernel);
       case "Zstandard" -> write(new ZstdOutputStream(out), kernel);
       default -> {
         out.write(new byte[] {2, 0x21, 0x4C, 0x18});
@@ -133,7 +148,7 @@ class VmlinuxImageTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"gzip", "XZ", "LZ4", "Zstandard"})
+  @ValueSource(strings = {"gzip", "bzip2", "LZMA", "XZ", "LZ4", "Zstandard"})
   void shouldUnpackTheKernelOfABzImage(String format) throws IOException {
     byte[] image = bzImage(pack(format, Arrays.copyOf(vmlinux(), BLOCK + 12345)));
     assertThat(CompressedKernel.of(new ImageBytes("bzImage", image), SETUP_BYTES).format()).isEqualTo(format);
@@ -142,6 +157,48 @@ class VmlinuxImageTest {
     InitialState state = load(request);
     assertThat(state.rip()).isEqualTo(PVH_ENTRY);
     assertThat(machine.guest.read(0x100000, 8)).isEqualTo(0x0504030201FDEBF4L);
+  }
+
+  @Test
+  void shouldUnpackAZstandardFrameOfALargeWindow() throws IOException {
+    byte[] payload = pack("Zstandard", Arrays.copyOf(vmlinux(), BLOCK + 12345));
+    boolean singleSegment = (payload[4] & 1 << 5) != 0;
+    assertThat(singleSegment).isFalse();
+    // 128 MiB, as "zstd -22 --ultra" has it.
+    payload[5] = (byte) (17 << 3);
+    assertThat(load(BootRequest.of("bzImage", bzImage(payload))).rip()).isEqualTo(PVH_ENTRY);
+  }
+
+  @Test
+  void shouldEnterAKernelWithoutPvhByTheBootProtocolOfItsClass() throws IOException {
+    BootRequest request = BootRequest.of("bzImage", bzImage(pack("XZ", vmlinux32()))).withCommandLine("quiet");
+    assertThat(GuestImages.recognize(request).format()).isEqualTo("Linux, XZ, 32-bit boot protocol");
+    InitialState state = load(request);
+    assertThat(state.rip()).isEqualTo(0x100000);
+    assertThat(machine.guest.read(0x100000, 8)).isEqualTo(0x0504030201FDEBF4L);
+    assertThat(state.cr0() & (ControlRegister.CR0_PE | ControlRegister.CR0_PG)).isEqualTo(ControlRegister.CR0_PE);
+    assertThat(machine.u32(state.rsi() + BootParams.HEADER)).isEqualTo(BootParams.HEADER_VALUE);
+    assertThat(machine.string(machine.u32(state.rsi() + BootParams.CMD_LINE_PTR))).isEqualTo("quiet");
+    machine.forget();
+    byte[] noNote = vmlinux();
+    noNote[0x109C] = 17;
+    state = load(BootRequest.of("bzImage", bzImage(pack("XZ", noNote))));
+    assertThat(state.efer()).isEqualTo(ControlRegister.EFER_LME | ControlRegister.EFER_LMA);
+    machine.forget();
+    BootRequest pvh = request.withEntry(BootRequest.Entry.PVH);
+    assertThatThrownBy(() -> load(pvh)).isInstanceOf(ImageException.class).hasMessageContaining("without a PVH note");
+  }
+
+  @Test
+  void shouldLeaveToTheGuestWhatTheHostCannotUnpack() throws IOException {
+    byte[] lzo = bzImage(pack("LZ4", vmlinux()));
+    ByteBuffer.wrap(lzo).order(ByteOrder.LITTLE_ENDIAN).putInt(SETUP_BYTES + DECOMPRESSOR_BYTES, 0x4F5A4C89);
+    assertThat(GuestImages.recognize(BootRequest.of("bzImage", lzo)).format()).isEqualTo("Linux, LZO, unpacks itself");
+    assertThat(machine.u32(load(BootRequest.of("bzImage", lzo)).rsi() + BootParams.HEADER)).isEqualTo(BootParams.HEADER_VALUE);
+    machine.forget();
+    byte[] flat = bzImage(pack("gzip", Arrays.copyOfRange(vmlinux(), 0x1000, 0x1100)));
+    assertThat(load(BootRequest.of("bzImage", flat)).rip()).isEqualTo(0x100000);
+    assertThat(GuestImages.recognize(BootRequest.of("bzImage", flat)).format()).isEqualTo("Linux, gzip, unpacks itself");
   }
 
   @Test
@@ -158,7 +215,7 @@ class VmlinuxImageTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"gzip", "XZ", "LZ4", "Zstandard"})
+  @ValueSource(strings = {"gzip", "bzip2", "LZMA", "XZ", "LZ4", "Zstandard"})
   void shouldRefuseACorruptPayload(String format) throws IOException {
     byte[] payload = pack(format, vmlinux());
     byte[] corrupt = payload.clone();

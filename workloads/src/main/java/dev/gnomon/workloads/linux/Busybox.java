@@ -7,26 +7,55 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A statically linked busybox for x86-64 and the applets that it has.
+ * A statically linked busybox for x86-64 or, for 32-bit kernels, i386, and the applets that it has.
  *
  * @param program the executable, not copied
  * @param applets names by which it can be called, as its own table lists them
  */
 public record Busybox(byte[] program, List<String> applets) {
-  private static final int ELF_HEADER = 64;
   private static final int ELF_CLASS = 4;
-  private static final int CLASS_64 = 2;
   private static final int ELF_MACHINE = 18;
+  private static final int MACHINE_386 = 3;
   private static final int MACHINE_X86_64 = 62;
-  private static final int ELF_PROGRAM_HEADERS = 32;
-  private static final int ELF_PROGRAM_HEADER_SIZE = 54;
-  private static final int ELF_PROGRAM_HEADER_COUNT = 56;
-  private static final int PROGRAM_HEADER_BYTES = 56;
   private static final int PT_INTERP = 3;
   /** Its table of applets, sorted names ended by NUL and all ended by an empty one, begins with test's other names. */
-  private static final byte[] TABLE_START = "\0[\0[[\0".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] TABLE_START = "[\0[[\0".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] BANNER = "BusyBox v".getBytes(StandardCharsets.US_ASCII);
   private static final int MAX_APPLETS = 1000;
+
+  /** Where an ELF header has what, by its class (System V ABI, "ELF Header"). */
+  private enum Layout {
+    ELF32(1, MACHINE_386, 52, 28, 42, 44, 32), ELF64(2, MACHINE_X86_64, 64, 32, 54, 56, 56);
+
+    private final int elfClass;
+    private final int machine;
+    private final int headerBytes;
+    private final int programHeaders;
+    private final int programHeaderSize;
+    private final int programHeaderCount;
+    private final int programHeaderBytes;
+
+    Layout(int elfClass, int machine, int headerBytes, int programHeaders, int programHeaderSize,
+        int programHeaderCount, int programHeaderBytes) {
+      this.elfClass = elfClass;
+      this.machine = machine;
+      this.headerBytes = headerBytes;
+      this.programHeaders = programHeaders;
+      this.programHeaderSize = programHeaderSize;
+      this.programHeaderCount = programHeaderCount;
+      this.programHeaderBytes = programHeaderBytes;
+    }
+
+    /** Null if the file is for neither processor. */
+    static Layout of(ByteBuffer elf) {
+      for (Layout layout : values()) {
+        if (elf.get(ELF_CLASS) == layout.elfClass && elf.getShort(ELF_MACHINE) == layout.machine) {
+          return layout;
+        }
+      }
+      return null;
+    }
+  }
 
   public Busybox {
     applets = List.copyOf(applets);
@@ -43,8 +72,12 @@ public record Busybox(byte[] program, List<String> applets) {
     if (indexOf(program, BANNER, 0) < 0) {
       throw new IllegalArgumentException(name + ": is not a busybox, expected Debian's busybox-static or the like");
     }
-    List<String> applets = applets(program);
-    if (!applets.contains("sh") || !applets.contains("mount")) {
+    List<String> applets = List.of();
+    for (int start = indexOf(program, TABLE_START, 0); start >= 0 && !suffice(applets);) {
+      applets = applets(program, start);
+      start = indexOf(program, TABLE_START, start + 1);
+    }
+    if (!suffice(applets)) {
       throw new IllegalArgumentException(name + ": found no table of applets with sh and mount in it, expected that of "
           + "Debian's busybox-static or the like");
     }
@@ -53,17 +86,20 @@ public record Busybox(byte[] program, List<String> applets) {
 
   private static void requireStaticElf(String name, byte[] program) {
     ByteBuffer elf = ByteBuffer.wrap(program).order(ByteOrder.LITTLE_ENDIAN);
-    if (program.length < ELF_HEADER || program[0] != 0x7F || program[1] != 'E' || program[2] != 'L'
+    if (program.length < Layout.ELF64.headerBytes || program[0] != 0x7F || program[1] != 'E' || program[2] != 'L'
         || program[3] != 'F') {
-      throw new IllegalArgumentException(name + ": is no ELF program, expected a statically linked busybox for x86-64");
+      throw new IllegalArgumentException(name + ": is no ELF program, expected a statically linked busybox for x86-64 "
+          + "or i386");
     }
-    if (program[ELF_CLASS] != CLASS_64 || elf.getShort(ELF_MACHINE) != MACHINE_X86_64) {
-      throw new IllegalArgumentException(name + ": is an ELF program for another processor, expected x86-64");
+    Layout layout = Layout.of(elf);
+    if (layout == null) {
+      throw new IllegalArgumentException(name + ": is an ELF program for another processor, expected x86-64 or i386");
     }
-    long headers = elf.getLong(ELF_PROGRAM_HEADERS);
-    int count = elf.getShort(ELF_PROGRAM_HEADER_COUNT) & 0xFFFF;
-    int size = elf.getShort(ELF_PROGRAM_HEADER_SIZE) & 0xFFFF;
-    if (headers < 0 || size < PROGRAM_HEADER_BYTES || headers > program.length - (long) count * size) {
+    long headers = layout == Layout.ELF64 ? elf.getLong(layout.programHeaders)
+        : Integer.toUnsignedLong(elf.getInt(layout.programHeaders));
+    int count = elf.getShort(layout.programHeaderCount) & 0xFFFF;
+    int size = elf.getShort(layout.programHeaderSize) & 0xFFFF;
+    if (headers < 0 || size < layout.programHeaderBytes || headers > program.length - (long) count * size) {
       throw new IllegalArgumentException(name + ": its ELF program headers lie outside of the file, expected a whole file");
     }
     for (int i = 0; i < count; i++) {
@@ -74,10 +110,13 @@ public record Busybox(byte[] program, List<String> applets) {
     }
   }
 
-  private static List<String> applets(byte[] program) {
+  private static boolean suffice(List<String> applets) {
+    return applets.contains("sh") && applets.contains("mount");
+  }
+
+  private static List<String> applets(byte[] program, int start) {
     List<String> applets = new ArrayList<>();
-    int start = indexOf(program, TABLE_START, 0);
-    for (int at = start + 1; start >= 0 && at < program.length && applets.size() < MAX_APPLETS;) {
+    for (int at = start; at < program.length && applets.size() < MAX_APPLETS;) {
       int end = at;
       while (end < program.length && program[end] != 0) {
         end++;

@@ -20,4 +20,11 @@ final class FakeBusybox {
     elf.put(rest);
     return elf.array();
   }
+
+  static byte[] program32(String applets) {
+    ByteBuffer elf = ByteBuffer.wrap(program(applets)).order(ByteOrder.LITTLE_ENDIAN);
+    elf.put(4, (byte) 1).putShort(18, (short) 3).putInt(28, 52).putShort(42, (short) 32).putShort(44, (short) 1);
+    elf.putInt(52, 1);
+    return elf.array();
+  }
 }

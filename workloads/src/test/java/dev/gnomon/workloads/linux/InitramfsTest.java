@@ -92,6 +92,9 @@ class InitramfsTest {
     assertThat(busybox.applets()).containsExactly("[", "[[", "ash", "mount", "sh");
     assertThat(busybox.has("ash")).isTrue();
     assertThat(busybox.has("vi")).isFalse();
+    // Something else looks like its beginning, and bytes of another kind lie right before it.
+    assertThat(Busybox.parse("bb", FakeBusybox.program("[\0[[\0]\0x[\0[[\0mount\0sh\0\0")).applets())
+        .containsExactly("[", "[[", "mount", "sh");
   }
 
   @Test
@@ -106,6 +109,16 @@ class InitramfsTest {
     assertThatThrownBy(() -> Busybox.parse("bb", program)).hasMessageContaining("dynamically linked");
     program[32] = (byte) 0xFF;
     program[33] = (byte) 0xFF;
+    assertThatThrownBy(() -> Busybox.parse("bb", program)).hasMessageContaining("outside of the file");
+  }
+
+  @Test
+  void shouldTakeABusyboxFor32BitKernels() {
+    byte[] program = FakeBusybox.program32("[\0[[\0mount\0sh\0\0");
+    assertThat(Busybox.parse("bb", program).applets()).contains("sh");
+    program[52] = 3;
+    assertThatThrownBy(() -> Busybox.parse("bb", program)).hasMessageContaining("dynamically linked");
+    program[31] = (byte) 0xFF;
     assertThatThrownBy(() -> Busybox.parse("bb", program)).hasMessageContaining("outside of the file");
   }
 
