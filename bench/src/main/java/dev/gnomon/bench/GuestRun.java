@@ -2,6 +2,8 @@ package dev.gnomon.bench;
 
 import dev.gnomon.bench.console.Keyboard;
 import dev.gnomon.bench.console.Session;
+import dev.gnomon.bench.polled.ThreadPolling;
+import dev.gnomon.vmm.RealThreads;
 import dev.gnomon.vmm.RunResult;
 import dev.gnomon.vmm.Vm;
 import dev.gnomon.vmm.VmBuilder;
@@ -33,6 +35,8 @@ public final class GuestRun {
   /** Both null unless given. */
   private Session session;
   private Keyboard keyboard;
+  /** Null unless threads of the host poll devices. */
+  private ThreadPolling threads;
 
   /**
    * Builds the machine and loads the guest.
@@ -87,6 +91,16 @@ public final class GuestRun {
     vm.setIdle(keys);
   }
 
+  /** Lets threads of the host poll the devices that nothing else polls; the run is not reproducible then. Before the first {@link #run}. */
+  public void pollOnThreads(ThreadPolling when) {
+    threads = when;
+  }
+
+  /** What makes the run one that cannot be had again, null if nothing does. */
+  public String notReproducible() {
+    return threads == null ? null : "devices polled by threads of the host: " + threads;
+  }
+
   /** Ends the run in hand soon; from any thread. */
   public void stop() {
     stopped = true;
@@ -100,6 +114,15 @@ public final class GuestRun {
    * @param progress told the instructions done, now and then
    */
   public RunResult run(long maxInstructions, LongConsumer progress) {
+    if (threads == null) {
+      return runHere(maxInstructions, progress);
+    }
+    try (RealThreads running = RealThreads.start(vm, threads.polling())) {
+      return runHere(maxInstructions, progress);
+    }
+  }
+
+  private RunResult runHere(long maxInstructions, LongConsumer progress) {
     interruption.running(vm);
     try {
       long limit;

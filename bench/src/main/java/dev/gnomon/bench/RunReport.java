@@ -21,10 +21,12 @@ import java.util.Map;
  * @param cycles modelled, of the whole run
  * @param devices accesses by device
  * @param dirtyLog the pages written, null if they were not logged
+ * @param notReproducible why the same run cannot be had again, null if it can
  */
 public record RunReport(Provenance provenance, String guest, Map<String, String> parameters, String mode, String end,
     String detail, int status, Counters counters, Counters region, Cycles cycles, List<AccessCount> devices,
-    @JsonInclude(JsonInclude.Include.NON_NULL) DirtyPageReport dirtyLog, HostTime host) implements Report {
+    @JsonInclude(JsonInclude.Include.NON_NULL) DirtyPageReport dirtyLog,
+    @JsonInclude(JsonInclude.Include.NON_NULL) String notReproducible, HostTime host) implements Report {
   private static final int VCPU_COLUMNS = 8;
 
   /** What a finished run gives. */
@@ -35,13 +37,16 @@ public record RunReport(Provenance provenance, String guest, Map<String, String>
     return new RunReport(provenance, run.guest().name(), run.guest().parameters(), mode.toString(),
         result.end().name(), result.detail(), result.status(), counters, run.region().complete()
         ? run.region().counters() : null, costs.price(counters, mode == Mode.SHADOW),
-        run.vm().platform().bus().accessCounts(), run.dirtyPages(), HostTime.of(run));
+        run.vm().platform().bus().accessCounts(), run.dirtyPages(), run.notReproducible(), HostTime.of(run));
   }
 
   @Override
   public List<Block> blocks() {
     List<Block> blocks = new ArrayList<>();
     blocks.add(new Block.Heading(1, guest + " under " + mode + ": " + end + (detail.isEmpty() ? "" : ", " + detail)));
+    if (notReproducible != null) {
+      blocks.add(new Block.Paragraph("not reproducible: " + notReproducible));
+    }
     blocks.add(numbers());
     if (!counters.exits().isEmpty()) {
       blocks.add(exits());

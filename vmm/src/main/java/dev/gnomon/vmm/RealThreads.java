@@ -16,7 +16,7 @@ import java.util.concurrent.locks.LockSupport;
  *
  * <p>A device thread touches only windows by itself. Writes of RAM and interrupts it leaves to the processor's thread, which does them between
  * instructions, at the latest each virtual microsecond. While all processors sleep, virtual time jumps only after each device has looked once more
- * and found nothing: a request in flight holds it. A device that is not trusted to return, and does not, is stopped by the processor's thread; its own is left where it is.
+ * and found nothing: a request in flight lets it pass as fast as the host's and no faster. A device that is not trusted to return, and does not, is stopped by the processor's thread; its own is left where it is.
  */
 public final class RealThreads implements AutoCloseable {
   private static final long SPIN_BEFORE_PARK = 1000;
@@ -29,6 +29,10 @@ public final class RealThreads implements AutoCloseable {
   private final ConcurrentLinkedQueue<Runnable> work = new ConcurrentLinkedQueue<>();
   private final List<Poller> pollers = new ArrayList<>();
   private volatile boolean closed;
+  /** Virtual time as device threads see it: when the processor's thread was last between instructions. The clock itself they would slow down by looking at it. */
+  private volatile long seenNs;
+  /** Who else waits while all processors sleep, null if nobody does. */
+  private Idle other;
 
   private RealThreads(Vm vm) {
     this.vm = vm;
@@ -50,7 +54,9 @@ public final class RealThreads implements AutoCloseable {
       throw new IllegalArgumentException("real threads: expected a device whose poll policy is never");
     }
     threads.backAllMemory();
+    threads.seenNs = vm.now();
     vm.deviceMemory().setHandover(threads::handOver);
+    threads.other = vm.idle();
     vm.setIdle(threads::sleep);
     for (Poller poller : threads.pollers) {
       poller.host.runElsewhere(poller);
@@ -88,7 +94,7 @@ public final class RealThreads implements AutoCloseable {
       poller.host.runElsewhere(null);
     }
     vm.deviceMemory().setHandover(null);
-    vm.setIdle(null);
+    vm.setIdle(other);
     work.clear();
     if (interrupted) {
       Thread.currentThread().interrupt();
@@ -101,6 +107,7 @@ public final class RealThreads implements AutoCloseable {
 
   /** The processor's thread is between instructions. */
   private void serve() {
+    seenNs = vm.now();
     for (Runnable action = work.poll(); action != null; action = work.poll()) {
       action.run();
     }
@@ -143,14 +150,19 @@ public final class RealThreads implements AutoCloseable {
     }
   }
 
-  /** All processors sleep: time goes on when there is work, and jumps when there can be none. */
+  /** All processors sleep: time goes on when there is work, jumps when there can be none, and passes while that is not known. */
   private long sleep(long nowNs, long untilNs) {
+    seenNs = nowNs;
     long[] begun = new long[pollers.size()];
     for (int i = 0; i < begun.length; i++) {
       begun[i] = pollers.get(i).begun;
       LockSupport.unpark(pollers.get(i).thread);
     }
+    long start = System.nanoTime();
     for (int i = 0; work.isEmpty(); i++) {
+      if (vm.stopRequested() || System.nanoTime() - start >= untilNs - nowNs) {
+        return untilNs;
+      }
       boolean quiet = true;
       for (int k = 0; k < begun.length; k++) {
         pollers.get(k).look();
@@ -158,7 +170,7 @@ public final class RealThreads implements AutoCloseable {
       }
       // What a device posted in the step that makes it quiet is there by now.
       if (quiet && work.isEmpty()) {
-        return untilNs;
+        return other == null ? untilNs : other.sleep(nowNs, untilNs);
       }
       if (i < SPIN_BEFORE_PARK) {
         Thread.onSpinWait();
@@ -228,7 +240,7 @@ public final class RealThreads implements AutoCloseable {
       while (!closed) {
         begun++;
         rung = false;
-        Poll result = host.step(vm.now());
+        Poll result = host.step(seenNs);
         long now = System.nanoTime();
         if (result == Poll.BUSY) {
           adapt(now - lastWork);

@@ -51,6 +51,14 @@ final class RunLoop {
     idle = waiter;
   }
 
+  Idle idle() {
+    return idle;
+  }
+
+  boolean stopRequested() {
+    return stopRequested;
+  }
+
   /** Ends the run behind the instruction that asked for it. */
   void end(RunResult result) {
     if (requested == null) {

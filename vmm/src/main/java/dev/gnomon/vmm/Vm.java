@@ -84,6 +84,16 @@ public final class Vm {
     loop.setIdle(idle);
   }
 
+  /** Who waits while all processors sleep, null if nobody does. */
+  Idle idle() {
+    return loop.idle();
+  }
+
+  /** Whether the run in hand is to return. */
+  boolean stopRequested() {
+    return loop.stopRequested();
+  }
+
   public VmOptions options() {
     return options;
   }

@@ -144,6 +144,48 @@ class RealThreadsTest {
     }
   }
 
+  /** It is never quiet, so time passes as on the host, and the timer that the guest waits for comes. */
+  @Test
+  void shouldLetTimePassBesideADeviceThatIsAlwaysBusy() {
+    Vm vm = new VmBuilder(Machines.options(Mode.EPT)).polled(DeviceSetup.polled(() -> new Spinner(new AtomicBoolean(true)), PollPolicy.never())
+        .withDoorbell(DOORBELL)).build();
+    Machines.boot(vm, DeviceInterruptTest.guest(0x20, a -> {
+      DeviceInterruptTest.out(a, 0x20, 0x60);
+    }, a -> {
+      DeviceInterruptTest.startPics(a, 0xFFFE);
+      DeviceInterruptTest.out(a, 0x43, 0x34);
+      DeviceInterruptTest.out(a, 0x40, 0xA9);
+      DeviceInterruptTest.out(a, 0x40, 0x04);
+      a.mov(RDI, WINDOW);
+      a.mov(ptr(RDI).d(), 1);
+    }));
+    try (RealThreads threads = RealThreads.start(vm, HostPolling.spin())) {
+      assertThat(vm.run(Long.MAX_VALUE).end()).isEqualTo(End.GUEST_EXIT);
+    }
+    assertThat(vm.deviceHosts().get(0).lastPoll()).isEqualTo(Poll.BUSY);
+  }
+
+  @Test
+  void shouldLetOthersWaitWhenNothingIsInFlight() {
+    Vm vm = ring(Mode.EPT, 0);
+    Machines.boot(vm, a -> {
+      a.sti();
+      a.hlt();
+    });
+    long[] asked = new long[2];
+    Idle keyboard = (now, until) -> {
+      asked[0]++;
+      asked[1] = until;
+      return until;
+    };
+    vm.setIdle(keyboard);
+    try (RealThreads threads = RealThreads.start(vm, HostPolling.spin())) {
+      assertThat(vm.run(Long.MAX_VALUE).end()).isEqualTo(End.HALTED);
+    }
+    assertThat(asked).containsExactly(1, Long.MAX_VALUE);
+    assertThat(vm.idle()).isSameAs(keyboard);
+  }
+
   @Test
   void shouldGoOnWithoutADeviceThatThrows() {
     Vm vm = new VmBuilder(Machines.options(Mode.EPT)).deviceReport(line -> { }).polled(DeviceSetup.polled(() -> new RequestDevice("bad",

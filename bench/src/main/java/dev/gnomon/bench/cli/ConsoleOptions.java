@@ -52,6 +52,11 @@ final class ConsoleOptions {
           + "guest.")
   private Path replay;
 
+  /** Whether input is recorded or replayed. */
+  boolean logs() {
+    return record != null || replay != null;
+  }
+
   /** A console as the options want it. */
   Session session(ByteSink screen) throws IOException {
     if (replay != null && (!steps.isEmpty() || Boolean.TRUE.equals(interactive) || record != null)) {

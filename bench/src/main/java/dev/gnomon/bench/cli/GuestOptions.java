@@ -4,6 +4,7 @@ import dev.gnomon.bench.Guest;
 import dev.gnomon.bench.KernelGuest;
 import dev.gnomon.bench.LinuxGuest;
 import dev.gnomon.bench.WorkloadGuest;
+import dev.gnomon.bench.polled.ThreadPolling;
 import dev.gnomon.vmm.boot.BootRequest;
 import dev.gnomon.workloads.linux.Busybox;
 import dev.gnomon.workloads.linux.LinuxWorkload;
@@ -69,6 +70,10 @@ final class GuestOptions {
 
   /** Guests from workload names and kernel files, in this order. */
   List<Guest> guests(List<String> workloads, Long seed) throws IOException {
+    return guests(workloads, seed, null);
+  }
+
+  private List<Guest> guests(List<String> workloads, Long seed, ThreadPolling threads) throws IOException {
     List<Guest> guests = new ArrayList<>();
     List<String> all = new ArrayList<>(workloads);
     all.addAll(named);
@@ -92,14 +97,19 @@ final class GuestOptions {
       guests.add(alone);
     }
     for (int i = 0; i < guests.size(); i++) {
-      guests.set(i, polled.attach(firmware.attach(guests.get(i)), seed));
+      guests.set(i, polled.attach(firmware.attach(guests.get(i)), seed, threads));
     }
     return guests;
   }
 
   /** The one guest that was asked for. */
   Guest guest(String workload, Long seed) throws IOException {
-    List<Guest> guests = guests(workload == null ? List.of() : List.of(workload), seed);
+    return guest(workload, seed, null);
+  }
+
+  /** The one guest that was asked for. @param threads null unless threads of the host are to poll its devices */
+  Guest guest(String workload, Long seed, ThreadPolling threads) throws IOException {
+    List<Guest> guests = guests(workload == null ? List.of() : List.of(workload), seed, threads);
     if (guests.size() != 1) {
       throw new IllegalArgumentException((guests.isEmpty() ? "no guest" : guests.size() + " guests")
           + ": expected one workload (gnomon workloads lists them), one --kernel FILE, --bios FILE "

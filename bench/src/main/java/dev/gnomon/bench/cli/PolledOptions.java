@@ -4,6 +4,7 @@ import dev.gnomon.bench.Guest;
 import dev.gnomon.bench.polled.DeviceClass;
 import dev.gnomon.bench.polled.PolledGuest;
 import dev.gnomon.bench.polled.Polling;
+import dev.gnomon.bench.polled.ThreadPolling;
 import java.io.File;
 import java.io.IOException;
 import java.net.URL;
@@ -36,21 +37,31 @@ final class PolledOptions {
           + "Default: 10.")
   private Duration stepLimit;
 
-  /** A guest with the devices that were asked for. */
-  Guest attach(Guest guest, Long seed) throws IOException {
+  /** A guest with the devices that were asked for. @param threads null unless threads of the host are to poll them */
+  Guest attach(Guest guest, Long seed, ThreadPolling threads) throws IOException {
     if (devices.isEmpty()) {
       if (polling != null || classPath != null || stepLimit != null) {
         throw new IllegalArgumentException((polling != null ? "--poll" : classPath != null ? "--class-path" : "--step-limit")
             + ": expected --polled CLASS with it");
       }
+      if (threads != null) {
+        throw new IllegalArgumentException("--poll-thread: expected --polled CLASS with it");
+      }
       return guest;
+    }
+    if (threads != null && polling != null) {
+      throw new IllegalArgumentException("--poll and --poll-thread contradict each other: expected one of them");
     }
     ClassLoader loader = loader();
     List<DeviceClass> classes = new ArrayList<>();
     for (String device : devices) {
       classes.add(DeviceClass.parse(device, loader, stepLimit == null ? DeviceClass.STEP_LIMIT : stepLimit));
     }
-    return new PolledGuest(guest, classes, polling == null ? Polling.defaults() : Polling.parse(polling), seed == null ? 0 : seed);
+    if (threads != null && classes.stream().noneMatch(DeviceClass::isPolled)) {
+      throw new IllegalArgumentException("--poll-thread: all devices are trapped (mmio, ports), expected one that is polled");
+    }
+    Polling virtual = threads != null ? null : polling == null ? Polling.defaults() : Polling.parse(polling);
+    return new PolledGuest(guest, classes, virtual, seed == null ? 0 : seed);
   }
 
   private ClassLoader loader() throws IOException {

@@ -7,6 +7,7 @@ import dev.gnomon.bench.GuestRun;
 import dev.gnomon.bench.Provenance;
 import dev.gnomon.bench.RunReport;
 import dev.gnomon.bench.console.Session;
+import dev.gnomon.bench.polled.ThreadPolling;
 import dev.gnomon.bench.report.TextRenderer;
 import dev.gnomon.vmm.Mode;
 import dev.gnomon.vmm.RunResult;
@@ -39,6 +40,7 @@ import picocli.CommandLine.Spec;
         "  gnomon run --kernel kernel.elf --max-instructions 100M --screen",
         "  gnomon run --kernel vmlinuz --initrd initrd.cpio --append console=ttyS0 -m 128M --record session.log",
         "  gnomon run --kernel vmlinuz --initrd initrd.cpio --append console=ttyS0 -m 128M --replay session.log --mode ept",
+        "  gnomon run --kernel vmlinuz --initrd initrd.cpio --append console=ttyS0 -m 128M --polled request --poll-thread adaptive",
         "  gnomon run --kernel boot.bin --flat --expect 'login: ' --send 'root\\n' --expect '# ' --send 'poweroff\\n'",
         "  gnomon run --kernel boot.bin --flat --entry real --load-address 7c00",
         "  gnomon run --bios bios-256k.bin --disk disk.img --debugcon bios.log"})
@@ -62,6 +64,10 @@ final class RunCommand implements Callable<Integer> {
   @Option(names = "--count", negatable = true, fallbackValue = "true",
       description = "Count TLB misses and walks, which costs speed. Default: only with --tlb.")
   private Boolean count;
+  @Option(names = "--poll-thread", paramLabel = "WHEN",
+      description = "Devices of --polled are polled by threads of the host, in its time: spin, park[=SPIN:PAUSE], period=TIME or adaptive[=MOST:PAUSE]. "
+          + "Such a run is not reproducible.")
+  private String pollThread;
   @Option(names = "--screen", description = "Print the VGA text screen at the end.")
   private boolean screen;
   @Option(names = "--stats", description = "Print all counters at the end.")
@@ -85,10 +91,15 @@ final class RunCommand implements Callable<Integer> {
     output.check();
     CostModel costModel = costs.model();
     VmOptions options = machine.vmOptions(Boolean.TRUE.equals(count)).withMode(mode);
-    Guest guest = guests.guest(workload, machine.seed);
+    ThreadPolling threads = pollThread == null ? null : ThreadPolling.parse(pollThread);
+    if (threads != null && consoles.logs()) {
+      throw new IllegalArgumentException("--poll-thread with --record or --replay: expected one of them, as a run with threads of the host cannot be had again");
+    }
+    Guest guest = guests.guest(workload, machine.seed, threads);
     ConsoleStream stream = new ConsoleStream(output.takesStdout() ? null : environment.out(), environment.err());
     Session session = consoles.session(stream);
     GuestRun run = new GuestRun(guest, options, machine.memory != null, session, environment.interruption());
+    run.pollOnThreads(threads);
     DirtyLogPlan plan = dirtyLog.plan();
     if (plan != null) {
       run.logDirtyPages(plan);
@@ -114,6 +125,9 @@ final class RunCommand implements Callable<Integer> {
       out.print(TextRenderer.render(report.dirtyBlocks(), environment.outIsTerminal()));
     }
     output.writeTargets(report, out);
+    if (run.notReproducible() != null) {
+      environment.err().println("gnomon: not reproducible: " + run.notReproducible());
+    }
     if (problem != null) {
       environment.err().println("gnomon: " + problem);
       return ExitCode.CHECK_FAILED;

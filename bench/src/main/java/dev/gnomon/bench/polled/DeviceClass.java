@@ -211,6 +211,11 @@ public final class DeviceClass {
     return setup.withIrq(irq).withDoorbell(doorbell);
   }
 
+  /** Whether the guest reaches it by shared memory, and not by what traps. */
+  public boolean isPolled() {
+    return mmio == Window.ANYWHERE && ports < 0;
+  }
+
   @Override
   public String toString() {
     return text;

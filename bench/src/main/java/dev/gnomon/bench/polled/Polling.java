@@ -55,7 +55,10 @@ public record Polling(String text, Kind kind, long[] times) {
         String[] parts = equals < 0 ? new String[0] : text.substring(equals + 1).split(":", -1);
         long[] times = new long[parts.length];
         for (int i = 0; i < parts.length; i++) {
-          times[i] = nanos(parts[i], text);
+          times[i] = nanos(parts[i]);
+          if (times[i] < 0) {
+            throw new IllegalArgumentException("--poll '" + text + "': " + EXPECTED);
+          }
         }
         if (times.length != 0 && times.length != kind.most || times.length < kind.least) {
           throw new IllegalArgumentException("--poll '" + text + "': " + EXPECTED);
@@ -68,11 +71,11 @@ public record Polling(String text, Kind kind, long[] times) {
     throw new IllegalArgumentException("--poll '" + text + "': " + EXPECTED);
   }
 
-  /** A time such as {@code 10us} in nanoseconds. */
-  static long nanos(String time, String text) {
+  /** A time such as {@code 10us} in nanoseconds, −1 if it is none. */
+  static long nanos(String time) {
     Matcher matcher = TIME.matcher(time);
     if (!matcher.matches()) {
-      throw new IllegalArgumentException("--poll '" + text + "': " + EXPECTED);
+      return -1;
     }
     long unit = switch (matcher.group(2)) {
       case "us" -> 1000;

@@ -76,6 +76,37 @@ class PolledOptionsTest {
   }
 
   @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+      "--poll-thread spin                         | --poll-thread: expected --polled CLASS with it",
+      "--poll-thread often --polled request       | --poll-thread 'often': expected spin, park[=SPIN:PAUSE], period=TIME or adaptive[=MOST:PAUSE]",
+      "--poll-thread spin=1us --polled request    | --poll-thread 'spin=1us': expected",
+      "--poll-thread period=0 --polled request    | --poll-thread 'period=0': expected",
+      "--poll-thread park=1us --polled request    | --poll-thread 'park=1us': expected",
+      "--poll-thread spin --polled request --poll spin | --poll and --poll-thread contradict each other: expected one of them",
+      "--poll-thread spin --polled request,mmio=feb10000 | all devices are trapped (mmio, ports), expected one that is polled",
+      "--poll-thread spin --polled request --record target/none.log | --poll-thread with --record or --replay: expected one of them",
+      "--poll-thread spin --polled request --replay target/none.log | --poll-thread with --record or --replay: expected one of them"})
+  void shouldRefuseThreadsInOneLine(String options, String expected) {
+    Cli.Result result = Cli.run(("run gups:updates=1 --mode ept " + options).split(" +"));
+    assertThat(result.err()).startsWith("gnomon: ").contains(expected).endsWith("\n").hasLineCount(1);
+    assertThat(result.code()).isEqualTo(ExitCode.USAGE);
+    assertThat(Path.of("target/none.log")).doesNotExist();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"spin", "park", "park=10us:1ms", "period=100us", "adaptive", "adaptive=20us:1ms"})
+  void shouldMarkRunsWithThreadsAsNotReproducible(String poll) throws IOException {
+    Cli.Result result = Cli.run("run", "gups:updates=200", "--polled", "request", "--poll-thread", poll, "--out", "json:-");
+    assertThat(result.code()).as(result.err()).isEqualTo(ExitCode.DONE);
+    assertThat(result.err()).contains("gnomon: not reproducible: devices polled by threads of the host: " + poll + "\n");
+    assertThat(new ObjectMapper().readTree(result.out()).at("/notReproducible").asText()).isEqualTo("devices polled by threads of the host: " + poll);
+    assertThat(Cli.run("run", "gups:updates=200", "--polled", "request", "--poll-thread", poll, "--stats").out())
+        .contains("not reproducible: devices polled by threads of the host: " + poll);
+    assertThat(new ObjectMapper().readTree(Cli.run("run", "gups:updates=200", "--polled", "request", "--out", "json:-").out()).has("notReproducible"))
+        .isFalse();
+  }
+
+  @ParameterizedTest
   @ValueSource(strings = {"spin", "spin=100ns", "period=1us", "adaptive", "adaptive=40:20us:1ms", "random=1us:5us"})
   void shouldRunGuestsBesideDevicesAlikeWhateverThePolls(String poll) throws IOException {
     Cli.Result result = Cli.run("compare", "gups:updates=200", "--polled", "request", "--polled", "ring,address=20000000", "--polled", "timer",
