@@ -10,6 +10,8 @@ import dev.gnomon.guest.mmu.Status;
 final class MultiSlotInstructions {
   private static final int MAX_NESTING = 31;
   private static final int GENERAL_REGISTERS = 8;
+  private static final int FIRST_BAD_POINTER = 7;
+  private static final int LAST_BAD_POINTER = 15;
 
   private final Cpu cpu;
   private final LinearMemory linear;
@@ -24,7 +26,17 @@ final class MultiSlotInstructions {
     this.stack = new StackWriter(cpu, linear);
   }
 
+  /**
+   * 60. Without protected mode an odd stack pointer of 7 to 15 is #GP instead of the #SS of the word that would cross
+   * the segment's end; from 1, 3 or 5 on even #SS cannot be delivered, and the processor shuts down (SDM vol. 2B,
+   * "PUSHA/PUSHAD"). POPA has no such rule.
+   */
   int pushAll(Instruction insn) {
+    long pointer = cpu.regs[Cpu.RSP] & cpu.stackMask();
+    boolean protectedStack = cpu.protectedMode() && !cpu.v86();
+    if (!protectedStack && (pointer & 1) != 0 && pointer >= FIRST_BAD_POINTER && pointer <= LAST_BAD_POINTER) {
+      return cpu.fault(Vector.GP);
+    }
     stack.current();
     for (int register = 0; register < GENERAL_REGISTERS; register++) {
       stack.push(insn.operandSize, cpu.regs[register]);
@@ -59,7 +71,10 @@ final class MultiSlotInstructions {
     return ComplexInstructions.complete(cpu, insn);
   }
 
-  /** C8. All slots are checked first; then copying goes slot by slot, because a copied frame may overlap the one being built. */
+  /**
+   * C8. All slots are checked first; then copying goes slot by slot, because a copied frame may overlap the one being
+   * built.
+   */
   int enter(Instruction insn) {
     int size = ComplexInstructions.stackSize(insn);
     int level = insn.immediate2 & MAX_NESTING;
@@ -120,7 +135,8 @@ final class MultiSlotInstructions {
     if (status < 0) {
       return status;
     }
-    return index > Operands.signExtend(cpu.value, size) ? cpu.fault(Vector.BR) : ComplexInstructions.complete(cpu, insn);
+    return index > Operands.signExtend(cpu.value, size) ? cpu.fault(Vector.BR)
+        : ComplexInstructions.complete(cpu, insn);
   }
 
   /** The checks of a byte load of the memory operand, without the load: CLFLUSH. */

@@ -5,7 +5,9 @@ import static dev.gnomon.guest.exec.SystemMachine.STACK;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Rflags;
+import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.decode.Instruction;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -33,6 +35,49 @@ class MultiSlotInstructionsTest {
     assertThat(m.cpu.regs[Cpu.RBX]).isEqualTo(0x103);
     assertThat(m.cpu.regs[Cpu.RDI]).isEqualTo(0x107);
     assertThat(m.cpu.regs[Cpu.RSP]).isEqualTo(STACK);
+  }
+
+  /** Stack pointer; outcome in 16-bit real-address and virtual-8086 mode, for PUSHA and PUSHAD. */
+  @ParameterizedTest
+  @CsvSource({"1, '#SS', '#SS'", "3, '#SS', '#SS'", "5, '#SS', '#SS'", "7, '#GP', '#GP'", "9, '#GP', '#GP'",
+      "11, '#GP', '#GP'", "13, '#GP', '#GP'", "15, '#GP', '#GP'", "16, OK, OK", "17, OK, '#SS'", "0, OK, OK",
+      "8, OK, OK",
+      "32, OK, OK", "33, OK, OK"})
+  void shouldRefuseOddStackPointersOutsideProtectedMode(int pointer, String small, String large) {
+    for (SystemMachine m : new SystemMachine[] {SystemMachine.real(), SystemMachine.virtual8086(0)}) {
+      for (int size : new int[] {2, 4}) {
+        m.cpu.regs[Cpu.RSP] = 0x1234_0000L | pointer;
+        Instruction insn = m.insn(0x60);
+        insn.operandSize = size;
+        assertThat(m.outcome(m.run(insn))).startsWith(size == 2 ? small : large);
+      }
+    }
+  }
+
+  @Test
+  void shouldTakeAnyStackPointerOfPopaAndOfProtectedMode() {
+    SystemMachine real = SystemMachine.real();
+    real.cpu.regs[Cpu.RSP] = 7;
+    assertThat(real.outcome(real.run(0x61))).isEqualTo("OK");
+    real.cpu.regs[Cpu.RSP] = 0xFFFF - 8;
+    assertThat(real.outcome(real.run(0x61))).startsWith("#SS");
+    SystemMachine m = SystemMachine.protectedMode(0);
+    m.cpu.limit[Segments.SS] = 0xFFFF;
+    m.cpu.updateMode();
+    m.cpu.regs[Cpu.RSP] = 7;
+    assertThat(m.outcome(m.run(0x60))).startsWith("#SS");
+  }
+
+  /** Whose #SS cannot be delivered either. */
+  @ParameterizedTest
+  @CsvSource({"1", "3", "5"})
+  void shouldShutDownAtPushaWithALowOddStackPointer(int pointer) {
+    SystemMachine m = SystemMachine.real();
+    m.memory.write(SystemMachine.CODE, 1, 0x60);
+    m.cpu.base[Segments.CS] = SystemMachine.CODE;
+    m.cpu.rip = 0;
+    m.cpu.regs[Cpu.RSP] = pointer;
+    assertThat(new Processor(m.cpu, 64).run(8)).isEqualTo(ExitReason.TRIPLE_FAULT);
   }
 
   @Test
@@ -108,10 +153,15 @@ class MultiSlotInstructionsTest {
     assertThat(m.cpu.regs[Cpu.RAX]).isEqualTo(0x1142);
   }
 
-  /** Decimal adjustments: opcode, AX, CF and AF in, AX, CF and AF out (values from the SDM's algorithms, worked by hand). */
+  /**
+   * Decimal adjustments: opcode, AX, CF and AF in, AX, CF and AF out (values from the SDM's algorithms, worked by
+   * hand).
+   */
   @ParameterizedTest
-  @CsvSource({"27, 79ae, 10, 7914, 11", "27, 002e, 00, 0034, 10", "27, 009a, 00, 0000, 11", "27, 0099, 00, 0099, 00", "27, 0010, 01, 0070, 01",
-      "2f, 00ee, 00, 0088, 11", "2f, 000f, 00, 0009, 10", "2f, 0003, 10, 00fd, 11", "37, 000a, 00, 0100, 11", "37, 00f5, 00, 0005, 00",
+  @CsvSource({"27, 79ae, 10, 7914, 11", "27, 002e, 00, 0034, 10", "27, 009a, 00, 0000, 11", "27, 0099, 00, 0099, 00",
+      "27, 0010, 01, 0070, 01",
+      "2f, 00ee, 00, 0088, 11", "2f, 000f, 00, 0009, 10", "2f, 0003, 10, 00fd, 11", "37, 000a, 00, 0100, 11",
+      "37, 00f5, 00, 0005, 00",
       "37, 00ff, 00, 0205, 11", "3f, 020a, 00, 0104, 11", "3f, 0003, 10, fe0d, 11"})
   void shouldAdjustDecimals(String opcode, String ax, String flags, String result, String resultFlags) {
     SystemMachine m = SystemMachine.protectedMode(0);
