@@ -6,10 +6,11 @@ import java.util.Arrays;
 
 /**
  * CPUID leaves of the processor (SDM vol. 2A, "CPUID"): a GenuineIntel that offers what its {@link CpuModel} has of
- * what works here. It has no machine check and no hypervisor bit; local APIC and MTRRs if the machine has them. The same
- * in every mode of the machine.
+ * what works here. It has no machine check and no hypervisor bit; local APIC and MTRRs if the machine has them. The
+ * same in every mode of the machine.
  *
- * <p>A leaf is four registers, EAX, EBX, ECX, EDX. Leaves above the highest basic one give that one's data, as on Intel processors.
+ * <p>A leaf is four registers, EAX, EBX, ECX, EDX. Leaves above the highest basic one give that one's data, as on Intel
+ * processors.
  */
 public final class Cpuid {
   public static final int EAX = 0;
@@ -63,7 +64,10 @@ public final class Cpuid {
   // Leaf 80000007H.
   private static final int EDX_INVARIANT_TSC = 1 << 8;
 
-  /** Leaf 2 descriptors: 32 entries for large data pages, 64 for small ones, caches in leaf 4, and the count 1 that the first byte is. */
+  /**
+   * Leaf 2 descriptors: 32 entries for large data pages, 64 for small ones, caches in leaf 4, and the count 1 that the
+   * first byte is.
+   */
   private static final int TLB_DESCRIPTORS = 0x5A03_FF01;
   /** Leaf 2 descriptors: second-level TLB of 512 entries, 64 entries for small code pages. */
   private static final int MORE_TLB_DESCRIPTORS = 0xCAB2;
@@ -81,7 +85,10 @@ public final class Cpuid {
   private static final int SHARED_CACHE = 3;
   private static final int CACHES = 4;
 
+  private static final int LEAF_TOPOLOGY = 0xB;
   private static final int LEAF_XSAVE = 0xD;
+  /** Leaf BH: the subleaf that was asked for, whichever it is. */
+  private static final int ECX_SUBLEAF = 0xFF;
   /** Linear-address bits that leaf 80000008H gives where there is no IA-32e mode. */
   private static final int LEGACY_LINEAR_BITS = 32;
 
@@ -94,7 +101,8 @@ public final class Cpuid {
     byte[] vendor = "GenuineIntel".getBytes(StandardCharsets.US_ASCII);
     all(0, MAX_BASIC, word(vendor, 0), word(vendor, 8), word(vendor, 4));
     all(1, 0, CLFLUSH_LINE | ONE_LOGICAL_PROCESSOR, 0,
-        EDX_FPU | EDX_DE | EDX_PSE | EDX_TSC | EDX_MSR | EDX_PAE | EDX_CX8 | EDX_SEP | EDX_PGE | EDX_CMOV | EDX_PAT | EDX_PSE36 | EDX_CLFSH
+        EDX_FPU | EDX_DE | EDX_PSE | EDX_TSC | EDX_MSR | EDX_PAE | EDX_CX8 | EDX_SEP | EDX_PGE | EDX_CMOV | EDX_PAT
+        | EDX_PSE36 | EDX_CLFSH
             | EDX_MMX | EDX_FXSR | EDX_SSE | EDX_SSE2);
     all(2, TLB_DESCRIPTORS, 0, 0, MORE_TLB_DESCRIPTORS);
     cache(0, DATA_CACHE, 1, 8, 64);
@@ -103,15 +111,13 @@ public final class Cpuid {
     cache(3, UNIFIED_CACHE, 3, 16, 8192);
     set(7, 0, 0, EBX_NO_FPU_SELECTORS, 0, 0);
     // One thread, one core: level types 1 and 2 in ECX[15:8], the level number below.
-    set(0xB, 0, 0, 1, 1 << 8, 0);
-    set(0xB, 1, 0, 1, 2 << 8 | 1, 0);
-    for (int sub = 2; sub < MAX_SUBLEAVES; sub++) {
-      set(0xB, sub, 0, 0, sub, 0);
-    }
+    set(LEAF_TOPOLOGY, 0, 0, 1, 1 << 8, 0);
+    set(LEAF_TOPOLOGY, 1, 0, 1, 2 << 8 | 1, 0);
     set(EXTENDED, 0, EXTENDED + MAX_EXTENDED, 0, 0, 0);
     byte[] brand = Arrays.copyOf(BRAND.getBytes(StandardCharsets.US_ASCII), BRAND_BYTES);
     for (int i = 0; i < 3; i++) {
-      set(EXTENDED + 2 + i, 0, word(brand, 16 * i), word(brand, 16 * i + 4), word(brand, 16 * i + 8), word(brand, 16 * i + 12));
+      set(EXTENDED + 2 + i, 0, word(brand, 16 * i), word(brand, 16 * i + 4), word(brand, 16 * i + 8),
+          word(brand, 16 * i + 12));
     }
     set(EXTENDED + 6, 0, 0, 0, L2_CACHE, 0);
     set(EXTENDED + 7, 0, 0, 0, 0, EDX_INVARIANT_TSC);
@@ -132,7 +138,8 @@ public final class Cpuid {
   public void offer(Feature feature, boolean offered) {
     int subleaves = feature.leaf == 1 ? MAX_SUBLEAVES : 1;
     for (int sub = 0; sub < subleaves; sub++) {
-      int[] registers = feature.leaf >= 0 ? basic[feature.leaf][feature.subleaf + sub] : extended[feature.leaf - EXTENDED];
+      int[] registers = feature.leaf >= 0 ? basic[feature.leaf][feature.subleaf + sub]
+          : extended[feature.leaf - EXTENDED];
       registers[feature.register] = offered ? registers[feature.register] | feature.bit
           : registers[feature.register] & ~feature.bit;
     }
@@ -178,7 +185,7 @@ public final class Cpuid {
   }
 
   /**
-   * The four registers of a leaf: a shared array, not to be changed.
+   * The four registers of a leaf: a shared array, not to be changed, which holds until the next query.
    *
    * @param leaf EAX
    * @param subleaf ECX
@@ -187,8 +194,12 @@ public final class Cpuid {
     if (leaf < 0 && Integer.compareUnsigned(leaf, EXTENDED + MAX_EXTENDED) <= 0) {
       return extended[leaf - EXTENDED];
     }
-    int[][] subleaves = basic[leaf >= 0 && leaf <= maxBasic ? leaf : maxBasic];
-    return subleaves[Integer.compareUnsigned(subleaf, MAX_SUBLEAVES) < 0 ? subleaf : MAX_SUBLEAVES - 1];
+    int number = leaf >= 0 && leaf <= maxBasic ? leaf : maxBasic;
+    int[] registers = basic[number][Integer.compareUnsigned(subleaf, MAX_SUBLEAVES) < 0 ? subleaf : MAX_SUBLEAVES - 1];
+    if (number == LEAF_TOPOLOGY) {
+      registers[ECX] = registers[ECX] & ~ECX_SUBLEAF | subleaf & ECX_SUBLEAF;
+    }
+    return registers;
   }
 
   /**
@@ -199,7 +210,8 @@ public final class Cpuid {
   public void set(int leaf, int subleaf, int eax, int ebx, int ecx, int edx) {
     boolean high = leaf < 0 && Integer.compareUnsigned(leaf, EXTENDED + MAX_EXTENDED) <= 0;
     if (!high && (leaf < 0 || leaf > MAX_BASIC_XSAVE) || subleaf < 0 || subleaf >= MAX_SUBLEAVES) {
-      throw new IllegalArgumentException("CPUID leaf " + Integer.toHexString(leaf) + "H." + subleaf + ": expected 0H to DH or 80000000H to 80000008H");
+      throw new IllegalArgumentException("CPUID leaf " + Integer.toHexString(leaf) + "H." + subleaf
+          + ": expected 0H to DH or 80000000H to 80000008H");
     }
     int[] registers = high ? extended[leaf - EXTENDED] : basic[leaf][subleaf];
     registers[EAX] = eax;
@@ -224,11 +236,11 @@ public final class Cpuid {
     for (int sub = 0; sub < CACHES; sub++) {
       basic[4][sub][EAX] |= lastId << CORES_SHIFT | (sub == SHARED_CACHE ? lastId << SHARING_SHIFT : 0);
     }
-    for (int[] registers : basic[0xB]) {
+    for (int[] registers : basic[LEAF_TOPOLOGY]) {
       registers[EDX] = apicId;
     }
-    basic[0xB][1][EAX] = idBits;
-    basic[0xB][1][EBX] = processors;
+    basic[LEAF_TOPOLOGY][1][EAX] = idBits;
+    basic[LEAF_TOPOLOGY][1][EBX] = processors;
   }
 
   /** Whether there are others beside this processor. */
@@ -288,12 +300,14 @@ public final class Cpuid {
   }
 
   /**
-   * CR4 bits that may be set. As under KVM, MCE and PCE may be set though their feature is not offered, because much start-up code does
-   * not ask.
+   * CR4 bits that may be set. As under KVM, MCE and PCE may be set though their feature is not offered, because much
+   * start-up code does not ask.
    */
   public long cr4Bits() {
-    long bits = ControlRegister.CR4_TSD | ControlRegister.CR4_DE | ControlRegister.CR4_PSE | ControlRegister.CR4_PAE | ControlRegister.CR4_MCE
-        | ControlRegister.CR4_PGE | ControlRegister.CR4_PCE | ControlRegister.CR4_OSFXSR | ControlRegister.CR4_OSXMMEXCPT;
+    long bits = ControlRegister.CR4_TSD | ControlRegister.CR4_DE | ControlRegister.CR4_PSE | ControlRegister.CR4_PAE
+        | ControlRegister.CR4_MCE
+        | ControlRegister.CR4_PGE | ControlRegister.CR4_PCE | ControlRegister.CR4_OSFXSR
+        | ControlRegister.CR4_OSXMMEXCPT;
     return bits | bit(Feature.PCID, ControlRegister.CR4_PCIDE) | bit(Feature.SMEP, ControlRegister.CR4_SMEP)
         | bit(Feature.SMAP, ControlRegister.CR4_SMAP) | bit(Feature.UMIP, ControlRegister.CR4_UMIP)
         | bit(Feature.FSGSBASE, ControlRegister.CR4_FSGSBASE) | bit(Feature.PKU, ControlRegister.CR4_PKE)
