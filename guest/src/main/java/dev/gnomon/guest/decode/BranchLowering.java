@@ -25,13 +25,20 @@ abstract sealed class BranchLowering extends StackLowering permits VectorLowerin
     return insn.mode64 || insn.operandSize == ((mode & Cpu.MODE_32) != 0 ? 4 : 2);
   }
 
-  /** A near jump, call or loop whose target may lie beyond the code segment's limit, which must be known before anything is committed. */
+  /**
+   * A near jump, call or loop whose target may lie beyond the code segment's limit, or may not be canonical, which must
+   * be known before anything is committed. Where a register or memory tells the target, 64-bit code checks it at the
+   * jump in any case.
+   */
   final boolean limitedBranch() {
-    if (insn.mode64 || (mode & Cpu.MODE_FLAT_CODE) != 0 || (mode & Cpu.MODE_REAL) != 0 && insn.operandSize == 2) {
+    boolean unlimited = insn.mode64 ? (mode & CodeCache.EDGE) == 0
+        : (mode & Cpu.MODE_FLAT_CODE) != 0 || (mode & Cpu.MODE_REAL) != 0 && insn.operandSize == 2;
+    if (unlimited) {
       return false;
     }
     int op = insn.opcode;
-    return op >= 0x70 && op <= 0x7F || op >= 0xE0 && op <= 0xE3 || op == 0xE8 || op == 0xE9 || op == 0xEB || op == 0xFF && insn.group() == 4
+    return op >= 0x70 && op <= 0x7F || op >= 0xE0 && op <= 0xE3 || op == 0xE8 || op == 0xE9 || op == 0xEB
+        || op == 0xFF && insn.group() == 4 && !insn.mode64
         || op >= (Instruction.MAP_0F | 0x80) && op <= (Instruction.MAP_0F | 0x8F);
   }
 

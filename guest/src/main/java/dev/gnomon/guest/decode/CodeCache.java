@@ -6,13 +6,16 @@ import dev.gnomon.guest.mmu.Mmu;
 import java.util.Arrays;
 
 /**
- * Decoded blocks, keyed by where their bytes lie in host memory and by the mode they were decoded for, so that aliases and address spaces share them.
- * A write to bytes that were decoded drops all blocks of the frame: links between blocks stay within one page, hence one frame, so no link survives.
- * The processors of a machine share one, and only one of them runs at a time.
+ * Decoded blocks, keyed by where their bytes lie in host memory and by the mode they were decoded for, so that aliases
+ * and address spaces share them. A write to bytes that were decoded drops all blocks of the frame: links between blocks
+ * stay within one page, hence one frame, so no link survives. The processors of a machine share one, and only one of
+ * them runs at a time.
  */
 public final class CodeCache implements HostMemory.WriteListener {
   /** Variant bit beside the MODE_* bits: one instruction, nothing fused, for exact stops. */
   public static final int SINGLE = 1 << 8;
+  /** Variant bit: 64-bit code from which a direct branch may lead to an address that is not canonical. */
+  public static final int EDGE = 1 << 9;
   /** Largest number of instructions in a block. */
   public static final int MAX_BLOCK = 64;
 

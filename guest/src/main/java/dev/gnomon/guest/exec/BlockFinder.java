@@ -13,9 +13,14 @@ import dev.gnomon.guest.mmu.Mmu;
 import dev.gnomon.guest.mmu.SoftTlb;
 import java.util.Arrays;
 
-/** Finds the block at an instruction pointer: instruction fetch with its translation and limit check, a small cache by linear address before it. */
+/**
+ * Finds the block at an instruction pointer: instruction fetch with its translation and limit check, a small cache by
+ * linear address before it.
+ */
 final class BlockFinder {
   private static final int SIZE = 1 << 12;
+  /** More than the reach of a direct branch from any instruction of a block. */
+  private static final long BRANCH_REACH = (1L << 31) + 2 * HostMemory.FRAME_SIZE;
 
   private final Cpu cpu;
   private final Mmu mmu;
@@ -82,9 +87,10 @@ final class BlockFinder {
     if (offset < -1) {
       return offset + 1;
     }
-    int block = offset < 0 ? -1 : cache.find(offset, mode);
+    int variant = nearEdge(gva) ? mode | CodeCache.EDGE : mode;
+    int block = offset < 0 ? -1 : cache.find(offset, variant);
     if (block < 0) {
-      block = gather(gva, offset, mode);
+      block = gather(gva, offset, variant);
       if (block < 0) {
         return block;
       }
@@ -102,6 +108,11 @@ final class BlockFinder {
     return block;
   }
 
+  /** Whether a direct branch of the code there can leave its canonical half. */
+  private boolean nearEdge(@Gva long gva) {
+    return cpu.code64() && !(cpu.canonical(gva + BRANCH_REACH) && cpu.canonical(gva - BRANCH_REACH));
+  }
+
   /** Offset in host memory of a code byte, −1 if it is not in memory, or a status minus one. */
   private int fetchOffset(@Gva long gva) {
     int offset = SoftTlb.probe(mmu.fetch.entries, gva, 0, SoftTlb.DENY_LOAD);
@@ -112,12 +123,19 @@ final class BlockFinder {
     return hpa < 0 ? linear.failed(hpa) - 1 : memory.offset(hpa);
   }
 
-  /** Decodes one instruction that crosses into the next page, or that does not come from memory (absent memory reads all ones). */
+  /**
+   * Decodes one instruction that crosses into the next page, or that does not come from memory (absent memory reads all
+   * ones).
+   */
   private int gather(@Gva long gva, int offset, int mode) {
-    int first = Math.min(InstructionDecoder.MAX_LENGTH, HostMemory.FRAME_SIZE - ((int) gva & HostMemory.FRAME_SIZE - 1));
+    int first = Math.min(InstructionDecoder.MAX_LENGTH,
+        HostMemory.FRAME_SIZE - ((int) gva & HostMemory.FRAME_SIZE - 1));
     read(offset, 0, first);
     if (first < InstructionDecoder.MAX_LENGTH) {
       @Gva long next = gva + first;
+      if (cpu.code64() && !cpu.canonical(next)) {
+        return cpu.fault(Vector.GP);
+      }
       int second = fetchOffset(cpu.code64() ? next : next & 0xFFFF_FFFFL);
       if (second < -1) {
         return second + 1;

@@ -8,8 +8,9 @@ import dev.gnomon.guest.decode.Instruction;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * Near jumps, calls and loops in code segments with a limit below 4 GiB (SDM vol. 2A, "JMP", "CALL", "Jcc", "LOOP"): a target beyond the limit is
- * #GP(0) of the jump itself, with nothing pushed and nothing counted. Elsewhere micro-ops do them.
+ * Near jumps, calls and loops in code segments with a limit below 4 GiB, and direct ones in 64-bit code near the edges
+ * of the canonical halves (SDM vol. 2A, "JMP", "CALL", "Jcc", "LOOP"): a target beyond the limit, or one that is not
+ * canonical, is #GP(0) of the jump itself, with nothing pushed and nothing counted. Elsewhere micro-ops do them.
  */
 final class NearTransfer {
   private static final int JCXZ = 3;
@@ -22,12 +23,21 @@ final class NearTransfer {
     this.operands = operands;
   }
 
+  /** Bytes of the instruction pointer; in 64-bit code whatever the prefixes, as on Intel processors. */
+  private static int size(Instruction insn) {
+    return insn.mode64 ? 8 : insn.operandSize;
+  }
+
   private long relative(Instruction insn) {
-    return Operands.zeroExtend(ComplexInstructions.nextRip(cpu, insn) + insn.immediate, insn.operandSize);
+    return Operands.zeroExtend(ComplexInstructions.nextRip(cpu, insn) + insn.immediate, size(insn));
+  }
+
+  private boolean forbidden(long target) {
+    return cpu.code64() ? !cpu.canonical(target) : target > cpu.limit[Segments.CS];
   }
 
   private int enter(long target) {
-    if (target > cpu.limit[Segments.CS]) {
+    if (forbidden(target)) {
       return cpu.fault(Vector.GP);
     }
     cpu.rip = target;
@@ -54,11 +64,12 @@ final class NearTransfer {
   /** E8. */
   int call(Instruction insn) {
     long target = relative(insn);
-    if (target > cpu.limit[Segments.CS]) {
+    if (forbidden(target)) {
       return cpu.fault(Vector.GP);
     }
-    long pointer = cpu.regs[Cpu.RSP] - insn.operandSize & cpu.stackMask();
-    int status = operands.store(Segments.SS, pointer, insn.operandSize, ComplexInstructions.nextRip(cpu, insn));
+    int size = size(insn);
+    long pointer = cpu.regs[Cpu.RSP] - size & cpu.stackMask();
+    int status = operands.store(Segments.SS, pointer, size, ComplexInstructions.nextRip(cpu, insn));
     if (status == Status.OK) {
       operands.setStackPointer(pointer);
       cpu.rip = target;

@@ -24,8 +24,8 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * A processor with descriptor tables, stacks and an identity translation whose pages can be made to fault or to exit, for tests of instructions in
- * their decoded form.
+ * A processor with descriptor tables, stacks and an identity translation whose pages can be made to fault or to exit,
+ * for tests of instructions in their decoded form.
  */
 final class SystemMachine {
   static final long GDT = 0x1000;
@@ -125,7 +125,8 @@ final class SystemMachine {
     SystemMachine m = new SystemMachine();
     m.cpu.cr0 |= ControlRegister.CR0_PE | ControlRegister.CR0_NE | ControlRegister.CR0_PG;
     m.cpu.cr4 = ControlRegister.CR4_PAE;
-    m.cpu.efer = ControlRegister.EFER_LME | ControlRegister.EFER_LMA | ControlRegister.EFER_SCE | ControlRegister.EFER_NXE;
+    m.cpu.efer = ControlRegister.EFER_LME | ControlRegister.EFER_LMA | ControlRegister.EFER_SCE
+        | ControlRegister.EFER_NXE;
     m.descriptor(CODE0, segment(0, 0xFFFFF, ACCESS_CODE, FLAG_G | FLAG_L));
     m.descriptor(DATA0, segment(0, 0xFFFFF, ACCESS_DATA, FLAG_G | FLAG_DB));
     m.descriptor(CODE3, segment(0, 0xFFFFF, ACCESS_CODE | ACCESS_DPL3, FLAG_G | FLAG_L));
@@ -185,12 +186,14 @@ final class SystemMachine {
   }
 
   static long segment(long base, long limit, int access, int flags) {
-    return limit & 0xFFFF | (base & 0xFFFFFF) << 16 | (long) access << 40 | (limit >> 16 & 0xF) << 48 | (long) flags << 52
+    return limit & 0xFFFF | (base & 0xFFFFFF) << 16 | (long) access << 40 | (limit >> 16 & 0xF) << 48
+        | (long) flags << 52
         | (base >> 24 & 0xFF) << 56;
   }
 
   static long gate(int selector, long offset, int type, int dpl, int count) {
-    return offset & 0xFFFF | (long) selector << 16 | (long) count << 32 | (long) (0x80 | dpl << 5 | type) << 40 | (offset >> 16 & 0xFFFF) << 48;
+    return offset & 0xFFFF | (long) selector << 16 | (long) count << 32 | (long) (0x80 | dpl << 5 | type) << 40
+        | (offset >> 16 & 0xFFFF) << 48;
   }
 
   void descriptor(int selector, long value) {
@@ -269,7 +272,8 @@ final class SystemMachine {
   /** TLB operations since the last call: {@code all}, {@code nonglobal}, {@code pcid}, {@code address}, or nothing. */
   String flushes() {
     TlbStatistics s = mmu.statistics;
-    String text = "all ".repeat((int) s.flushAll) + "nonglobal ".repeat((int) s.flushNonGlobal) + "pcid ".repeat((int) s.flushPcid)
+    String text = "all ".repeat((int) s.flushAll) + "nonglobal ".repeat((int) s.flushNonGlobal)
+        + "pcid ".repeat((int) s.flushPcid)
         + "address ".repeat((int) s.invlpg);
     s.flushAll = 0;
     s.flushNonGlobal = 0;
@@ -280,11 +284,13 @@ final class SystemMachine {
 
   /** {@code OK}, {@code #GP(18)} or {@code EXIT}: the result of an instruction in one word. */
   String outcome(int status) {
-    return status == Status.OK ? "OK" : status == Status.EXIT ? "EXIT" : status == Status.FAULT ? faultName() : "RESTART";
+    return status == Status.OK ? "OK" : status == Status.EXIT ? "EXIT" : status == Status.FAULT ? faultName()
+        : "RESTART";
   }
 
   String faultName() {
-    String[] names = {"DE", "DB", "NMI", "BP", "OF", "BR", "UD", "NM", "DF", "9", "TS", "NP", "SS", "GP", "PF", "15", "MF", "AC"};
+    String[] names = {"DE", "DB", "NMI", "BP", "OF", "BR", "UD", "NM", "DF", "9", "TS", "NP", "SS", "GP", "PF", "15",
+        "MF", "AC"};
     return "#" + names[cpu.faultVector] + "(" + Integer.toHexString(cpu.faultErrorCode) + ")";
   }
 
@@ -294,6 +300,9 @@ final class SystemMachine {
     final Set<Long> readOnly = new HashSet<>();
     final Set<Long> supervisor = new HashSet<>();
     final Set<Long> exiting = new HashSet<>();
+    /** Pages that are not mapped to themselves. */
+    final Map<Long, Long> moved = new HashMap<>();
+
     @Override
     public long translate(long gva, int access, Translation out) {
       long page = gva >>> 12;
@@ -313,10 +322,11 @@ final class SystemMachine {
         out.exitGpa = gva;
         return Status.EXIT;
       }
-      out.hpa = gva;
-      out.gpa = gva;
+      long hpa = moved.containsKey(page) ? moved.get(page) << 12 | gva & 0xFFF : gva;
+      out.hpa = hpa;
+      out.gpa = hpa;
       out.rights = Translation.READABLE | Translation.WRITABLE | Translation.STAGE_WRITABLE | Translation.DIRTY;
-      return gva;
+      return hpa;
     }
 
     @Override
