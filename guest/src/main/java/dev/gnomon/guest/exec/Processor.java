@@ -9,12 +9,15 @@ import dev.gnomon.guest.mmu.Status;
 import dev.gnomon.guest.mmu.Translator;
 
 /**
- * One virtual processor at work: the loop around the interpreter that takes interrupts, delivers events and stops at exact instruction counts.
- * Natively devices are reached from here; under a hypervisor it is VMX non-root operation, and whatever the intercepts name returns to the caller
- * with the exit record filled.
+ * One virtual processor at work: the loop around the interpreter that takes interrupts, delivers events and stops at
+ * exact instruction counts. Natively devices are reached from here; under a hypervisor it is VMX non-root operation,
+ * and whatever the intercepts name returns to the caller with the exit record filled.
  */
 public final class Processor {
-  /** Deliveries without a retired instruction after which the guest is taken to be stuck: handlers that fault at once, for ever. */
+  /**
+   * Deliveries without a retired instruction after which the guest is taken to be stuck: handlers that fault at once,
+   * for ever.
+   */
   private static final int FRUITLESS_DELIVERIES = 100_000;
 
   private final Cpu cpu;
@@ -25,13 +28,19 @@ public final class Processor {
   private final Debug debug;
   private final Interpreter interpreter;
 
-  /** @param blockLimit most instructions in a decoded block, 1 to {@link CodeCache#MAX_BLOCK}; results do not depend on it */
+  /**
+   * @param blockLimit most instructions in a decoded block, 1 to {@link CodeCache#MAX_BLOCK}; results do not depend on
+   * it
+   */
   public Processor(Cpu cpu, int blockLimit) {
     this(cpu, new CodeWrites(new CodeCache(cpu.memory, cpu.mmu, cpu.cpuid, blockLimit)));
     cpu.memory.setWriteListener(codeWrites);
   }
 
-  /** Another processor of a machine, over the same memory and of the same model; the two run by turns and share decoded code. */
+  /**
+   * Another processor of a machine, over the same memory and of the same model; the two run by turns and share decoded
+   * code.
+   */
   public Processor(Cpu cpu, Processor other) {
     this(cpu, other.codeWrites);
     cache.share(cpu.mmu);
@@ -51,7 +60,8 @@ public final class Processor {
     WarmOps warm = new WarmOps(cpu, cache, linear, operands, memoryPath);
     ComplexPath complexPath = new ComplexPath(cpu, cache, linear, new StringOps(cpu, linear, operands),
         new ExclusiveOps(cpu, linear, operands), complex);
-    this.interpreter = new Interpreter(cpu, cache, finder, memoryPath, warm, new VectorOps(cpu, cache, linear, memoryPath), complexPath);
+    this.interpreter = new Interpreter(cpu, cache, finder, memoryPath, warm,
+        new VectorOps(cpu, cache, linear, memoryPath), complexPath);
     codeWrites.running = linear;
   }
 
@@ -78,8 +88,9 @@ public final class Processor {
    * Runs until the processor has retired {@code limit} instructions in all, or something else stops it.
    *
    * @param limit value of {@code cpu.retired} to stop at, exactly
-   * @return {@link ExitReason#BUDGET} (also if {@code cpu.stopRequested} was set), {@link ExitReason#HLT} natively when the processor sleeps,
-   *     {@link ExitReason#TRIPLE_FAULT}, {@link ExitReason#NO_PROGRESS}, or under a hypervisor the exit's reason, details in {@code cpu.exit}
+   * @return {@link ExitReason#BUDGET} (also if {@code cpu.stopRequested} was set), {@link ExitReason#HLT} natively when
+   *     the processor sleeps, {@link ExitReason#TRIPLE_FAULT}, {@link ExitReason#NO_PROGRESS}, or under a hypervisor
+   *     the exit's reason, details in {@code cpu.exit}
    */
   public int run(long limit) {
     codeWrites.running = linear;
@@ -129,8 +140,9 @@ public final class Processor {
   }
 
   /**
-   * Looks at everything that can happen at an instruction boundary. Where the run stops for devices to be brought up to date, they come before
-   * interrupts, among which the most urgent is not known yet; the next run then begins with these.
+   * Looks at everything that can happen at an instruction boundary. Where the run stops for devices to be brought up to
+   * date, they come before interrupts, among which the most urgent is not known yet; the next run then begins with
+   * these.
    *
    * @param begins no instruction has retired in this run, so that devices are up to date
    * @return an exit reason, or −1 to go on
@@ -149,7 +161,8 @@ public final class Processor {
         cpu.vmExit(ExitReason.INTERRUPT_WINDOW, 0, 0);
         return exited();
       }
-    } else if (open && cpu.interrupts != null && (begins || cpu.retired < limit && !cpu.stopRequested) && cpu.interrupts.pending()) {
+    } else if (open && cpu.interrupts != null && (begins || cpu.retired < limit && !cpu.stopRequested)
+        && cpu.interrupts.pending()) {
       cpu.halted = false;
       events.queue(cpu.interrupts.acknowledge(), Vector.TYPE_EXTERNAL, false, 0, 0);
       return -1;
@@ -169,6 +182,9 @@ public final class Processor {
 
   /** Runs code up to the budget, one instruction at a time where something must be looked at around each. */
   private int step(long budget) {
+    if (VirtualInterrupts.isDue(cpu)) {
+      return cpu.fault(Vector.GP);
+    }
     boolean shadow = cpu.blockedBySti || cpu.blockedByMovSs;
     if (!shadow && !debug.stepping()) {
       int status = interpreter.execute(budget);
@@ -203,8 +219,8 @@ public final class Processor {
   }
 
   /**
-   * Executes the instruction at RIP on behalf of the guest after an exit, through another memory port: no TLB, no intercepts. A guest exception that
-   * it raises becomes the pending event, delivered when the guest is entered again.
+   * Executes the instruction at RIP on behalf of the guest after an exit, through another memory port: no TLB, no
+   * intercepts. A guest exception that it raises becomes the pending event, delivered when the guest is entered again.
    *
    * @param port translates the guest's addresses for the hypervisor
    * @return OK, FAULT (an event is pending), or EXIT if the instruction triple-faulted or the port has no answer

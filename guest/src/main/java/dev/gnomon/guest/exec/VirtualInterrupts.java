@@ -10,10 +10,10 @@ import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * Virtual-8086 mode extensions and protected-mode virtual interrupts (SDM vol. 3B, "8086 Emulation", "Handling Interrupts and Exceptions in
- * Virtual-8086 Mode", and "Protected-Mode Virtual Interrupts"): with CR4.VME and IOPL below 3 the 16-bit forms of PUSHF, POPF and IRET, CLI
- * and STI work on VIF instead of IF; with CR4.PVI so do CLI and STI at CPL 3. INT n is redirected to the 8086 program's own vector table where
- * a bitmap in the TSS says so:
+ * Virtual-8086 mode extensions and protected-mode virtual interrupts (SDM vol. 3B, "8086 Emulation", "Handling
+ * Interrupts and Exceptions in Virtual-8086 Mode", and "Protected-Mode Virtual Interrupts"): with CR4.VME and IOPL
+ * below 3 the 16-bit forms of PUSHF, POPF and IRET, CLI and STI work on VIF instead of IF; with CR4.PVI so do CLI and
+ * STI at CPL 3. INT n is redirected to the 8086 program's own vector table where a bitmap in the TSS says so:
  * <pre>
  *  TSS    102 offset of the I/O map, m | m − 32 .. m − 1 bit n: 0 redirect INT n, 1 as without VME
  * </pre>
@@ -23,6 +23,7 @@ final class VirtualInterrupts {
   /** Result of {@link #redirect}: go on as without VME. */
   static final int NOT_REDIRECTED = 1;
 
+  private static final int ON_AND_PENDING = Rflags.VIF | Rflags.VIP;
   private static final int MAP_BASE = 102;
   private static final int BITMAP_BYTES = 32;
   private static final int LIMIT32 = 103;
@@ -41,6 +42,19 @@ final class VirtualInterrupts {
     this.operands = operands;
     this.segments = segments;
     this.stack = new StackWriter(cpu, linear);
+  }
+
+  /**
+   * Whether the next instruction must not run because virtual interrupts are both on and pending, whatever IOPL is:
+   * #GP(0) there. The manual tells of it only where an instruction sets VIF; processors ask wherever virtual-8086 mode
+   * or ring 3 is entered.
+   */
+  static boolean isDue(Cpu cpu) {
+    if ((cpu.systemFlags & ON_AND_PENDING) != ON_AND_PENDING) {
+      return false;
+    }
+    return cpu.v86() ? (cpu.cr4 & ControlRegister.CR4_VME) != 0
+        : cpu.cpl == 3 && (cpu.cr4 & ControlRegister.CR4_PVI) != 0;
   }
 
   private boolean vme() {
@@ -76,7 +90,10 @@ final class VirtualInterrupts {
     return (cpu.systemFlags & Rflags.VIF) != 0 ? flags | Rflags.IF : flags;
   }
 
-  /** Whether an image may be taken: a single step, or interrupts on with one pending, are the monitor's affair, by #GP(0). */
+  /**
+   * Whether an image may be taken: a single step, or interrupts on with one pending, are the monitor's affair, by
+   * #GP(0).
+   */
   boolean takes(long image) {
     boolean on = (image & Rflags.IF) != 0;
     return (image & Rflags.TF) == 0 && !(on && (cpu.systemFlags & Rflags.VIP) != 0);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.decode.Instruction;
@@ -47,11 +48,14 @@ class VirtualInterruptsTest {
 
   /** CR4.VME, IOPL, VIF and VIP before; outcome, IF and VIF behind. The machine begins with IF = 1. */
   @ParameterizedTest
-  @CsvSource({"cli, false, 3, '', OK, false, false", "cli, true, 3, VIF, OK, false, true", "cli, true, 0, VIF, OK, true, false",
+  @CsvSource({"cli, false, 3, '', OK, false, false", "cli, true, 3, VIF, OK, false, true",
+      "cli, true, 0, VIF, OK, true, false",
       "cli, true, 2, 'VIF VIP', OK, true, false", "cli, false, 0, VIF, '#GP(0)', true, true",
-      "sti, false, 3, '', OK, true, false", "sti, true, 0, '', OK, true, true", "sti, true, 0, VIP, '#GP(0)', true, false",
+      "sti, false, 3, '', OK, true, false", "sti, true, 0, '', OK, true, true",
+      "sti, true, 0, VIP, '#GP(0)', true, false",
       "sti, true, 3, VIP, OK, true, false", "sti, false, 0, '', '#GP(0)', true, false"})
-  void shouldLetCliAndStiWorkOnVif(String name, boolean vme, int iopl, String before, String outcome, boolean interrupts, boolean virtual) {
+  void shouldLetCliAndStiWorkOnVif(String name, boolean vme, int iopl, String before, String outcome,
+      boolean interrupts, boolean virtual) {
     SystemMachine m = v86(vme, iopl, flags(before));
     assertThat(m.outcome(m.run(name.equals("cli") ? CLI : STI))).isEqualTo(outcome);
     assertThat((m.cpu.systemFlags & Rflags.IF) != 0).isEqualTo(interrupts);
@@ -61,7 +65,8 @@ class VirtualInterruptsTest {
 
   /** Operand size; the image pushed, IF and IOPL only. */
   @ParameterizedTest
-  @CsvSource({"false, 3, 2, '', OK, 3200", "true, 3, 2, VIF, OK, 3200", "true, 0, 2, '', OK, 3000", "true, 0, 2, VIF, OK, 3200", "true, 1, 2, VIF, OK, 3200",
+  @CsvSource({"false, 3, 2, '', OK, 3200", "true, 3, 2, VIF, OK, 3200", "true, 0, 2, '', OK, 3000",
+      "true, 0, 2, VIF, OK, 3200", "true, 1, 2, VIF, OK, 3200",
       "true, 0, 4, VIF, '#GP(0)', 0", "false, 0, 2, '', '#GP(0)', 0"})
   void shouldPushVifInPlaceOfIf(boolean vme, int iopl, int size, String before, String outcome, String image) {
     SystemMachine m = v86(vme, iopl, flags(before));
@@ -75,9 +80,12 @@ class VirtualInterruptsTest {
 
   /** Image popped; VIP before; outcome and VIF behind. */
   @ParameterizedTest
-  @CsvSource({"true, 0, 2, IF, '', OK, true", "true, 0, 2, '', VIF, OK, false", "true, 0, 2, IF, VIP, '#GP(0)', false", "true, 0, 2, '', 'VIF VIP', OK, false",
-      "true, 0, 2, TF, '', '#GP(0)', false", "true, 0, 2, 'IF CF NT', '', OK, true", "true, 0, 4, IF, '', '#GP(0)', false", "false, 0, 2, IF, '', '#GP(0)', false"})
-  void shouldPopIfIntoVif(boolean vme, int iopl, int size, String image, String before, String outcome, boolean virtual) {
+  @CsvSource({"true, 0, 2, IF, '', OK, true", "true, 0, 2, '', VIF, OK, false", "true, 0, 2, IF, VIP, '#GP(0)', false",
+      "true, 0, 2, '', 'VIF VIP', OK, false",
+      "true, 0, 2, TF, '', '#GP(0)', false", "true, 0, 2, 'IF CF NT', '', OK, true",
+      "true, 0, 4, IF, '', '#GP(0)', false", "false, 0, 2, IF, '', '#GP(0)', false"})
+  void shouldPopIfIntoVif(boolean vme, int iopl, int size, String image, String before, String outcome,
+      boolean virtual) {
     for (int opcode : new int[] {POPF, IRET}) {
       SystemMachine m = v86(vme, iopl, flags(before));
       m.push(size, flags(image));
@@ -117,7 +125,8 @@ class VirtualInterruptsTest {
 
   /** The six methods of SDM table "Software Interrupt Handling Methods While in Virtual-8086 Mode". */
   @ParameterizedTest
-  @CsvSource({"1, false, 3, true, protected", "2, false, 0, true, '#GP(0)'", "3, true, 0, false, '#GP(0)'", "4, true, 3, false, protected",
+  @CsvSource({"1, false, 3, true, protected", "2, false, 0, true, '#GP(0)'", "3, true, 0, false, '#GP(0)'",
+      "4, true, 3, false, protected",
       "5, true, 3, true, redirected", "6, true, 0, true, redirected"})
   void shouldHandleIntByOneOfSixMethods(int method, boolean vme, int iopl, boolean redirect, String outcome) {
     SystemMachine m = v86(vme, iopl, Rflags.VIF | Rflags.TF);
@@ -163,15 +172,40 @@ class VirtualInterruptsTest {
 
   /** CPL, CR4.PVI, IOPL, VIP; outcome, IF and VIF behind. Begins with IF = 1. */
   @ParameterizedTest
-  @CsvSource({"cli, 3, true, 0, VIF, OK, true, false", "cli, 3, false, 0, VIF, '#GP(0)', true, true", "cli, 3, true, 3, VIF, OK, false, true",
-      "cli, 0, true, 0, VIF, OK, false, true", "sti, 3, true, 0, '', OK, true, true", "sti, 3, true, 0, VIP, '#GP(0)', true, false",
+  @CsvSource({"cli, 3, true, 0, VIF, OK, true, false", "cli, 3, false, 0, VIF, '#GP(0)', true, true",
+      "cli, 3, true, 3, VIF, OK, false, true",
+      "cli, 0, true, 0, VIF, OK, false, true", "sti, 3, true, 0, '', OK, true, true",
+      "sti, 3, true, 0, VIP, '#GP(0)', true, false",
       "sti, 3, true, 3, VIP, OK, true, false", "sti, 0, true, 0, VIP, OK, true, false"})
-  void shouldLetCliAndStiOfRing3WorkOnVif(String name, int cpl, boolean pvi, int iopl, String before, String outcome, boolean interrupts, boolean virtual) {
+  void shouldLetCliAndStiOfRing3WorkOnVif(String name, int cpl, boolean pvi, int iopl, String before, String outcome,
+      boolean interrupts, boolean virtual) {
     SystemMachine m = SystemMachine.protectedMode(cpl);
     m.cpu.cr4 |= pvi ? ControlRegister.CR4_PVI : 0;
     m.cpu.setSystemFlags(Rflags.IF | iopl << Rflags.IOPL_SHIFT | flags(before));
     assertThat(m.outcome(m.run(name.equals("cli") ? CLI : STI))).isEqualTo(outcome);
     assertThat((m.cpu.systemFlags & Rflags.IF) != 0).isEqualTo(interrupts);
     assertThat((m.cpu.systemFlags & Rflags.VIF) != 0).isEqualTo(virtual);
+  }
+
+  /** Mode, CR4 bit, flags, IOPL; whether the next instruction is #GP(0). */
+  @ParameterizedTest
+  @CsvSource({"v86, true, 'VIF VIP', 0, true", "v86, true, 'VIF VIP', 3, true", "v86, true, VIP, 0, false",
+      "v86, true, VIF, 3, false", "v86, false, 'VIF VIP', 0, false", "ring 3, true, 'VIF VIP', 0, true",
+      "ring 3, true, 'VIF VIP', 3, true", "ring 3, false, 'VIF VIP', 0, false", "ring 3, true, VIP, 0, false",
+      "ring 0, true, 'VIF VIP', 0, false"})
+  void shouldFaultWhereVirtualInterruptsAreOnAndPending(String mode, boolean extension, String names, int iopl,
+      boolean faults) {
+    boolean v86 = mode.equals("v86");
+    SystemMachine m = v86 ? SystemMachine.virtual8086(iopl) : SystemMachine.protectedMode(mode.equals("ring 3") ? 3
+        : 0);
+    m.cpu.cr4 |= extension ? ControlRegister.CR4_VME | ControlRegister.CR4_PVI : 0;
+    m.cpu.setSystemFlags(m.cpu.systemFlags & ~Rflags.IOPL | iopl << Rflags.IOPL_SHIFT | flags(names));
+    m.memory.fill((int) SystemMachine.CODE, 16, (byte) 0x90);
+    m.cpu.intercepts.enabled = true;
+    m.cpu.intercepts.exceptionBitmap = -1;
+    long rip = m.cpu.rip;
+    int reason = new Processor(m.cpu, 64).run(4);
+    assertThat(reason).isEqualTo(faults ? ExitReason.EXCEPTION_NMI : ExitReason.BUDGET);
+    assertThat(m.cpu.rip - rip).isEqualTo(faults ? 0 : 4);
   }
 }
