@@ -11,12 +11,13 @@ import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * Delivers interrupts and exceptions through the guest's IDT, and decides what an exception becomes: an exit, an event, a double or a triple fault
- * (SDM vol. 3A, "Interrupt and Exception Handling"; vol. 3C, "Information for VM Exits That Occur During Event Delivery").
+ * Delivers interrupts and exceptions through the guest's IDT, and decides what an exception becomes: an exit, an event,
+ * a double or a triple fault (SDM vol. 3A, "Interrupt and Exception Handling"; vol. 3C, "Information for VM Exits That
+ * Occur During Event Delivery").
  *
- * <p>The event lives in the processor's {@code event*} fields until its delivery is complete. A fault inside the delivery leaves it there, so that
- * {@link #raise} can merge the two; an exit inside it moves the event to the IDT-vectoring information of the exit and clears it: whoever handles
- * the exit queues it again.
+ * <p>The event lives in the processor's {@code event*} fields until its delivery is complete. A fault inside the
+ * delivery leaves it there, so that {@link #raise} can merge the two; an exit inside it moves the event to the
+ * IDT-vectoring information of the exit and clears it: whoever handles the exit queues it again.
  */
 public final class EventDelivery {
   /** IDT bit of an error code. */
@@ -83,7 +84,8 @@ public final class EventDelivery {
   }
 
   /**
-   * Delivers the pending event. A software interrupt or exception that is delivered here, that is injected, retires its instruction.
+   * Delivers the pending event. A software interrupt or exception that is delivered here, that is injected, retires its
+   * instruction.
    *
    * @return OK; FAULT with the fault fields set and the event still pending, for {@link #raise}; EXIT
    */
@@ -114,7 +116,8 @@ public final class EventDelivery {
    */
   public int raise() {
     int vector = cpu.faultVector;
-    // A real-mode guest's page faults come from the hypervisor's tables (shadow paging) and leave with their error code.
+    // A real-mode guest's page faults come from the hypervisor's tables (shadow paging) and leave with their error
+    // code.
     boolean hasErrorCode = Vector.hasErrorCode(vector) && (cpu.protectedMode() || vector == Vector.PF);
     int errorCode = hasErrorCode ? cpu.faultErrorCode : 0;
     boolean unblockNmi = cpu.faultUnblocksNmi;
@@ -171,7 +174,8 @@ public final class EventDelivery {
   }
 
   private int exceptionExit(int vector, boolean hasErrorCode, int errorCode) {
-    long qualification = vector == Vector.PF ? Addresses.bits(cpu.faultAddress) : vector == Vector.DB ? cpu.pendingDebug : 0;
+    long qualification = vector == Vector.PF ? Addresses.bits(cpu.faultAddress)
+        : vector == Vector.DB ? cpu.pendingDebug : 0;
     cpu.vmExit(ExitReason.EXCEPTION_NMI, qualification, 0);
     cpu.exit.interruptionInfo = ExitQualification.info(vector, Vector.TYPE_HARDWARE_EXCEPTION, hasErrorCode);
     cpu.exit.interruptionErrorCode = errorCode;
@@ -238,8 +242,15 @@ public final class EventDelivery {
     return cpu.code64() ? rip : rip & 0xFFFF_FFFFL;
   }
 
-  /** RFLAGS as pushed: RF is set for faults and in the middle of a repeated instruction, so that what restarts meets no instruction breakpoint. */
+  /**
+   * RFLAGS as pushed: RF is set for faults and in the middle of a repeated instruction, so that what restarts meets no
+   * instruction breakpoint; a software interrupt has cleared it (SDM vol. 3B, "Instruction-Breakpoint Exception
+   * Condition").
+   */
   private long pushedFlags() {
+    if (softwareType()) {
+      return cpu.rflags() & ~(long) Rflags.RF;
+    }
     boolean fault = cpu.eventType == Vector.TYPE_HARDWARE_EXCEPTION && cpu.eventVector != Vector.DB;
     return fault || cpu.repeating ? cpu.rflags() | Rflags.RF : cpu.rflags();
   }
@@ -341,7 +352,8 @@ public final class EventDelivery {
       return status;
     }
     if (gate.type() == Descriptor.TASK_GATE) {
-      return tasks.byInterrupt(gate.gateSelector(), ext(), returnRip(), pushedFlags(), cpu.eventHasErrorCode, cpu.eventErrorCode);
+      return tasks.byInterrupt(gate.gateSelector(), ext(), returnRip(), pushedFlags(), cpu.eventHasErrorCode,
+          cpu.eventErrorCode);
     }
     status = fetchCode();
     if (status < 0) {

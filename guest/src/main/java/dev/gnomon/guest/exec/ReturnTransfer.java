@@ -10,7 +10,8 @@ import dev.gnomon.guest.decode.Instruction;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * Far RET and IRET in all modes (SDM vol. 2A, "IRET"; vol. 2B, "RET"). The whole frame is read before anything is committed.
+ * Far RET and IRET in all modes (SDM vol. 2A, "IRET"; vol. 2B, "RET"). The whole frame is read before anything is
+ * committed.
  */
 final class ReturnTransfer {
   /** Flags that IRET takes whatever the privilege. */
@@ -111,7 +112,8 @@ final class ReturnTransfer {
       return cpu.fault(Vector.GP);
     }
     if (!segments.paragraphs() && (cpu.systemFlags & Rflags.NT) != 0) {
-      return cpu.longMode() ? cpu.fault(Vector.GP) : tasks.byReturn(ComplexInstructions.nextRip(cpu, insn), insn.length);
+      return cpu.longMode() ? cpu.fault(Vector.GP) : tasks.byReturn(ComplexInstructions.nextRip(cpu, insn),
+          insn.length);
     }
     int status = readTarget(size);
     if (status < 0) {
@@ -262,7 +264,10 @@ final class ReturnTransfer {
     return cpu.longMode() && code.code64();
   }
 
-  /** Checks the stack segment returned to, if there is one, the instruction pointer, and that accessed bits can be set; then sets them. */
+  /**
+   * Checks the stack segment returned to, if there is one, the instruction pointer, and that accessed bits can be set;
+   * then sets them.
+   */
   private int prepare(boolean withStack) {
     int rpl = codeSelector & Descriptor.RPL;
     boolean nullStack = withStack && SegmentLoader.isNull(stackSelector);
@@ -275,6 +280,10 @@ final class ReturnTransfer {
       if (status < 0) {
         return status;
       }
+    }
+    if (!to64()) {
+      // EIP of compatibility mode, whatever a slot of 64 bits holds above it.
+      rip &= 0xFFFF_FFFFL;
     }
     if (to64() ? !cpu.canonical(rip) : rip > code.limit()) {
       return cpu.fault(Vector.GP);

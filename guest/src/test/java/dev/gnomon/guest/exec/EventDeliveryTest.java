@@ -90,6 +90,17 @@ class EventDeliveryTest {
   }
 
   @Test
+  void shouldClearResumeFlagInImageOfSoftwareInterrupt() {
+    SystemMachine m = SystemMachine.protectedMode(0);
+    m.interruptGate(EXTERNAL, CODE0, HANDLER, TRAP, 0, 0);
+    m.cpu.setRflags(Rflags.RF | Rflags.FIXED);
+    Instruction insn = m.insn(0xCD);
+    insn.immediate = EXTERNAL;
+    assertThat(m.outcome(m.run(insn))).isEqualTo("OK");
+    assertThat(m.stack(2, 4)).isEqualTo(Rflags.FIXED);
+  }
+
+  @Test
   void shouldKeepInterruptFlagThroughTrapGate() {
     SystemMachine m = SystemMachine.protectedMode(0);
     m.interruptGate(EXTERNAL, CODE0, HANDLER, TRAP, 0, 0);
@@ -228,8 +239,10 @@ class EventDeliveryTest {
   /** Error codes of a broken delivery: external interrupt 40H (EXT = 1) and INT 40H (EXT = 0), vector × 8 + 2. */
   @ParameterizedTest
   @CsvSource({
-      "limit, '#GP(203)', '#GP(202)'", "type, '#GP(203)', '#GP(202)'", "absent, '#NP(203)', '#NP(202)'", "null code, '#GP(1)', '#GP(0)'",
-      "code limit, '#GP(1001)', '#GP(1000)'", "data as code, '#GP(11)', '#GP(10)'", "outer code, '#GP(19)', '#GP(18)'", "absent code, '#NP(61)', '#NP(60)'",
+      "limit, '#GP(203)', '#GP(202)'", "type, '#GP(203)', '#GP(202)'", "absent, '#NP(203)', '#NP(202)'",
+      "null code, '#GP(1)', '#GP(0)'",
+      "code limit, '#GP(1001)', '#GP(1000)'", "data as code, '#GP(11)', '#GP(10)'", "outer code, '#GP(19)', '#GP(18)'",
+      "absent code, '#NP(61)', '#NP(60)'",
       "offset, '#GP(1)', '#GP(0)'"})
   void shouldBuildErrorCodes(String broken, String hardware, String instruction) {
     for (boolean bySoftware : new boolean[] {false, true}) {
@@ -261,7 +274,8 @@ class EventDeliveryTest {
 
   /** Wrong inner stacks: what is broken, error. */
   @ParameterizedTest
-  @CsvSource({"tss limit, '#TS(29)'", "null, '#TS(1)'", "wrong ring, '#TS(21)'", "not data, '#TS(9)'", "absent, '#SS(61)'", "too small, '#SS(69)'"})
+  @CsvSource({"tss limit, '#TS(29)'", "null, '#TS(1)'", "wrong ring, '#TS(21)'", "not data, '#TS(9)'",
+      "absent, '#SS(61)'", "too small, '#SS(69)'"})
   void shouldCheckInnerStack(String broken, String outcome) {
     SystemMachine m = SystemMachine.protectedMode(3);
     m.interruptGate(EXTERNAL, CODE0, HANDLER, INTERRUPT, 0, 0);

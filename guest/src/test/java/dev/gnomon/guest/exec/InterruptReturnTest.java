@@ -70,7 +70,8 @@ class InterruptReturnTest {
 
   /** Broken frames: CS, SS, RIP, outcome. */
   @ParameterizedTest
-  @CsvSource({"0, 0, 20000, '#GP(0)'", "10, 0, 20000, '#GP(10)'", "1b, 0, 20000, '#GP(0)'", "1b, 10, 20000, '#GP(10)'", "18, 0, 20000, '#GP(18)'",
+  @CsvSource({"0, 0, 20000, '#GP(0)'", "10, 0, 20000, '#GP(10)'", "1b, 0, 20000, '#GP(0)'", "1b, 10, 20000, '#GP(10)'",
+      "18, 0, 20000, '#GP(18)'",
       "9, 0, 20000, '#GP(8)'", "1000, 0, 20000, '#GP(1000)'"})
   void shouldCheckFrame(String cs, String ss, String rip, String outcome) {
     SystemMachine m = SystemMachine.protectedMode(0);
@@ -145,9 +146,20 @@ class InterruptReturnTest {
     assertThat(m.cpu.cpl).isEqualTo(3);
   }
 
+  /** Upper half of the slot that EIP comes from. */
+  @ParameterizedTest
+  @CsvSource({"7fff", "8000", "ffffffff"})
+  void shouldIgnoreWhatCompatibilityModeHasNoRipFor(String upper) {
+    SystemMachine m = SystemMachine.longMode(0);
+    m.push(8, DATA3, 0x7008, Rflags.FIXED, CODE3_COMPAT, Long.parseLong(upper, 16) << 32 | HANDLER);
+    assertThat(iretq(m)).isEqualTo("OK");
+    assertThat(m.cpu.rip).isEqualTo(HANDLER);
+  }
+
   /** 64-bit frames that are refused: SS, RIP, NT, outcome. */
   @ParameterizedTest
-  @CsvSource({"0, 1000, false, '#GP(0)'", "23, 800000000000, false, '#GP(0)'", "23, 1000, true, '#GP(0)'", "10, 1000, false, '#GP(10)'"})
+  @CsvSource({"0, 1000, false, '#GP(0)'", "23, 800000000000, false, '#GP(0)'", "23, 1000, true, '#GP(0)'",
+      "10, 1000, false, '#GP(10)'"})
   void shouldCheck64BitFrame(String ss, String rip, boolean nt, String outcome) {
     SystemMachine m = SystemMachine.longMode(0);
     m.cpu.setSystemFlags(nt ? Rflags.NT : 0);

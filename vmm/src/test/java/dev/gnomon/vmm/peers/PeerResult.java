@@ -1,6 +1,7 @@
 package dev.gnomon.vmm.peers;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
@@ -17,20 +18,20 @@ final class PeerResult {
   private final Map<String, Long> fields = new LinkedHashMap<>();
   private final Map<Long, Long> memory = new LinkedHashMap<>();
 
-  PeerResult(String line) {
+  PeerResult(String line, List<String> names) {
     this.line = line;
     if (line.equals(PeerMachine.SHUTDOWN)) {
       return;
     }
     String[] words = line.split(" ");
     int next = 0;
-    for (String field : PeerRom.FIELDS) {
-      long value = Long.parseLong(words[next++], 16);
+    for (String field : names) {
+      long value = Long.parseUnsignedLong(words[next++], 16);
       // The upper half of a pushed selector is left open.
       fields.put(field, SELECTORS.contains(field) ? value & SELECTOR : value);
     }
     while (next + 1 < words.length) {
-      memory.put(Long.parseLong(words[next], 16), Long.parseLong(words[next + 1], 16));
+      memory.put(Long.parseUnsignedLong(words[next], 16), Long.parseUnsignedLong(words[next + 1], 16));
       next += 2;
     }
   }
@@ -56,6 +57,11 @@ final class PeerResult {
   /** The bits in which a field differs. */
   long bits(PeerResult other, String field) {
     return fields.getOrDefault(field, 0L) ^ other.fields.getOrDefault(field, 0L);
+  }
+
+  /** Whether the handler began on a null stack segment of its ring. */
+  boolean isNullStack() {
+    return fields.containsKey("hss") && fields.get("hss") == (fields.get("hcs") & 3);
   }
 
   @Override

@@ -24,18 +24,6 @@ final class PeerRom {
       "gs", "fs", "es", "ds", "edi", "esi", "ebp", "ebx", "edx", "ecx", "eax", "hflags", "hcs", "hesp", "hss", "tr",
           "ldtr", "cr0", "cr2",
       "cr3", "cr4", "dr6", "dr7");
-  /** In place of an error code where there is none. */
-  static final int NO_ERROR_CODE = 0xEEEE_EEEE;
-
-  private static final int DEBUG_PORT = 0xE9;
-  private static final int EXIT_PORT = 0xF4;
-  /** Bochs ends when the word "Shutdown" comes here. */
-  private static final int BOCHS_SHUTDOWN_PORT = 0x8900;
-  private static final int BLOCK = 0x10000;
-  private static final int BOOT16 = 0xE000;
-  private static final int BOOT32 = 0xE080;
-  private static final int BOOT_GDT = 0xE100;
-  private static final int RESET_VECTOR = 0xFFF0;
   /** What a result calls the vector behind a 16-bit gate. */
   private static final int VECTOR16 = 0x116;
   /** Index of the stub behind 16-bit gates. */
@@ -74,9 +62,7 @@ final class PeerRom {
     a.jmp(main);
     PeerAssembler writer = engine();
     a.bind(main);
-    a.mov(AL, 0xFF);
-    a.out(0x21, AL);
-    a.out(0xA1, AL);
+    PeerImage.maskInterrupts(a);
     Label start = new Label();
     a.jmp(start);
     Label next = new Label();
@@ -97,67 +83,23 @@ final class PeerRom {
     a.align(4);
     a.bind(template);
     a.emit(template());
-    byte[] program = a.assemble(PROGRAM);
-    if (PROGRAM + program.length > 0xA0000) {
-      throw new IllegalArgumentException("program of " + program.length + " bytes: expected room for it below A0000h");
-    }
-    byte[] rom = new byte[(program.length + BLOCK - 1) / BLOCK * BLOCK + BLOCK];
-    System.arraycopy(program, 0, rom, 0, program.length);
-    boot(rom, program.length);
-    return rom;
-  }
-
-  /** From the reset vector to the program, which is copied to RAM. */
-  private static void boot(byte[] rom, int programBytes) {
-    Assembler boot = new Assembler(16);
-    boot.cli();
-    boot.cld();
-    Mem gdtr = Mem.abs(BOOT_GDT - 6);
-    boot.seg(CS).encode(0x0F01, 4, 2, gdtr);
-    boot.mov(EAX, CR0);
-    boot.or(AL, 1);
-    boot.mov(CR0, EAX);
-    boot.jmpFar(CODE0, 0xF0000L + BOOT32, 4);
-    put(rom, BOOT16, boot.assemble(BOOT16));
-    Assembler flat = new Assembler(32);
-    flat.mov(EAX, DATA0);
-    for (Reg segment : new Reg[] {DS, ES, SS}) {
-      flat.mov(segment, AX);
-    }
-    flat.mov(ESP, STACK0);
-    flat.mov(ESI, -rom.length);
-    flat.mov(EDI, PROGRAM);
-    flat.mov(ECX, (programBytes + 3) / 4);
-    flat.rep().movsd();
-    flat.mov(EAX, PROGRAM);
-    flat.jmp(EAX);
-    put(rom, BOOT32, flat.assemble(0xF0000 + BOOT32));
-    ByteBuffer tables = ByteBuffer.allocate(6 + 24).order(ByteOrder.LITTLE_ENDIAN);
-    tables.putShort((short) 23).putInt(0xF0000 + BOOT_GDT).putLong(0).putLong(segment(0, 0xFFFFF, ACCESS_CODE, FLAT))
-        .putLong(segment(0, 0xFFFFF, ACCESS_DATA, FLAT));
-    put(rom, BOOT_GDT - 6, tables.array());
-    Assembler vector = new Assembler(16);
-    vector.jmpFar(0xF000, BOOT16, 2);
-    put(rom, RESET_VECTOR, vector.assemble(RESET_VECTOR));
-  }
-
-  private static void put(byte[] rom, int at, byte[] bytes) {
-    System.arraycopy(bytes, 0, rom, rom.length - BLOCK + at, bytes.length);
+    return PeerImage.of(a.assemble(PROGRAM));
   }
 
   private PeerAssembler engine() {
     for (int vector = 0; vector < 32; vector++) {
-      boolean errorCode = vector == 8 || vector >= 10 && vector <= 14 || vector == 17;
-      stub(vector, errorCode);
+      stub(vector, PeerImage.hasErrorCode(vector));
     }
     stub(USER, false);
     stub(DONE, false);
     stub16();
     handler();
     finish();
-    printHex();
+    a.bind(hex);
+    PeerImage.printHex(a, 4);
     reset();
-    end();
+    a.bind(end);
+    PeerImage.end(a);
     Label done = a.here();
     a.interrupt(DONE);
     a.bind(popAndDone);
@@ -180,7 +122,7 @@ final class PeerRom {
   private void stub(int vector, boolean errorCode) {
     stubs[vector] = a.here();
     if (!errorCode) {
-      a.push(NO_ERROR_CODE);
+      a.push(PeerImage.NO_ERROR_CODE);
     }
     a.push(vector);
     a.jmp(common);
@@ -281,7 +223,7 @@ final class PeerRom {
     a.mov(CR4, EAX);
     a.mov(DR7, EAX);
     a.mov(AL, '#');
-    a.out(DEBUG_PORT, AL);
+    a.out(PeerImage.DEBUG_PORT, AL);
     a.mov(ESI, VARIABLES);
     a.mov(EDI, FIELDS.size());
     Label field = a.here();
@@ -307,40 +249,8 @@ final class PeerRom {
     a.jmp(compare);
     a.bind(same);
     a.mov(AL, '\n');
-    a.out(DEBUG_PORT, AL);
+    a.out(PeerImage.DEBUG_PORT, AL);
     a.jmp(Mem.abs(NEXT).d());
-  }
-
-  /** Writes EAX with a blank behind it, without leading zeros; changes EAX, ECX, EDX. */
-  private void printHex() {
-    a.bind(hex);
-    a.mov(EDX, EAX);
-    a.mov(ECX, 8);
-    Label skip = a.here();
-    a.rol(EDX, 4);
-    a.test(DL, 0xF);
-    Label digits = new Label();
-    a.jnz(digits);
-    a.dec(ECX);
-    a.jnz(skip);
-    a.inc(ECX);
-    a.bind(digits);
-    Label digit = a.here();
-    a.mov(AL, DL);
-    a.and(AL, 0xF);
-    a.add(AL, '0');
-    a.cmp(AL, '9');
-    Label decimal = new Label();
-    a.jbe(decimal);
-    a.add(AL, 'a' - '9' - 1);
-    a.bind(decimal);
-    a.out(DEBUG_PORT, AL);
-    a.rol(EDX, 4);
-    a.dec(ECX);
-    a.jnz(digit);
-    a.mov(AL, ' ');
-    a.out(DEBUG_PORT, AL);
-    a.ret();
   }
 
   private void reset() {
@@ -398,21 +308,6 @@ final class PeerRom {
       a.mov(registers[i], 0x1111_1111 * (i + 1));
     }
     a.jmp(Mem.abs(RETURN).d());
-  }
-
-  private void end() {
-    a.bind(end);
-    a.mov(AL, 0);
-    a.out(EXIT_PORT, AL);
-    a.mov(EDX, BOCHS_SHUTDOWN_PORT);
-    for (char c : "Shutdown".toCharArray()) {
-      a.mov(AL, c);
-      a.out(DX, AL);
-    }
-    Label halt = a.here();
-    a.cli();
-    a.hlt();
-    a.jmp(halt);
   }
 
   private byte[] template() {

@@ -43,6 +43,14 @@ final class Virtual8086Cases {
     return group.cases;
   }
 
+  /** Virtual interrupts on and pending, and those of protected mode. */
+  static List<PeerCase> virtualInterrupts() {
+    Virtual8086Cases group = new Virtual8086Cases();
+    group.pendingOnEntry();
+    group.protectedMode();
+    return group.cases;
+  }
+
   private static Map<String, Consumer<Assembler>> sensitive() {
     Map<String, Consumer<Assembler>> all = new LinkedHashMap<>();
     all.put("cli", Assembler::cli);
@@ -145,7 +153,7 @@ final class Virtual8086Cases {
     for (Map.Entry<String, Consumer<Assembler>> entry : sensitive().entrySet()) {
       for (int iopl : new int[] {0, 3}) {
         for (boolean vme : EXTENSIONS) {
-          for (int extra : new int[] {0, Rflags.VIP, Rflags.VIF}) {
+          for (int extra : new int[] {0, Rflags.VIP, Rflags.VIF, Rflags.VIF | Rflags.VIP}) {
             boolean virtual = List.of("cli", "sti", "popf of if", "popf of nothing", "pushf", "iret").contains(entry
                 .getKey());
             if (extra != 0 && !(vme && virtual)) {
@@ -239,5 +247,80 @@ final class Virtual8086Cases {
       a.asm.push(0x1_0000);
       a.asm.iretd();
     });
+  }
+
+  /** Virtual interrupts both on and pending where virtual-8086 mode is entered. */
+  private void pendingOnEntry() {
+    for (boolean vme : EXTENSIONS) {
+      for (int iopl = 0; iopl < 4; iopl++) {
+        int flags = flags(iopl, Rflags.VIF | Rflags.VIP);
+        add("iret to virtual-8086 mode with vif and vip, iopl %d, %s".formatted(iopl, vme ? "vme" : "no vme"), a -> {
+          a.code16(code -> {
+            code.mov(AX, 0x1234);
+            code.nop();
+            code.emit((byte) 0x0F, (byte) 0x0B);
+          });
+          extensions(a, vme);
+          a.virtual8086(flags);
+        });
+        add("task in virtual-8086 mode with vif and vip, iopl %d, %s".formatted(iopl, vme ? "vme" : "no vme"), a -> {
+          a.code16(code -> code.emit((byte) 0x0F, (byte) 0x0B));
+          extensions(a, vme);
+          a.store(TSS32 + 32, PeerAssembler.START16);
+          a.store(TSS32 + 36, flags | Rflags.VM | Rflags.FIXED);
+          a.store(TSS32 + 56, 0x800);
+          for (int segment = 72; segment < 96; segment += 4) {
+            a.storeWord(TSS32 + segment, CODE16 >> 4);
+          }
+          a.asm.jmpFar(TASK32, 0L, 4);
+        });
+      }
+    }
+  }
+
+  /** Protected-mode virtual interrupts. */
+  private void protectedMode() {
+    Map<String, Consumer<PeerAssembler>> all = new LinkedHashMap<>();
+    all.put("nop", a -> a.asm.nop());
+    all.put("cli", a -> a.asm.cli());
+    all.put("sti", a -> a.asm.sti());
+    all.put("pushfd", a -> {
+      a.asm.pushfd();
+      a.asm.pop(EBX);
+    });
+    all.put("popfd", a -> {
+      a.asm.push(0x18_7202);
+      a.asm.popfd();
+    });
+    all.put("popfw", a -> {
+      a.asm.pushw(0x7202);
+      a.asm.popfw();
+    });
+    all.put("iretd", a -> {
+      Label there = new Label();
+      a.asm.push(0x18_0202);
+      a.asm.push(CS);
+      a.asm.push(there);
+      a.asm.iretd();
+      a.asm.bind(there);
+    });
+    for (Map.Entry<String, Consumer<PeerAssembler>> entry : all.entrySet()) {
+      for (boolean pvi : EXTENSIONS) {
+        for (int ring : new int[] {2, 3}) {
+          for (int iopl : new int[] {0, 3}) {
+            for (int extra : new int[] {0, Rflags.VIF, Rflags.VIP, Rflags.VIF | Rflags.VIP}) {
+              add("%s in ring %d with iopl %d, %s, flags %x".formatted(entry.getKey(), ring, iopl,
+                  pvi ? "pvi" : "no pvi", extra), a -> {
+                a.asm.mov(EAX, pvi ? (int) ControlRegister.CR4_PVI : 0);
+                a.asm.mov(CR4, EAX);
+                a.ring(ring, flags(iopl, extra | Rflags.FIXED));
+                entry.getValue().accept(a);
+                a.finish();
+              });
+            }
+          }
+        }
+      }
+    }
   }
 }
