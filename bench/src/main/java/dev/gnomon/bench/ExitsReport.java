@@ -167,8 +167,8 @@ public record ExitsReport(Provenance provenance, String guest, Map<String, Strin
           row.deviationPercent));
       for (Cause cause : row.causes) {
         String indented = "    " + cause.name;
-        int width = Math.max(1, NAME_WIDTH + 1 + SAMPLES_WIDTH - indented.length());
-        text.append(String.format(Locale.ROOT, "%s%" + width + "d %9s %9s %11s %11s %9.2fus%n", indented,
+        int width = Math.max(1, NAME_WIDTH + SAMPLES_WIDTH - indented.length());
+        text.append(String.format(Locale.ROOT, "%s %" + width + "d %9s %9s %11s %11s %9.2fus%n", indented,
             cause.samples, "", "", "", "", cause.averageMicroseconds));
       }
     }

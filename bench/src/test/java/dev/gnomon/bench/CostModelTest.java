@@ -18,6 +18,7 @@ class CostModelTest {
       "EPT_VIOLATION, mmio, 6800",
       "EXCEPTION_NMI, guest fault (reflected), 3000",
       "EXCEPTION_NMI, hidden (shadow fill), 2500",
+      "EXCEPTION_NMI, hidden (device page) 0x8000000, 2500",
       "EXCEPTION_NMI, pt write (emulated), 4000",
       "EXCEPTION_NMI, exception 6 (reflected), 4150",
       "IO_INSTRUCTION, in 0x3f8, 1350",

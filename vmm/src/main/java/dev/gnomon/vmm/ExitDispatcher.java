@@ -10,12 +10,15 @@ import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.memory.Addresses;
+import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Mmu;
 import dev.gnomon.guest.mmu.PageFaultCode;
 import dev.gnomon.shadow.FaultInfo;
 import dev.gnomon.shadow.ShadowMmu;
 import dev.gnomon.vmm.ExitStatistics.Cause;
+import dev.gnomon.vmm.polled.Window;
+import java.util.List;
 
 /**
  * Handles what leaves the guest: one arm a reason, each of which counts, routes and says how to go on. An event whose delivery the exit interrupted
@@ -43,11 +46,14 @@ final class ExitDispatcher {
   /** One of the two is null. */
   private final EptMemory ept;
   private final ShadowPaging shadow;
+  /** What polled devices share. */
+  private final Window[] windows;
   /** One line about the last {@link #FAILED}. */
   private String problem = "";
 
   ExitDispatcher(Cpu cpu, ExitStatistics statistics, KvmCounters counters, VmxControls controls, Emulator emulator,
-      EptMemory ept, ShadowPaging shadow) {
+      EptMemory ept, ShadowPaging shadow, List<Window> windows) {
+    this.windows = windows.toArray(Window[]::new);
     this.cpu = cpu;
     this.statistics = statistics;
     this.counters = counters;
@@ -246,7 +252,7 @@ final class ExitDispatcher {
         statistics.count(ExitReason.EXCEPTION_NMI, Cause.GUEST_FAULT);
         return injectOwn(exit, Vector.PF, mmu.fault.errorCode, delivering);
       case FIXED, RETRY:
-        statistics.count(ExitReason.EXCEPTION_NMI, Cause.SHADOW_FILL);
+        countFill(mmu.fault.gpa);
         return AGAIN;
       case SPURIOUS:
         statistics.count(ExitReason.EXCEPTION_NMI, Cause.SPURIOUS);
@@ -254,6 +260,17 @@ final class ExitDispatcher {
       default:
         return emulateShadow(mmu.fault, delivering);
     }
+  }
+
+  /** Fills of devices' pages are what polling costs under shadow paging, so that they have a cause of their own. */
+  private void countFill(@Gpa long gpa) {
+    for (Window window : windows) {
+      if (window.contains(gpa)) {
+        statistics.count(ExitReason.EXCEPTION_NMI, Cause.DEVICE_FILL, Addresses.frame(gpa));
+        return;
+      }
+    }
+    statistics.count(ExitReason.EXCEPTION_NMI, Cause.SHADOW_FILL);
   }
 
   private int emulateShadow(FaultInfo fault, boolean delivering) {

@@ -21,6 +21,8 @@ public final class ExitStatistics {
     NONE(""),
     GUEST_FAULT("guest fault (reflected)"),
     SHADOW_FILL("hidden (shadow fill)"),
+    /** Of a page that a polled device shares; the number is that of its frame. */
+    DEVICE_FILL("hidden (device page) 0x%x000"),
     SPURIOUS("spurious"),
     PAGE_TABLE_WRITE("pt write (emulated)"),
     READ_ONLY_WRITE("read-only write"),

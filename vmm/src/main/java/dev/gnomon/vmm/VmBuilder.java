@@ -407,6 +407,7 @@ public final class VmBuilder {
     core.setEmulator(vcpu.emulator);
     // The run ends with the instruction that closed the gate.
     line.onChange(() -> cpu.stopRequested = true);
-    vcpu.dispatcher = new ExitDispatcher(cpu, vcpu.exits, vcpu.counters, vcpu.controls, vcpu.emulator, vcpu.ept, vcpu.shadow);
+    vcpu.dispatcher = new ExitDispatcher(cpu, vcpu.exits, vcpu.counters, vcpu.controls, vcpu.emulator, vcpu.ept, vcpu.shadow,
+        parts.devices.memoryWindows());
   }
 }

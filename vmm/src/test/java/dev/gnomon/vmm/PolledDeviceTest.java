@@ -206,6 +206,31 @@ class PolledDeviceTest {
     assertThat(E820.of(vm.slots().layout()).entries()).contains(new E820.Entry(WINDOW, 4096, E820.TYPE_RESERVED));
   }
 
+  @Test
+  void shouldCountTheFillsOfADevicesPageApart() {
+    long[] fills = new long[2];
+    for (int uses = 0; uses < 2; uses++) {
+      boolean used = uses == 1;
+      Vm vm = build(Mode.SHADOW, DeviceSetup.polled(RequestDevice::new, PollPolicy.period(PERIOD_NS)));
+      Machines.boot(vm, a -> {
+        a.mov(RDI, WINDOW);
+        a.mov(RAX, ptr(RSP, -8));
+        if (used) {
+          a.mov(RAX, ptr(RDI));
+          a.mov(ptr(RDI).d(), 1);
+          a.mov(RAX, ptr(RDI));
+        }
+        Machines.exit(a, 0);
+      });
+      assertThat(vm.run(BUDGET).end()).isEqualTo(End.GUEST_EXIT);
+      ExitStatistics exits = vm.exits();
+      fills[uses] = exits.of(ExitReason.EXCEPTION_NMI, ExitStatistics.Cause.SHADOW_FILL);
+      assertThat(exits.of(ExitReason.EXCEPTION_NMI, ExitStatistics.Cause.DEVICE_FILL, WINDOW >> 12)).isBetween(used ? 1L : 0L, used ? 2L : 0L);
+      assertThat(exits.causes(ExitReason.EXCEPTION_NMI).stream().anyMatch(row -> row.cause().equals("hidden (device page) 0x800000"))).isEqualTo(used);
+    }
+    assertThat(fills[1]).isEqualTo(fills[0]);
+  }
+
   private static DeviceSetup ring(int sleepAfter) {
     return DeviceSetup.polled(() -> new SharedRing("ring", Window.anywhere(4096), sleepAfter), PollPolicy.period(PERIOD_NS));
   }
