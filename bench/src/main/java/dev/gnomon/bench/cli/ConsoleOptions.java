@@ -99,7 +99,7 @@ final class ConsoleOptions {
       session.record(new PrintWriter(Files.newBufferedWriter(record)));
     }
     run.attach(session);
-    session.begin(run.vm(), String.valueOf(replay));
+    session.begin(run.vm(), run.guest().parameters(), String.valueOf(replay));
   }
 
   /** Opens the keyboard, if it is to be used, until it is closed. */

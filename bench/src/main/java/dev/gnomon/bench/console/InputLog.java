@@ -18,7 +18,7 @@ import java.util.Map;
  * </pre>
  *
  * @param machine what the replaying machine must have in common; {@code state} sums guest memory before the first
- *     instruction
+ *     instruction, {@code polled} and {@code poll} name polled devices and when they are polled, if there are any
  * @param inputs in the order of their times
  * @param end null if the recording broke off
  */

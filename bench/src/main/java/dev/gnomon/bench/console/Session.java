@@ -7,7 +7,10 @@ import dev.gnomon.vmm.device.ByteSink;
 import dev.gnomon.vmm.memory.MemoryDigest;
 import java.io.PrintWriter;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.zip.CRC32C;
 
 /**
@@ -15,6 +18,10 @@ import java.util.zip.CRC32C;
  * same log the run is the same to the last counter, because input is due at virtual times only.
  */
 public final class Session implements ByteSink {
+  /** Parameters that say which polled devices there are, and when they are polled. */
+  private static final List<String> DEVICES = List.of("polled", "poll");
+  private static final String NONE = "none";
+
   private final ByteSink screen;
   private final CRC32C crc = new CRC32C();
   private long outputBytes;
@@ -47,13 +54,19 @@ public final class Session implements ByteSink {
   /**
    * The guest is loaded and has not run yet.
    *
+   * @param guest the guest's parameters, of which the log takes those that its memory does not show: polled devices and when they are polled
    * @param name of the log replayed, for messages
    * @throws IllegalArgumentException if that was recorded with another machine or guest
    */
-  public void begin(Vm machine, String name) {
+  public void begin(Vm machine, Map<String, String> guest, String name) {
     vm = machine;
     if (recorder != null || replay != null) {
       Map<String, String> description = describe(vm);
+      for (String key : DEVICES) {
+        if (guest.containsKey(key)) {
+          description.put(key, guest.get(key).replace(' ', ';'));
+        }
+      }
       if (recorder != null) {
         recorder.println(InputLog.HEADER);
         recorder.println(InputLog.machineLine(description));
@@ -82,8 +95,11 @@ public final class Session implements ByteSink {
   }
 
   private void checkMachine(String name, Map<String, String> description) {
-    description.forEach((key, value) -> {
-      String recorded = replay.machine().get(key);
+    Set<String> keys = new LinkedHashSet<>(description.keySet());
+    keys.addAll(replay.machine().keySet());
+    keys.forEach(key -> {
+      String value = description.getOrDefault(key, NONE);
+      String recorded = replay.machine().getOrDefault(key, NONE);
       if (!value.equals(recorded)) {
         String what = key.equals("state") ? "another guest or command line (memory sum " + recorded + " before its first "
             + "instruction, here " + value + ")" : key + " " + recorded + ", here it is " + value;

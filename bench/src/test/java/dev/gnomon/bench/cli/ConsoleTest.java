@@ -9,6 +9,7 @@ import dev.gnomon.bench.Interruption;
 import dev.gnomon.bench.console.HostTerminal;
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
+import dev.gnomon.vmm.polled.device.RequestDevice;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -31,6 +32,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** A guest that greets with "> ", echoes what it reads, answers each line with "> " and ends at Ctrl-D. */
 class ConsoleTest {
   private static final int CTRL_D = 4;
+  /** Of a polled device, behind all memory. */
+  private static final long WINDOW = 8 << 20;
 
   @TempDir
   private Path directory;
@@ -126,6 +129,80 @@ class ConsoleTest {
       assertThat(replayed.err()).isEqualTo(recorded.err());
       assertThat(replayed.code()).isEqualTo(ExitCode.DONE);
     }
+  }
+
+  /** Lets a polled device mix each byte with the machine's seed, and prints what came of it and how long it had to wait: both letters. */
+  private static void mix(Assembler a) {
+    Label next = new Label();
+    Label end = new Label();
+    a.mov(AL, 1);
+    a.mov(DX, 0x3FA);
+    a.out(DX, AL);
+    a.mov(RDI, WINDOW);
+    a.bind(next);
+    prompt(a);
+    Label poll = a.here();
+    a.mov(DX, 0x3FD);
+    a.in(AL, DX);
+    a.test(AL, 1);
+    a.je(poll);
+    a.mov(DX, 0x3F8);
+    a.in(AL, DX);
+    a.cmp(AL, CTRL_D);
+    a.je(end);
+    a.movzx(EAX, AL);
+    a.mov(ptr(RDI, RequestDevice.OPERAND_A), RAX);
+    a.mov(ptr(RDI, RequestDevice.OPERATION).d(), RequestDevice.OP_MIX);
+    a.inc(EBX);
+    a.mov(ptr(RDI, RequestDevice.SUBMIT), EBX);
+    a.xor(ECX, ECX);
+    Label wait = a.here();
+    a.inc(ECX);
+    a.cmp(ptr(RDI, RequestDevice.COMPLETE), EBX);
+    a.jne(wait);
+    a.mov(RAX, ptr(RDI, RequestDevice.RESULT));
+    a.and(EAX, 15);
+    a.add(EAX, 'A');
+    putc(a);
+    a.mov(EAX, ECX);
+    a.and(EAX, 15);
+    a.add(EAX, 'a');
+    putc(a);
+    a.jmp(next);
+    a.bind(end);
+    TestGuests.exit(a, 0);
+  }
+
+  private Cli.Result mix(String... more) {
+    return Cli.run(TestGuests.arguments(directory, "run", ConsoleTest::mix, more));
+  }
+
+  @Test
+  void shouldReplayARunWithPolledDevicesByTheSamePolls() throws IOException {
+    Path log = directory.resolve("log");
+    String[] machine = {"--polled", "request", "--poll", "random=500ns:20us", "--seed", "7"};
+    List<String> record = new ArrayList<>(List.of(machine));
+    record.addAll(List.of("--record", log.toString()));
+    for (char c : "abcdefgh".toCharArray()) {
+      record.addAll(List.of("--expect", "> ", "--send", String.valueOf(c)));
+    }
+    record.addAll(List.of("--expect", "> ", "--send", "\\x04"));
+    Cli.Result recorded = mix(record.toArray(String[]::new));
+    assertThat(recorded.out()).matches("(> [A-P][a-p]){8}> ");
+    assertThat(Files.readAllLines(log).get(1)).startsWith("machine memory=8388608 ns-per-instruction=1 seed=7 state=")
+        .endsWith(" polled=request poll=random=500ns:20us");
+    for (String mode : new String[] {"native", "ept", "shadow"}) {
+      List<String> replay = new ArrayList<>(List.of(machine));
+      replay.addAll(List.of("--replay", log.toString(), "--mode", mode));
+      Cli.Result replayed = mix(replay.toArray(String[]::new));
+      assertThat(replayed.out()).isEqualTo(recorded.out());
+      assertThat(replayed.err()).isEqualTo(recorded.err());
+      assertThat(replayed.code()).isEqualTo(ExitCode.DONE);
+    }
+    Cli.Result other = mix("--polled", "request", "--poll", "spin", "--seed", "7", "--replay", log.toString());
+    assertThat(other.err()).contains("was recorded with poll random=500ns:20us, here it is spin; expected the same").hasLineCount(1);
+    assertThat(other.code()).isEqualTo(ExitCode.USAGE);
+    assertThat(mix("--seed", "7", "--replay", log.toString()).err()).contains("was recorded with", "expected the same").hasLineCount(1);
   }
 
   @Test
