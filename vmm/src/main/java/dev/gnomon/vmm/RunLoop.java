@@ -118,6 +118,42 @@ final class RunLoop {
     }
   }
 
+  /**
+   * Runs one processor for at most so many instructions, whoever's turn it is, while the others wait. That is for whoever decides on turns himself;
+   * time does not jump.
+   *
+   * @param instructions at least 0
+   * @return {@link End#HALTED} if the processor sleeps, though it could be woken
+   */
+  RunResult runAlone(Vcpu vcpu, long instructions) {
+    turns.take(vcpu);
+    long end = vcpu.cpu().retired + instructions;
+    boolean ranToDeadline = false;
+    while (true) {
+      if (requested != null) {
+        RunResult result = requested;
+        requested = null;
+        return result;
+      }
+      long deadline = advanceDevices(ranToDeadline);
+      vcpu.takeApicEvents();
+      if (!vcpu.runnable()) {
+        return RunResult.of(End.HALTED, haltReason());
+      }
+      if (vcpu.cpu().retired >= end && !vcpu.deliverable()) {
+        return RunResult.of(End.BUDGET);
+      }
+      if (stopRequested) {
+        stopRequested = false;
+        return RunResult.of(End.BUDGET, "stopped");
+      }
+      ranToDeadline = vcpu.enter(Math.min(end, vcpu.instructionsAt(deadline)), bus, deadline);
+      if (vcpu.outcome() != null) {
+        return vcpu.outcome();
+      }
+    }
+  }
+
   private long nextPoll() {
     long next = Long.MAX_VALUE;
     for (int i = 0; i < polled.length; i++) {

@@ -83,6 +83,14 @@ final class Turns {
     return false;
   }
 
+  /** Makes it a vCPU's turn, whoever's it was. */
+  void take(Vcpu vcpu) {
+    vcpu.cpu().paused = false;
+    if (vcpu != current) {
+      switchTo(vcpu, !current.cpu().halted);
+    }
+  }
+
   private void switchTo(Vcpu next, boolean wasInGuest) {
     if (next != current) {
       long now = current.cpu().now();

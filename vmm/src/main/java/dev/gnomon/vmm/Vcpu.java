@@ -94,7 +94,8 @@ public final class Vcpu {
     cpu.waitsForStartup = true;
   }
 
-  private void registersChanged() {
+  /** What the hypervisor derives from registers is made anew. */
+  void registersChanged() {
     if (shadow != null) {
       shadow.reload(true);
     }
@@ -124,7 +125,7 @@ public final class Vcpu {
   }
 
   /** Whether it executes instructions: it neither sleeps nor waits to be started. */
-  boolean runnable() {
+  public boolean runnable() {
     return (!cpu.halted || wakes()) && !cpu.waitsForStartup;
   }
 

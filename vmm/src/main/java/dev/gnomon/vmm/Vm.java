@@ -2,6 +2,7 @@ package dev.gnomon.vmm;
 
 import dev.gnomon.ept.EptTables;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.TlbStatistics;
 import dev.gnomon.shadow.ShadowMmu;
@@ -67,6 +68,29 @@ public final class Vm {
     for (Vcpu vcpu : vcpus.subList(1, vcpus.size())) {
       vcpu.await();
     }
+  }
+
+  /**
+   * Puts each processor into a state of its own, as if all had been started already.
+   *
+   * @param states one for each processor
+   */
+  public void startAll(List<InitialState> states) {
+    if (states.size() != vcpus.size()) {
+      throw new IllegalArgumentException(states.size() + " states: expected one for each of " + vcpus.size() + " processors");
+    }
+    for (Vcpu vcpu : vcpus) {
+      vcpu.start(states.get(vcpu.index()));
+    }
+  }
+
+  /**
+   * Runs one processor for at most so many instructions while the others wait, for whoever decides himself whose turn it is. Time does not jump.
+   *
+   * @return {@link RunResult.End#HALTED} if the processor sleeps, though it could be woken
+   */
+  public RunResult runAlone(Vcpu vcpu, long instructions) {
+    return loop.runAlone(vcpu, instructions);
   }
 
   /** Runs for at most so many more instructions, of all processors together. */
@@ -181,6 +205,11 @@ public final class Vm {
   /** All counters by KVM's names, in KVM's order. */
   public Map<String, Long> statistics() {
     return statistics.byName();
+  }
+
+  /** Drops all that processors and hypervisor hold of translations of a range, as when the host moves it (KVM: an MMU notifier). */
+  public void dropTranslations(@Gpa long gpa, long length) {
+    VmBuilder.memoryChanged(vcpus, gpa, length);
   }
 
   /** Which pages of a memory slot are written. */

@@ -272,24 +272,24 @@ public final class VmBuilder {
     }
     FwCfg fwCfg = new FwCfg(parts.guestMemory);
     RomImage.configure(fwCfg, Addresses.bits(parts.slots.layout().ramEnd()), rom, options.platform().processors().count());
-    ShadowRam shadowRam = new ShadowRam(parts.slots, parts.guestMemory, (gpa, length) -> memoryChanged(parts, gpa, length));
+    ShadowRam shadowRam = new ShadowRam(parts.slots, parts.guestMemory, (gpa, length) -> memoryChanged(parts.vcpus, gpa, length));
     return new PcPlatform.Chipset(shadowRam, fwCfg, disk, rom != null);
   }
 
   /** Drops all translations of guest memory whose rights or contents changed. */
-  private static void memoryChanged(Parts parts, @Gpa long gpa, long length) {
-    Vcpu first = parts.vcpus.get(0);
+  static void memoryChanged(List<Vcpu> vcpus, @Gpa long gpa, long length) {
+    Vcpu first = vcpus.get(0);
     if (first.ept != null) {
       first.ept.unmap(gpa, length);
     } else if (first.shadow != null) {
       // As KVM does when a slot changes.
       first.shadow.mmu.zapAll();
-      for (Vcpu vcpu : parts.vcpus) {
+      for (Vcpu vcpu : vcpus) {
         vcpu.shadow.reload(true);
       }
     }
-    for (Cpu cpu : parts.cpus()) {
-      cpu.mmu.flushAll();
+    for (Vcpu vcpu : vcpus) {
+      vcpu.cpu().mmu.flushAll();
     }
   }
 

@@ -41,6 +41,8 @@ public final class HostMemory {
   public static final byte FRAME_CODE = 1;
   /** Frame flag: a watcher wants to see each write. */
   public static final byte FRAME_WATCHED = 2;
+  /** Frame flag: what the frame holds is to be kept before it changes for the first time. */
+  public static final byte FRAME_KEPT = 4;
 
   private static final VarHandle LONG =
       MethodHandles.byteBufferViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN).withInvokeExactBehavior();

@@ -4,6 +4,7 @@ import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
+import dev.gnomon.guest.memory.SlotMap;
 import dev.gnomon.vmm.memory.MemorySlot;
 import dev.gnomon.vmm.memory.MemorySlots;
 import java.io.DataInput;
@@ -246,6 +247,27 @@ public final class DmaDomain {
     boundary.enter();
     try {
       table.unmap(gpa & -PAGE, (Addresses.offset(gpa, PAGE) + length + PAGE - 1) & -PAGE);
+      generation++;
+    } finally {
+      boundary.leave();
+    }
+  }
+
+  /**
+   * Maps pinned pages anew, because the host moves them. When it returns, no access to where they were is under way, and later ones go where the
+   * host's memory slots say.
+   */
+  public void remap(@Gpa long gpa, long length) {
+    boundary.enter();
+    try {
+      for (@Gpa long page = gpa & -PAGE; page < gpa + length; page += PAGE) {
+        long gfn = Addresses.frame(page);
+        if (pins.containsKey(gfn) || policy == Policy.ALL_RAM && slots.kind(page) == SlotMap.RAM) {
+          table.unmap(page, PAGE);
+          boolean writable = policy == Policy.ALL_RAM || writablePins.get(gfn) > 0;
+          table.map(page, slots.back(page), PAGE, writable ? SecondLevelEntry.RIGHTS : SecondLevelEntry.READ);
+        }
+      }
       generation++;
     } finally {
       boundary.leave();

@@ -62,6 +62,27 @@ class DmaDomainTest {
   }
 
   @Test
+  void shouldFindPinnedPagesAgainWhenTheHostMovesThem() {
+    domain.pin(0x5000, 8, true);
+    domain.pin(0x6000, 8, false);
+    port.put64(0x5000, 1);
+    port.u64(0x6000);
+    long misses = port.misses();
+    domain.remap(0x5000, 0x3000);
+    assertThat(port.u64(0x5000)).isEqualTo(1);
+    assertThat(port.misses()).isEqualTo(misses + 1);
+    port.put64(0x6000, 1);
+    assertThat(refused()).as("pinned for reading").isEqualTo(Reason.NO_WRITE);
+    port.u64(0x7000);
+    assertThat(refused()).as("never pinned").isEqualTo(Reason.NO_READ);
+    domain.unmap(0x5000, 8);
+    port.u64(0x5000);
+    assertThat(refused()).isEqualTo(Reason.NO_READ);
+    domain.remap(0x5000, 8);
+    assertThat(port.u64(0x5000)).as("given back").isEqualTo(1);
+  }
+
+  @Test
   void shouldPinForReadingOnly() {
     domain.pin(0x5000, 8, false);
     assertThat(port.u64(0x5000)).isZero();
