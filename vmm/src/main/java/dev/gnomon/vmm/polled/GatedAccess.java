@@ -19,40 +19,10 @@ final class GatedAccess implements DmaPort, DeviceContext, VirtualClock {
   }
 
   @Override
-  public int u8(@Gpa long gpa) {
+  public long load(@Gpa long gpa, int size) {
     gate.enter();
     try {
-      return port.u8(gpa);
-    } finally {
-      gate.leave();
-    }
-  }
-
-  @Override
-  public int u16(@Gpa long gpa) {
-    gate.enter();
-    try {
-      return port.u16(gpa);
-    } finally {
-      gate.leave();
-    }
-  }
-
-  @Override
-  public int u32(@Gpa long gpa) {
-    gate.enter();
-    try {
-      return port.u32(gpa);
-    } finally {
-      gate.leave();
-    }
-  }
-
-  @Override
-  public long u64(@Gpa long gpa) {
-    gate.enter();
-    try {
-      return port.u64(gpa);
+      return port.load(gpa, size);
     } finally {
       gate.leave();
     }
@@ -79,40 +49,10 @@ final class GatedAccess implements DmaPort, DeviceContext, VirtualClock {
   }
 
   @Override
-  public void put8(@Gpa long gpa, int value) {
+  public void store(@Gpa long gpa, int size, long value) {
     gate.enter();
     try {
-      port.put8(gpa, value);
-    } finally {
-      gate.leave();
-    }
-  }
-
-  @Override
-  public void put16(@Gpa long gpa, int value) {
-    gate.enter();
-    try {
-      port.put16(gpa, value);
-    } finally {
-      gate.leave();
-    }
-  }
-
-  @Override
-  public void put32(@Gpa long gpa, int value) {
-    gate.enter();
-    try {
-      port.put32(gpa, value);
-    } finally {
-      gate.leave();
-    }
-  }
-
-  @Override
-  public void put64(@Gpa long gpa, long value) {
-    gate.enter();
-    try {
-      port.put64(gpa, value);
+      port.store(gpa, size, value);
     } finally {
       gate.leave();
     }

@@ -172,7 +172,8 @@ final class DriverActor extends Actor implements DriverPort {
     return address * 31 + kind * 16L + size;
   }
 
-  private long load(@Gpa long gpa, int size) {
+  @Override
+  public long load(@Gpa long gpa, int size) {
     long call = signature(LOAD, Addresses.bits(gpa), size);
     if (done(call)) {
       return answers[cursor++];
@@ -180,11 +181,12 @@ final class DriverActor extends Actor implements DriverPort {
     yieldBefore(LOAD, gpa, size);
     int offset = rig.memory().offset(gpa);
     long value = offset < 0 ? -1L >>> 64 - 8 * size : rig.memory().load(agent, gpa, offset, size);
-    rig.traceAccess(this, "load", gpa, size, value);
+    rig.trace().access(this, "load", gpa, size, value);
     return log(call, value);
   }
 
-  private void store(@Gpa long gpa, int size, long value) {
+  @Override
+  public void store(@Gpa long gpa, int size, long value) {
     long call = signature(STORE, Addresses.bits(gpa), size) ^ value;
     if (done(call)) {
       cursor++;
@@ -193,50 +195,10 @@ final class DriverActor extends Actor implements DriverPort {
     yieldBefore(rig.memory().storeOp(agent), gpa, size);
     int offset = rig.memory().offset(gpa);
     if (offset >= 0) {
-      rig.traceAccess(this, rig.memory().buffer(agent).depth() == 0 ? "store" : "store (buffered)", gpa, size, value);
+      rig.trace().access(this, rig.memory().buffer(agent).depth() == 0 ? "store" : "store (buffered)", gpa, size, value);
       rig.memory().store(agent, gpa, offset, size, value);
     }
     log(call, 0);
-  }
-
-  @Override
-  public int u8(@Gpa long gpa) {
-    return (int) load(gpa, 1);
-  }
-
-  @Override
-  public int u16(@Gpa long gpa) {
-    return (int) load(gpa, 2);
-  }
-
-  @Override
-  public int u32(@Gpa long gpa) {
-    return (int) load(gpa, 4);
-  }
-
-  @Override
-  public long u64(@Gpa long gpa) {
-    return load(gpa, 8);
-  }
-
-  @Override
-  public void put8(@Gpa long gpa, int value) {
-    store(gpa, 1, value & 0xFF);
-  }
-
-  @Override
-  public void put16(@Gpa long gpa, int value) {
-    store(gpa, 2, value & 0xFFFF);
-  }
-
-  @Override
-  public void put32(@Gpa long gpa, int value) {
-    store(gpa, 4, value & 0xFFFF_FFFFL);
-  }
-
-  @Override
-  public void put64(@Gpa long gpa, long value) {
-    store(gpa, 8, value);
   }
 
   @Override
@@ -248,7 +210,8 @@ final class DriverActor extends Actor implements DriverPort {
     yieldBeforeDrain(ANYTHING);
     int offset = rig.memory().offset(gpa);
     boolean done = offset >= 0 && rig.memory().compareAndSet(agent, gpa, offset, 4, expected, value);
-    rig.traceAccess(this, done ? "cas" : "cas (failed)", gpa, 4, value & 0xFFFF_FFFFL);
+    rig.history().fence();
+    rig.trace().access(this, done ? "cas" : "cas (failed)", gpa, 4, value & 0xFFFF_FFFFL);
     return log(call, done ? 1 : 0) != 0;
   }
 
@@ -260,7 +223,8 @@ final class DriverActor extends Actor implements DriverPort {
       return;
     }
     yieldBeforeDrain(LOCAL);
-    rig.trace(this, "fence");
+    rig.history().fence();
+    rig.trace().say(this, "fence");
     rig.memory().drain(agent);
     log(call, 0);
   }
@@ -273,7 +237,7 @@ final class DriverActor extends Actor implements DriverPort {
     }
     log(call, 0);
     if (waiting == HALTED) {
-      rig.trace(this, "sleeps");
+      rig.trace().say(this, "sleeps");
       rig.memory().drain(agent);
     }
     state = waiting;
@@ -300,8 +264,8 @@ final class DriverActor extends Actor implements DriverPort {
     }
     yieldBeforeDrain(ANYTHING);
     rig.memory().drain(agent);
-    rig.trace(this, "rings " + device.name());
-    rig.kicked(device);
+    rig.trace().say(this, "rings " + device.name());
+    rig.witness().rang(device.actor());
     log(call, 0);
   }
 
@@ -314,7 +278,7 @@ final class DriverActor extends Actor implements DriverPort {
     }
     yieldBeforeDrain(ANYTHING);
     rig.memory().drain(agent);
-    rig.trapped(gpa);
+    rig.witness().trapped(gpa);
     log(call, 0);
   }
 
@@ -331,21 +295,21 @@ final class DriverActor extends Actor implements DriverPort {
   @Override
   public void ready() {
     if (marked(-1)) {
-      rig.ready();
+      rig.witness().ready();
     }
   }
 
   @Override
   public void begin(long id) {
     if (marked(id)) {
-      rig.began(id);
+      rig.witness().began(id);
     }
   }
 
   @Override
   public void end(long id) {
     if (marked(~id)) {
-      rig.ended(id);
+      rig.witness().ended(id);
     }
   }
 

@@ -1,28 +1,13 @@
 package dev.gnomon.vmm.harness;
 
 import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.vmm.polled.dma.WordPort;
 
 /**
  * A mock driver's processor: memory in x86's order, doorbells, interrupts, and marks for the history. A driver keeps what it knows in local
  * variables, for it is run from its start again and again with the same answers.
  */
-public interface DriverPort {
-  int u8(@Gpa long gpa);
-
-  int u16(@Gpa long gpa);
-
-  int u32(@Gpa long gpa);
-
-  long u64(@Gpa long gpa);
-
-  void put8(@Gpa long gpa, int value);
-
-  void put16(@Gpa long gpa, int value);
-
-  void put32(@Gpa long gpa, int value);
-
-  void put64(@Gpa long gpa, long value);
-
+public interface DriverPort extends WordPort {
   /** LOCK CMPXCHG of 4 bytes, a full fence. */
   boolean cas32(@Gpa long gpa, int expected, int value);
 

@@ -11,30 +11,12 @@ import dev.gnomon.guest.memory.Gpa;
  * <p>A refused access is recorded and <em>poisons</em> the port: from then on reads give all ones and writes are dropped, until the device has
  * looked by {@link #takeFault} or its step ends. So a device that does not look cannot act on data that it did not get.
  */
-public interface DmaPort {
-  /** Zero-extended byte. */
-  int u8(@Gpa long gpa);
-
-  /** Zero-extended word. */
-  int u16(@Gpa long gpa);
-
-  int u32(@Gpa long gpa);
-
-  long u64(@Gpa long gpa);
-
+public interface DmaPort extends WordPort {
   /** Like {@link #u32}, of an index or flag that the device means to read again: each reading stands for itself. */
   int poll32(@Gpa long gpa);
 
   /** Like {@link #u64}, of a word that the device means to read again. */
   long poll64(@Gpa long gpa);
-
-  void put8(@Gpa long gpa, int value);
-
-  void put16(@Gpa long gpa, int value);
-
-  void put32(@Gpa long gpa, int value);
-
-  void put64(@Gpa long gpa, long value);
 
   /** Copies bytes out of memory. @return false, with nothing copied, if a byte of the range cannot be read */
   boolean read(@Gpa long gpa, byte[] into, int from, int length);

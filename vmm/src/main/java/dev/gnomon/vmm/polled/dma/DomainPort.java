@@ -144,7 +144,13 @@ public final class DomainPort implements DmaPort {
     return hpa < 0 ? -1L >>> 64 - 8 * size : memory.read(gpa, hpa, size, again);
   }
 
-  private void store(@Gpa long gpa, int size, long value) {
+  @Override
+  public long load(@Gpa long gpa, int size) {
+    return load(gpa, size, false);
+  }
+
+  @Override
+  public void store(@Gpa long gpa, int size, long value) {
     if (crosses(gpa, size)) {
       if (translate(gpa, true) >= 0 && translate(gpa + size - 1, true) >= 0) {
         for (int i = 0; i < size; i++) {
@@ -161,26 +167,6 @@ public final class DomainPort implements DmaPort {
   }
 
   @Override
-  public int u8(@Gpa long gpa) {
-    return (int) load(gpa, 1, false);
-  }
-
-  @Override
-  public int u16(@Gpa long gpa) {
-    return (int) load(gpa, 2, false);
-  }
-
-  @Override
-  public int u32(@Gpa long gpa) {
-    return (int) load(gpa, 4, false);
-  }
-
-  @Override
-  public long u64(@Gpa long gpa) {
-    return load(gpa, 8, false);
-  }
-
-  @Override
   public int poll32(@Gpa long gpa) {
     return (int) load(gpa, 4, true);
   }
@@ -188,26 +174,6 @@ public final class DomainPort implements DmaPort {
   @Override
   public long poll64(@Gpa long gpa) {
     return load(gpa, 8, true);
-  }
-
-  @Override
-  public void put8(@Gpa long gpa, int value) {
-    store(gpa, 1, value & 0xFF);
-  }
-
-  @Override
-  public void put16(@Gpa long gpa, int value) {
-    store(gpa, 2, value & 0xFFFF);
-  }
-
-  @Override
-  public void put32(@Gpa long gpa, int value) {
-    store(gpa, 4, value & 0xFFFF_FFFFL);
-  }
-
-  @Override
-  public void put64(@Gpa long gpa, long value) {
-    store(gpa, 8, value);
   }
 
   /** Whether each page of a range can be reached and the step may move as much; if not, the port is poisoned. */
