@@ -26,6 +26,11 @@ interface Choices {
     return false;
   }
 
+  /** Whether nobody who can act is kept waiting for ever. */
+  default boolean isRandom() {
+    return true;
+  }
+
   /** {@link Strategy#RANDOM}. */
   final class Random implements Choices {
     private static final int FAULT_ODDS = 32;
@@ -61,6 +66,11 @@ interface Choices {
     private final int length;
     private int at;
     private long lowest = Long.MIN_VALUE / 2;
+
+    @Override
+    public boolean isRandom() {
+      return false;
+    }
 
     /** @param length choices that a schedule is expected to have @param depth switches that are forced */
     Pct(long seed, int length, int depth) {
@@ -162,6 +172,11 @@ interface Choices {
     @Override
     public boolean looksAhead() {
       return true;
+    }
+
+    @Override
+    public boolean isRandom() {
+      return false;
     }
 
     @Override

@@ -20,6 +20,9 @@ final class DeviceActor extends Actor implements DmaMemory {
   boolean crashRequested;
   boolean down;
   boolean kicked;
+  private long downFor;
+  /** Virtual time from which on another process can take over. */
+  private long upAt;
   private Poll last = Poll.BUSY;
   /** What the device does that is no step, null if it does one. */
   private String doing;
@@ -56,7 +59,7 @@ final class DeviceActor extends Actor implements DmaMemory {
       return rig.innermostStep() == this && !draining;
     }
     if (down) {
-      return true;
+      return rig.scheduler().now >= upAt;
     }
     if (host.state() != DeviceHost.State.RUNNING) {
       return false;
@@ -72,7 +75,10 @@ final class DeviceActor extends Actor implements DmaMemory {
 
   /** Virtual time at which it can act though nothing else happens, {@link Long#MAX_VALUE} if none. */
   long wakesAt() {
-    boolean waits = !down && host.state() == DeviceHost.State.RUNNING && notBefore > rig.scheduler().now
+    if (down) {
+      return upAt;
+    }
+    boolean waits = host.state() == DeviceHost.State.RUNNING && notBefore > rig.scheduler().now
         && (last != Poll.IDLE || idle < rig.idleSteps() || rig.memory().version(agent) != seenVersion || host.notBefore() == notBefore);
     return waits ? notBefore : Long.MAX_VALUE;
   }
@@ -93,7 +99,7 @@ final class DeviceActor extends Actor implements DmaMemory {
     try {
       if (down) {
         down = false;
-        rig.trace(this, "starts again");
+        rig.trace().say(this, "starts again");
         last = Poll.BUSY;
         restart();
       } else {
@@ -102,8 +108,8 @@ final class DeviceActor extends Actor implements DmaMemory {
         idle = last == Poll.IDLE ? seenVersion == before ? idle + 1 : 1 : 0;
       }
       seenVersion = before;
-      notBefore = Math.max(host.notBefore(), rig.delay(this));
-      rig.stepDone(this);
+      notBefore = Math.max(host.notBefore(), rig.mischief().delay());
+      rig.witness().stepDone(this);
     } catch (Control control) {
       if (control != Control.CRASHED) {
         throw control;
@@ -116,8 +122,9 @@ final class DeviceActor extends Actor implements DmaMemory {
     }
   }
 
-  /** The process dies where it is; its stores have retired and become visible. */
-  void crash() {
+  /** The process dies where it is; its stores have retired and become visible. @param restartNs virtual time until another can take over */
+  void crash(long restartNs) {
+    downFor = restartNs;
     if (stepping) {
       crashRequested = true;
     } else {
@@ -128,7 +135,8 @@ final class DeviceActor extends Actor implements DmaMemory {
   private void crashed() {
     crashRequested = false;
     down = true;
-    rig.trace(this, "dies");
+    upAt = rig.scheduler().now + downFor;
+    rig.trace().say(this, "dies");
     rig.memory().drain(agent);
   }
 
@@ -196,12 +204,12 @@ final class DeviceActor extends Actor implements DmaMemory {
   }
 
   private void note(@Gpa long gpa, int length, boolean write, boolean again) {
-    rig.deviceAccess(this, gpa, length, write);
-    if (!write && !again && !rig.isOnlyTheDevices(gpa)) {
+    rig.witness().deviceAccess(this, gpa, length, write);
+    if (!write && !again && !rig.witness().isOnlyTheDevices(gpa)) {
       for (int i = accesses - 1; i >= 0; i--) {
         if (gpa < starts[i] + lengths[i] && starts[i] < gpa + length) {
           if (!written[i]) {
-            rig.doubleFetch(this, gpa, length);
+            rig.witness().doubleFetch(this, gpa, length);
           }
           break;
         }
@@ -237,7 +245,7 @@ final class DeviceActor extends Actor implements DmaMemory {
     point(LOAD, gpa, size);
     note(gpa, size, false, again);
     long value = rig.memory().load(agent, gpa, rig.memory().host.offset(hpa), size);
-    rig.traceAccess(this, again ? "load (poll)" : "load", gpa, size, value);
+    rig.trace().access(this, again ? "load (poll)" : "load", gpa, size, value);
     return value;
   }
 
@@ -249,7 +257,7 @@ final class DeviceActor extends Actor implements DmaMemory {
 
   private void store(@Gpa long gpa, @Hpa long hpa, int size, long value) {
     note(gpa, size, true, false);
-    rig.traceAccess(this, rig.memory().buffer(agent).depth() == 0 ? "store" : "store (buffered)", gpa, size, value);
+    rig.trace().access(this, rig.memory().buffer(agent).depth() == 0 ? "store" : "store (buffered)", gpa, size, value);
     rig.memory().store(agent, gpa, rig.memory().host.offset(hpa), size, value);
   }
 
@@ -258,7 +266,7 @@ final class DeviceActor extends Actor implements DmaMemory {
     point(ANYTHING, gpa, size);
     note(gpa, size, true, false);
     boolean done = rig.memory().compareAndSet(agent, gpa, rig.memory().host.offset(hpa), size, expected, value);
-    rig.traceAccess(this, done ? "cas" : "cas (failed)", gpa, size, value);
+    rig.trace().access(this, done ? "cas" : "cas (failed)", gpa, size, value);
     return done;
   }
 
@@ -275,12 +283,12 @@ final class DeviceActor extends Actor implements DmaMemory {
       }
       done += size;
     }
-    rig.traceAccess(this, "load", gpa, length, 0);
+    rig.trace().access(this, "load", gpa, length, 0);
   }
 
   @Override
   public void write(@Gpa long gpa, @Hpa long hpa, byte[] bytes, int from, int length) {
-    int grain = rig.tearing(gpa, length);
+    int grain = rig.mischief().tearing(gpa, length);
     point(ANYTHING, gpa, length);
     for (int done = 0; done < length; ) {
       int size = grain(gpa + done, length - done, Math.min(grain, WORD));
@@ -312,7 +320,7 @@ final class DeviceActor extends Actor implements DmaMemory {
     } else {
       point(ANYTHING, 0, 0);
     }
-    rig.trace(this, "fence");
+    rig.trace().say(this, "fence");
     rig.memory().drain(agent);
   }
 }

@@ -24,7 +24,6 @@ public record Exploration(String name, int schedules, Strategy strategy, MemoryM
     int pctDepth, Duration stepLimit) {
   /** Virtual nanoseconds that a choice stands for. */
   private static final long NS_PER_ACCESS = 10;
-  private static final int SHRINK_ATTEMPTS = 4000;
   private static final Duration STEP_LIMIT = Duration.ofSeconds(10);
 
   public Exploration {
@@ -104,7 +103,7 @@ public record Exploration(String name, int schedules, Strategy strategy, MemoryM
       Throwable failure = progress.found != null ? progress.found : late.failure();
       int[] choices = progress.found != null ? progress.shortest : progress.rig.scheduler().taken();
       int foundChoices = progress.found != null ? progress.foundChoices : choices.length;
-      return new Report(this, progress.index + 1, false, explain(foundChoices, choices, failure, progress.index, test), new Histogram(3));
+      return new Report(this, progress.index + 1, false, explain(foundChoices, choices, failure, progress.index, test), new Histogram(3), Work.NONE);
     }
   }
 
@@ -112,13 +111,14 @@ public record Exploration(String name, int schedules, Strategy strategy, MemoryM
     Rig rig = progress.rig;
     Choices.Exhaustive exhaustive = new Choices.Exhaustive();
     Histogram latencies = new Histogram(3);
+    Work work = Work.NONE;
     int length = 64;
     for (int i = 0; i < schedules; i++) {
       progress.index = i;
       Choices choices;
       if (strategy == Strategy.EXHAUSTIVE) {
         if (!exhaustive.next()) {
-          return new Report(this, i, true, null, latencies);
+          return new Report(this, i, true, null, latencies, work);
         }
         choices = exhaustive;
       } else {
@@ -130,16 +130,17 @@ public record Exploration(String name, int schedules, Strategy strategy, MemoryM
         progress.foundChoices = progress.shortest.length;
         progress.found = failure;
         shrink(progress, kind(failure), test);
-        return new Report(this, i + 1, false, explain(progress.foundChoices, progress.shortest, failure, i, test), latencies);
+        return new Report(this, i + 1, false, explain(progress.foundChoices, progress.shortest, failure, i, test), latencies, work);
       }
       length = Math.max(length, rig.scheduler().points());
+      work = work.plus(rig.work());
       rig.history().requests().values().forEach(request -> {
         if (request.ended >= 0) {
           latencies.recordValue(request.ended - request.begun);
         }
       });
     }
-    return new Report(this, schedules, false, null, latencies);
+    return new Report(this, schedules, false, null, latencies, work);
   }
 
   /** Runs the one schedule of a replay. */
@@ -148,8 +149,8 @@ public record Exploration(String name, int schedules, Strategy strategy, MemoryM
     Rig rig = rig();
     Throwable failure = trace(rig, choices, test);
     Report.Failure found = failure == null ? null
-        : new Report.Failure(failure, 0, -1, choices.length, choices, names(rig), rig.timeline().render());
-    return new Report(this, 1, false, found, new Histogram(3));
+        : new Report.Failure(failure, 0, -1, choices.length, choices, names(rig), rig.trace().render());
+    return new Report(this, 1, false, found, new Histogram(3), failure == null ? rig.work() : Work.NONE);
   }
 
   private static Throwable attempt(Rig rig, Choices choices, boolean traced, Consumer<Rig> test) {
@@ -187,7 +188,7 @@ public record Exploration(String name, int schedules, Strategy strategy, MemoryM
       // Only a test that does not depend on its rig alone comes here.
       return new Report.Failure(first, seed + index, index, foundChoices, choices, names(rig), "  (the schedule does not fail again)\n");
     }
-    return new Report.Failure(failure, seed + index, index, foundChoices, choices, names(rig), rig.timeline().render());
+    return new Report.Failure(failure, seed + index, index, foundChoices, choices, names(rig), rig.trace().render());
   }
 
   /** What must stay the same while a schedule is shortened. */
@@ -201,10 +202,10 @@ public record Exploration(String name, int schedules, Strategy strategy, MemoryM
     int[] best = progress.shortest;
     int attempts = 0;
     boolean shorter = true;
-    while (shorter && attempts < SHRINK_ATTEMPTS) {
+    while (shorter && attempts < rig.shrinkAttempts()) {
       shorter = false;
-      for (int chunk = Math.max(1, best.length / 2); chunk >= 1 && attempts < SHRINK_ATTEMPTS; chunk /= 2) {
-        for (int at = best.length - chunk; at >= 0 && attempts < SHRINK_ATTEMPTS; at -= chunk) {
+      for (int chunk = Math.max(1, best.length / 2); chunk >= 1 && attempts < rig.shrinkAttempts(); chunk /= 2) {
+        for (int at = best.length - chunk; at >= 0 && attempts < rig.shrinkAttempts(); at -= chunk) {
           int[] candidate = without(best, at, chunk);
           attempts++;
           Throwable failure = attempt(rig, new Choices.Replay(candidate), false, test);

@@ -25,7 +25,7 @@ final class FlushActor extends Actor {
   @Override
   void act() {
     StoreBuffer buffer = rig.memory().buffer(agent);
-    rig.traceAccess(this, "store becomes visible", buffer.gpas[0], buffer.sizes[0], buffer.values[0]);
+    rig.trace().access(this, "store becomes visible", buffer.gpas[0], buffer.sizes[0], buffer.values[0]);
     rig.memory().flushOne(agent);
   }
 }

@@ -2,23 +2,31 @@ package dev.gnomon.vmm.harness;
 
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Reg;
+import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.vmm.Mode;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import java.util.function.Consumer;
 
 /**
- * A driver of real x86 code: 64-bit code at 1 MiB in a machine of 8 MiB, the first 4 GiB mapped to themselves, a stack below 90000h, RAM from
- * 200000h on free. It is alone with the devices; no other interrupt comes.
+ * Drivers of real x86 code, one for each processor of a machine of 8 MiB: 64-bit code from 1 MiB, 64 KiB for each processor, the first 4 GiB mapped to
+ * themselves and write-back, stacks below 90000h, RAM from 200000h on free. No interrupts come but those of the devices, which processor 0 gets.
  *
  * @param mode how the guest's memory is virtualized
- * @param bytes the code
+ * @param codes each processor's code
  */
-public record GuestCode(Mode mode, byte[] bytes) {
-  /** Where the code lies. */
-  public static final long CODE = 0x100000;
+public record GuestCode(Mode mode, List<byte[]> codes) {
+  /** Where the code of processor 0 lies. */
+  public static final @Gpa long CODE = 0x100000;
   /** RAM that nobody uses. */
-  public static final long DATA = 0x200000;
+  public static final @Gpa long DATA = 0x200000;
+  /** Most processors. */
+  public static final int MAX_PROCESSORS = 8;
   static final long MEMORY_BYTES = 8 << 20;
+  private static final int CODE_BYTES = 64 << 10;
   private static final long STACK = 0x90000;
+  private static final int STACK_BYTES = 16 << 10;
 
   /** Doorbell of the first device; those of further ones follow at each fourth port. */
   public static final int DOORBELL_PORT = 0x700;
@@ -31,14 +39,31 @@ public record GuestCode(Mode mode, byte[] bytes) {
   /** ISA interrupt of all devices. */
   public static final int IRQ = 5;
 
-  /** Assembles a driver. It is at its end when the code is. */
-  public static GuestCode of(Mode mode, Consumer<Assembler> code) {
-    Assembler a = new Assembler(64);
-    a.mov(Reg.RSP, STACK);
-    code.accept(a);
-    a.mov(Reg.AL, 0);
-    a.out(EXIT_PORT, Reg.AL);
-    return new GuestCode(mode, a.assemble(CODE));
+  public GuestCode {
+    codes = List.copyOf(codes);
+    if (codes.isEmpty() || codes.size() > MAX_PROCESSORS) {
+      throw new IllegalArgumentException("code for " + codes.size() + " processors: expected 1 to " + MAX_PROCESSORS);
+    }
+    for (byte[] code : codes) {
+      if (code.length > CODE_BYTES) {
+        throw new IllegalArgumentException("code of " + code.length + " bytes: expected at most " + CODE_BYTES);
+      }
+    }
+  }
+
+  /** Assembles a driver for each processor. A processor is at its end when its code is. */
+  @SafeVarargs
+  public static GuestCode of(Mode mode, Consumer<Assembler>... processors) {
+    List<byte[]> codes = new ArrayList<>();
+    for (Consumer<Assembler> processor : processors) {
+      Assembler a = new Assembler(64);
+      a.mov(Reg.RSP, STACK - (long) codes.size() * STACK_BYTES);
+      processor.accept(a);
+      // With whatever is in AL, so that registers stay as the code leaves them.
+      a.out(EXIT_PORT, Reg.AL);
+      codes.add(a.assemble(code(codes.size())));
+    }
+    return new GuestCode(mode, codes);
   }
 
   /** MOV EAX, value; OUT DX, EAX with a port. */
@@ -46,5 +71,24 @@ public record GuestCode(Mode mode, byte[] bytes) {
     a.mov(Reg.DX, port);
     a.mov(Reg.EAX, value);
     a.out(Reg.DX, Reg.EAX);
+  }
+
+  /** Where a processor's code lies. */
+  static @Gpa long code(int processor) {
+    return CODE + (long) processor * CODE_BYTES;
+  }
+
+  /** All code as one image from {@link #CODE} on. */
+  byte[] image() {
+    byte[] image = new byte[(codes.size() - 1) * CODE_BYTES + codes.get(codes.size() - 1).length];
+    for (int i = 0; i < codes.size(); i++) {
+      System.arraycopy(codes.get(i), 0, image, i * CODE_BYTES, codes.get(i).length);
+    }
+    return image;
+  }
+
+  /** Whether it is the same guest, though it was assembled again. */
+  boolean isSame(GuestCode other) {
+    return mode == other.mode && codes.size() == other.codes.size() && Arrays.equals(image(), other.image());
   }
 }

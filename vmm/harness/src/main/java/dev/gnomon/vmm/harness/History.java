@@ -14,6 +14,9 @@ final class History {
   static final String AFTER_RESET = "access after a reset";
   static final String LENGTH = "length beyond what was written";
 
+  /** The reason of an exit. */
+  static final String DOORBELL = "doorbell";
+
   /** One request. */
   static final class Request {
     final long begun;
@@ -40,6 +43,8 @@ final class History {
   private final List<Violation> violations = new ArrayList<>();
   private int resets;
   private int interrupts;
+  private int fences;
+  private int windowFills;
   private int maxStepBytes;
   private int maxStepAccesses;
 
@@ -75,6 +80,16 @@ final class History {
     interrupts++;
   }
 
+  /** A driver has made a fence or a compare-and-swap. */
+  void fence() {
+    fences++;
+  }
+
+  /** A page fault that shadow paging takes for a guest's access to a window. */
+  void windowFill() {
+    windowFills++;
+  }
+
   void reset() {
     resets++;
   }
@@ -106,6 +121,14 @@ final class History {
 
   int interrupts() {
     return interrupts;
+  }
+
+  int fences() {
+    return fences;
+  }
+
+  int windowFills() {
+    return windowFills;
   }
 
   int maxStepBytes() {

@@ -26,7 +26,7 @@ public final class Outcome {
 
   /** Whether every driver came to its end. */
   public boolean driversFinished() {
-    return rig.drivers().stream().allMatch(DriverActor::isFinished) && (rig.guestActor() == null || rig.guestActor().isFinished());
+    return rig.drivers().stream().allMatch(DriverActor::isFinished) && rig.processors().stream().allMatch(GuestActor::isFinished);
   }
 
   private static void fail(String kind, String detail) {
@@ -138,6 +138,23 @@ public final class Outcome {
         + history.maxStepBytes() + " bytes in a step, expected at most " + accesses + " and " + bytes);
   }
 
+  /** A Linux guest's script came to its end with this exit status. */
+  public Outcome assertGuestStatus(int expected) {
+    assertFinished();
+    for (GuestActor processor : rig.processors()) {
+      require(!(processor instanceof LinuxActor linux) || linux.status() == expected, "guest status", "expected " + expected + "; " + rig.standstill());
+    }
+    return this;
+  }
+
+  /**
+   * At most so many page faults that shadow paging took for a real guest's accesses to windows; each mapping that the guest makes of a window may cost
+   * two, once for reading and once for writing. There are none in other modes.
+   */
+  public Outcome assertWindowFills(int most) {
+    return require(history.windowFills() <= most, "window fills", history.windowFills() + ", expected at most " + most);
+  }
+
   /** A condition holds at the end, which came within a virtual time. */
   public Outcome assertEventually(BooleanSupplier condition, Duration within) {
     require(condition.getAsBoolean(), "never came true", rig.standstill());
@@ -156,9 +173,19 @@ public final class Outcome {
     return times;
   }
 
+  /** What devices and drivers did. */
+  public Work work() {
+    return rig.work();
+  }
+
   /** Exits of all reasons. */
   public int exits() {
     return history.exits().size();
+  }
+
+  /** Page faults that shadow paging took for a real guest's accesses to windows. */
+  public int windowFills() {
+    return history.windowFills();
   }
 
   /** Interrupts that reached the drivers. */

@@ -87,7 +87,10 @@ public final class PolledDeviceExtension implements TestTemplateInvocationContex
         String command = "mvn test -Dtest='" + context.getRequiredTestClass().getSimpleName() + "#" + test.getName() + "'";
         throw new AssertionError(report.describe(command), report.failure().cause());
       }
-      context.publishReportEntry("schedules", report.schedules() + (report.complete() ? ", which are all" : ""));
+      context.publishReportEntry("schedules", report.summary());
+      if (System.getProperty(Report.REPORT_PROPERTY) != null) {
+        System.out.println(report.summary());
+      }
     }
 
     private static void call(Method test, Object instance, Rig rig) {

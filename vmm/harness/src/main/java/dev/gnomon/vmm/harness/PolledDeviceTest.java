@@ -12,7 +12,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
  * A test of a polled device: a method with one {@link Rig} parameter, called once for each schedule, that attaches devices and drivers, runs the
  * rig and judges the outcome. It fails with the first schedule that goes wrong, shortened, and with the line that runs it again.
  *
- * <p>{@code -Dpolled.seed=N} begins at another seed, {@code -Dpolled.replay=CHOICES} runs one schedule.
+ * <p>{@code -Dpolled.seed=N} begins at another seed, {@code -Dpolled.replay=CHOICES} runs one schedule, {@code -Dpolled.report} prints what was done.
  */
 @Documented
 @Retention(RetentionPolicy.RUNTIME)

@@ -12,10 +12,13 @@ import org.HdrHistogram.Histogram;
  * @param complete whether these are all that there are
  * @param failure the first bad schedule, null if there was none
  * @param latencies of all requests, in virtual nanoseconds
+ * @param work of devices and drivers in all good schedules
  */
-public record Report(Exploration exploration, int schedules, boolean complete, Failure failure, Histogram latencies) {
+public record Report(Exploration exploration, int schedules, boolean complete, Failure failure, Histogram latencies, Work work) {
   /** System property that makes a test run one schedule. */
   public static final String REPLAY_PROPERTY = "polled.replay";
+  /** System property that has each test print what its schedules came to. */
+  public static final String REPORT_PROPERTY = "polled.report";
   /** System property that sets the seed of the first schedule. */
   public static final String SEED_PROPERTY = "polled.seed";
 
@@ -50,6 +53,13 @@ public record Report(Exploration exploration, int schedules, boolean complete, F
       }
       return words.isEmpty() ? "(each acts as long as it can)" : String.join(", ", words);
     }
+  }
+
+  /** What all schedules came to, in three lines. */
+  public String summary() {
+    return exploration.name() + ": " + schedules + " schedules" + (complete ? ", which are all" : "") + "\n  " + work
+        + (latencies.getTotalCount() == 0 ? "" : "; latency " + latencies.getValueAtPercentile(50) + " ns at 50 %, "
+        + latencies.getValueAtPercentile(99) + " at 99 %, at most " + latencies.getMaxValue());
   }
 
   /** Whether nothing went wrong. */

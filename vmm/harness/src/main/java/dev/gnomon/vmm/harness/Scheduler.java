@@ -29,6 +29,11 @@ final class Scheduler {
     now = 0;
   }
 
+  /** Whether all that can act have a chance again and again. */
+  boolean isRandom() {
+    return choices.isRandom();
+  }
+
   /** Whether it matters what each actor does next. */
   boolean looksAhead() {
     return choices.looksAhead();

@@ -1,6 +1,5 @@
 package dev.gnomon.vmm.harness;
 
-import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
@@ -9,7 +8,7 @@ import dev.gnomon.vmm.memory.MemorySlots;
 
 /**
  * The memory that drivers and devices share: what everybody sees, and each agent's store buffer before it. Agents are numbered; a load is answered
- * from the agent's own buffer first.
+ * from the agent's own buffer first. Those of a real guest's processors are {@link ProcessorStores}.
  */
 final class SharedMemory {
   private static final int FRAME = HostMemory.FRAME_SIZE;
@@ -20,10 +19,10 @@ final class SharedMemory {
   private final byte[] zeros = new byte[FRAME];
   private StoreBuffer[] buffers = new StoreBuffer[0];
   private StaleValues stale;
-  /** A real guest's stores, and whose they are; null without one. */
-  private InvertedBuffer inverted;
-  private int invertedAgent;
+  /** A machine with a real guest, which restores its pages itself; null without one. */
   private GuestPhysicalMemory guest;
+  /** The stores that lie over memory, null if memory is as everybody sees it. */
+  private ProcessorStores over;
   /** Grows when something that everybody sees changes; and how much of that was each agent's. */
   private long version;
   private long[] own = new long[0];
@@ -44,6 +43,7 @@ final class SharedMemory {
     }
     buffers = agents;
     stale = null;
+    over = null;
     version = 0;
     own = new long[agents.length];
   }
@@ -53,17 +53,8 @@ final class SharedMemory {
     return version - own[agent];
   }
 
-  /** Memory of a machine with a real guest: it restores the pages itself. */
-  void setGuest(GuestPhysicalMemory memory, InvertedBuffer stores, int agent) {
+  void setGuest(GuestPhysicalMemory memory) {
     guest = memory;
-    inverted = stores;
-    invertedAgent = agent;
-  }
-
-  /** A store of a real guest has become visible. */
-  void published(int agent) {
-    version++;
-    own[agent]++;
   }
 
   void setStale(StaleValues values) {
@@ -86,18 +77,41 @@ final class SharedMemory {
     return hpa < 0 ? -1 : host.offset(hpa);
   }
 
+  /** A processor is about to run: memory becomes as it sees it. @param stores null if it has no store buffer */
+  void show(ProcessorStores stores) {
+    if (over != stores) {
+      showAll();
+      over = stores;
+      stores.layOver();
+    }
+  }
+
+  /** Memory becomes as everybody sees it. */
+  void showAll() {
+    if (over != null) {
+      over.takeOff();
+      over = null;
+    }
+  }
+
+  /** A guest is reset: its stores are gone, and memory with them. */
+  void forgetStores() {
+    over = null;
+  }
+
   long load(int agent, @Gpa long gpa, int offset, int size) {
-    long value = visible(agent, offset, size);
+    long value = visible(offset, size);
     if (stale != null) {
-      value = stale.load(agent, gpa, size, value);
+      value = stale.load(agent, offset, size, value);
     }
     StoreBuffer buffer = buffers[agent];
     return buffer.count == 0 ? value : buffer.forward(offset, size, value);
   }
 
-  private long visible(int agent, int offset, int size) {
-    long value = host.load(offset, size);
-    return inverted == null || agent == invertedAgent ? value : inverted.outside(offset, size, value);
+  /** What everybody sees. */
+  long visible(int offset, int size) {
+    showAll();
+    return host.load(offset, size);
   }
 
   void store(int agent, @Gpa long gpa, int offset, int size, long value) {
@@ -124,6 +138,34 @@ final class SharedMemory {
     buffer.remove(index);
   }
 
+  /** A processor's oldest store becomes visible. */
+  void flush(int agent, ProcessorStores stores) {
+    int offset = stores.headOffset();
+    int size = stores.headSize();
+    long old = stores.headOld();
+    long value = stores.headValue();
+    stores.pop();
+    if (old != value) {
+      published(agent);
+      if (stale != null) {
+        stale.stored(agent, offset, size, old, value);
+      }
+    }
+  }
+
+  /** All stores of a processor become visible. */
+  void drain(int agent, ProcessorStores stores) {
+    while (stores.count() > 0) {
+      flush(agent, stores);
+    }
+  }
+
+  /** Something has changed for everybody but the agent whose doing it is. */
+  void published(int agent) {
+    version++;
+    own[agent]++;
+  }
+
   /** A fence: all stores of an agent become visible. */
   void drain(int agent) {
     while (buffers[agent].count > 0) {
@@ -133,27 +175,19 @@ final class SharedMemory {
 
   /** A store that everybody sees from now on. @param agent −1 if it is nobody's */
   void commit(int agent, @Gpa long gpa, int offset, int size, long value) {
-    long old = visible(agent, offset, size);
+    long old = visible(offset, size);
     dirty[offset >>> HostMemory.FRAME_SHIFT] = true;
     if (old != (size == 8 ? value : value & (1L << 8 * size) - 1)) {
-      version++;
       if (agent >= 0) {
-        own[agent]++;
+        published(agent);
+      } else {
+        version++;
       }
       if (stale != null) {
-        stale.stored(agent, gpa, size, old, value);
+        stale.stored(agent, offset, size, old, value);
       }
-      if (inverted == null || inverted.count() == 0) {
-        host.beforeWrite(offset, size);
-        host.store(offset, size, value);
-      } else {
-        for (int i = 0; i < size; i++) {
-          if (!inverted.absorb(offset + i, (int) (value >>> 8 * i))) {
-            host.beforeWrite(offset + i, 1);
-            host.store(offset + i, 1, value >>> 8 * i & 0xFF);
-          }
-        }
-      }
+      host.beforeWrite(offset, size);
+      host.store(offset, size, value);
       if (guest != null) {
         guest.written(gpa, size);
       }
@@ -163,15 +197,10 @@ final class SharedMemory {
   boolean compareAndSet(int agent, @Gpa long gpa, int offset, int size, long expected, long value) {
     drain(agent);
     long mask = size == 8 ? -1 : (1L << 8 * size) - 1;
-    if (visible(agent, offset, size) != (expected & mask)) {
+    if (visible(offset, size) != (expected & mask)) {
       return false;
     }
     commit(agent, gpa, offset, size, value & mask);
     return true;
-  }
-
-  /** Bytes to the end of an address's page. */
-  static int toPageEnd(@Gpa long gpa) {
-    return (int) (FRAME - Addresses.offset(gpa, FRAME));
   }
 }

@@ -1,11 +1,11 @@
 package dev.gnomon.vmm.harness;
 
-import dev.gnomon.guest.memory.Gpa;
 import java.util.Arrays;
 
 /** The last values of one word, for {@link Fault#staleRead}: each reader sees them in order, but may lag behind. */
 final class StaleValues {
-  private final @Gpa long gpa;
+  /** Where it lies in host memory. */
+  private final int offset;
   private final int size;
   private final int depth;
   private final Scheduler scheduler;
@@ -14,16 +14,16 @@ final class StaleValues {
   /** By agent: the oldest value that it may still see. */
   private final int[] seen;
 
-  StaleValues(@Gpa long gpa, int size, int depth, int agents, Scheduler scheduler) {
-    this.gpa = gpa;
+  StaleValues(int offset, int size, int depth, int agents, Scheduler scheduler) {
+    this.offset = offset;
     this.size = size;
     this.depth = depth;
     this.scheduler = scheduler;
     this.seen = new int[agents];
   }
 
-  void stored(int agent, @Gpa long at, int bytes, long old, long value) {
-    if (at == gpa && bytes == size) {
+  void stored(int agent, int at, int bytes, long old, long value) {
+    if (at == offset && bytes == size) {
       if (count == values.length) {
         values = Arrays.copyOf(values, 2 * count);
       }
@@ -35,8 +35,8 @@ final class StaleValues {
     }
   }
 
-  long load(int agent, @Gpa long at, int bytes, long value) {
-    if (at != gpa || bytes != size) {
+  long load(int agent, int at, int bytes, long value) {
+    if (at != offset || bytes != size) {
       return value;
     }
     int oldest = Math.max(seen[agent], count - 1 - depth);

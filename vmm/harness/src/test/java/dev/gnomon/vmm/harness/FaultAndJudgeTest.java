@@ -3,6 +3,7 @@ package dev.gnomon.vmm.harness;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.gnomon.vmm.polled.DeviceHost;
 import dev.gnomon.vmm.polled.Poll;
 import dev.gnomon.vmm.polled.VirtualClock;
 import dev.gnomon.vmm.polled.Window;
@@ -135,6 +136,133 @@ class FaultAndJudgeTest {
       statuses.add(rig.read(entry + SharedRing.STATUS, 4));
     });
     assertThat(statuses).containsExactly((long) SharedRing.STATUS_DONE, (long) SharedRing.STATUS_BAD_BUFFER);
+  }
+
+  /** What one schedule loses is there again in the next. */
+  @Test
+  void shouldGivePagesBackForTheNextSchedule() {
+    int[] schedules = new int[1];
+    int[] refused = new int[2];
+    shouldPass(400, rig -> {
+      int loses = schedules[0]++ % 2;
+      Rig.Device device = device(rig, (self, memory) -> {
+        memory.put32(self.page, 1);
+        refused[loses] += memory.takeFault() == null ? 0 : 1;
+      });
+      rig.driver("driver", port -> port.put32(0x100, 1));
+      if (loses == 1) {
+        rig.inject(Fault.unmap(device.window(0), 4096));
+      }
+      rig.run();
+    });
+    assertThat(refused[0]).isZero();
+    assertThat(refused[1]).isPositive();
+  }
+
+  @Test
+  void shouldMovePagesWithoutTheDevicesNoticing() {
+    Set<Long> misses = new TreeSet<>();
+    shouldPass(500, rig -> {
+      Rig.Device ring = rig.attach(SharedRing::new);
+      long entry = ring.window(0) + SharedRing.ENTRY_0;
+      rig.driver("driver", port -> {
+        for (int i = 0; i < 2; i++) {
+          port.put64(entry + i * SharedRing.ENTRY_BYTES + SharedRing.ADDRESS, 0x5000);
+          port.put32(entry + i * SharedRing.ENTRY_BYTES + SharedRing.LENGTH, 64);
+          port.put32(entry + i * SharedRing.ENTRY_BYTES + SharedRing.OPERATION, SharedRing.OP_FILL);
+          port.put32(ring.window(0) + SharedRing.PRODUCER, i + 1);
+        }
+      });
+      Outcome outcome = rig.inject(Fault.remap(0x5000, 4096)).run().assertDmaConfined();
+      misses.add(outcome.work().translationMisses());
+      assertThat(rig.read(entry + SharedRing.STATUS, 4)).isEqualTo(SharedRing.STATUS_DONE);
+    });
+    assertThat(misses).hasSizeGreaterThan(1);
+  }
+
+  @Test
+  void shouldTakeTimeUntilAnotherProcessTakesOver() {
+    Function<Duration, Consumer<Rig>> test = restart -> rig -> {
+      requests(rig);
+      rig.inject(Fault.crash(1, restart)).run().assertFinished().assertCompletedExactlyOnce().assertLatencyBelow(100, Duration.ofNanos(2500));
+    };
+    shouldPass(500, test.apply(Duration.ofNanos(100)));
+    shouldFail("latency: ", test.apply(Duration.ofMillis(1)));
+  }
+
+  /** The ring refuses whatever a hostile side writes, request by request, and a hostile device does not harm a driver that checks. */
+  @Test
+  void shouldWriteWhatBreaksRings() {
+    Set<Long> statuses = new TreeSet<>();
+    boolean[] failed = new boolean[1];
+    shouldPass(2000, rig -> {
+      Rig.Device ring = rig.attach(SharedRing::new);
+      rig.attach(() -> new RequestDevice("other", Window.anywhere(4096), 0));
+      long entry = ring.window(0) + SharedRing.ENTRY_0;
+      rig.driver("driver", port -> {
+        port.put64(entry + SharedRing.ADDRESS, 0x5000);
+        port.put32(entry + SharedRing.LENGTH, 64);
+        port.put32(entry + SharedRing.OPERATION, SharedRing.OP_FILL);
+        port.put32(ring.window(0) + SharedRing.PRODUCER, 1);
+      });
+      rig.inject(Fault.hostileIndex(ring.window(0) + SharedRing.PRODUCER, SharedRing.ENTRIES)).inject(Fault.hostileLength(entry + SharedRing.LENGTH))
+          .inject(Fault.hostileAddress(entry + SharedRing.ADDRESS));
+      rig.run().assertBoundedStep(512, 1 << 20).assertNoDoubleFetch();
+      statuses.add(rig.read(entry + SharedRing.STATUS, 4));
+      failed[0] |= ring.host().state() == DeviceHost.State.ERROR;
+      assertThat(rig.read(0x4FF8, 8)).isZero();
+    });
+    assertThat(statuses).contains((long) SharedRing.STATUS_DONE, (long) SharedRing.STATUS_BAD_BUFFER);
+    assertThat(failed[0]).as("an index that cannot be is an error of the ring").isTrue();
+  }
+
+  @Test
+  void shouldTestDriversWithHostileDevices() {
+    Function<Boolean, Consumer<Rig>> test = checks -> rig -> {
+      Rig.Device ring = rig.attach(SharedRing::new);
+      long consumer = ring.window(0) + SharedRing.CONSUMER;
+      rig.driver("driver", port -> {
+        byte[] taken = new byte[4];
+        int seen = port.u32(consumer);
+        if (checks && Integer.compareUnsigned(seen, taken.length) > 0) {
+          return;
+        }
+        for (int i = 0; i != seen; i++) {
+          taken[i]++;
+        }
+      });
+      rig.inject(Fault.hostileIndex(consumer, 4)).inject(Fault.spuriousInterrupt(1)).run();
+    };
+    shouldPass(300, test.apply(true));
+    shouldFail("Index 4 out of bounds for length 4", test.apply(false));
+  }
+
+  @Test
+  void shouldCountWhatWasDone() {
+    shouldPass(50, rig -> {
+      Rig.Device ring = rig.attach(SharedRing::new);
+      rig.driver("driver", port -> {
+        port.put32(ring.window(0) + SharedRing.PRODUCER, 1);
+        port.fence();
+        port.cas32(0x100, 0, 1);
+        port.kick(ring);
+      });
+      Work work = rig.run().work();
+      assertThat(work.completions()).isEqualTo(1);
+      assertThat(work.steps()).isGreaterThan(1).isGreaterThan(work.idleSteps());
+      assertThat(work.fences()).as("two of the driver and some of the ring").isGreaterThan(2);
+      assertThat(work.bytes()).isBetween(work.accesses(), 8 * work.accesses());
+      assertThat(work.translationMisses()).isPositive();
+      assertThat(work.doorbells()).isEqualTo(1);
+      assertThat(work.exits()).isEqualTo(1);
+    });
+    Report report = explore(7, rig -> {
+      device(rig, (self, memory) -> memory.fence());
+      rig.run();
+    });
+    assertThat(report.work().fences()).isEqualTo(7);
+    assertThat(report.work().stepsPerCompletion()).isZero();
+    assertThat(report.summary()).startsWith("test: 7 schedules\n  0 completions in 7 steps (7 idle)");
   }
 
   @Test

@@ -78,6 +78,39 @@ class GuestCodeTest {
     assertThat(EXPLORATION.run(rig -> ring(rig, mode, a -> a.xchg(ptr(RSP, -8), RAX))).isClean()).isTrue();
   }
 
+  /** Whatever the hypervisor does to RAM, windows cost no exit; under shadow paging a fill or two whenever it zaps. */
+  @ParameterizedTest
+  @EnumSource(Mode.class)
+  void shouldNotExitForWindowsThoughWritesAreLoggedAndPagesMoved(Mode mode) {
+    int[] logged = new int[1];
+    Report report = EXPLORATION.run(rig -> {
+      Rig.Device ring = rig.attach(() -> new SharedRing("ring", Window.anywhere(4096), 1));
+      rig.guest(ringDriver(mode, ring.window(0), Assembler::mfence));
+      rig.inject(Fault.dirtyLog()).inject(Fault.remap(GuestCode.DATA, 4096)).inject(Fault.remap(GuestCode.CODE, 4096));
+      Outcome outcome = rig.run().assertNoLostWakeup().assertNoExits(ring.window(0), 4096).assertWindowFills(mode == Mode.SHADOW ? 8 : 0);
+      logged[0] = Math.max(logged[0], outcome.windowFills());
+    });
+    assertThat(report.isClean()).as(report.isClean() ? "" : report.describe("")).isTrue();
+    assertThat(logged[0] > 0).isEqualTo(mode == Mode.SHADOW);
+    if (mode == Mode.SHADOW) {
+      Report counted = EXPLORATION.run(rig -> {
+        Rig.Device ring = rig.attach(() -> new SharedRing("ring", Window.anywhere(4096), 1));
+        rig.guest(ringDriver(mode, ring.window(0), Assembler::mfence)).run().assertWindowFills(0);
+      });
+      assertThat(counted.failure().cause()).hasMessageStartingWith("window fills: ");
+    }
+  }
+
+  /** A guest that computes for ever and touches nothing is given up. */
+  @Test
+  void shouldGiveUpALoopWithoutAccesses() {
+    Report report = EXPLORATION.withSchedules(1).withMaxPoints(20).run(rig -> {
+      rig.guest(GuestCode.of(Mode.EPT, a -> a.jmp(a.here())));
+      rig.run().assertFinished();
+    });
+    assertThat(report.failure().cause()).hasMessageStartingWith("too long: guest runs");
+  }
+
   /** 10,000 schedules, the figure of the documentation. */
   @Test
   void shouldBeCleanInTenThousandSchedules() {

@@ -2,6 +2,7 @@ package dev.gnomon.vmm.harness;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.gnomon.vmm.guests.DebianPackage;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.lang.reflect.Constructor;
@@ -46,11 +47,13 @@ class PolledDevicesGuideTest {
     return block.substring(block.indexOf('\n') + 1);
   }
 
-  /** Compiles the project's two classes. @return the test class */
+  /** Compiles the project's device and a test of it. @return the test class */
   private Class<?> compile(String device, String test) throws IOException, ClassNotFoundException {
+    Matcher name = Pattern.compile("(?m)^class (\\w+)").matcher(test);
+    assertThat(name.find()).isTrue();
     Path sources = Files.createTempDirectory(directory, "project");
     Path deviceFile = Files.writeString(sources.resolve("Mailbox.java"), device);
-    Path testFile = Files.writeString(sources.resolve("MailboxTest.java"), test);
+    Path testFile = Files.writeString(sources.resolve(name.group(1) + ".java"), test);
     JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
     StringWriter messages = new StringWriter();
     try (StandardJavaFileManager files = compiler.getStandardFileManager(null, null, null)) {
@@ -59,7 +62,7 @@ class PolledDevicesGuideTest {
       assertThat(compiled).as(messages.toString()).isTrue();
     }
     URLClassLoader loader = new URLClassLoader(new URL[] {sources.toUri().toURL()}, getClass().getClassLoader());
-    return Class.forName("example.MailboxTest", true, loader);
+    return Class.forName("example." + name.group(1), true, loader);
   }
 
   /** Runs a test method as the extension does. */
@@ -114,6 +117,29 @@ class PolledDevicesGuideTest {
     assertThat(run(whole, "everyRequestIsAnsweredOnceThoughTheDeviceDies").isClean()).isTrue();
     String template = template("main/java/example/Mailbox.java");
     assertThat(template).contains(step).contains(code(java.get(3)));
+  }
+
+  @Test
+  void shouldMeasureWhatIsShown() throws IOException, ReflectiveOperationException {
+    Class<?> test = compile(template("main/java/example/Mailbox.java"), template("test/java/example/MailboxTest.java"));
+    assertThat(run(test, "everyRequestIsAnsweredOnce").summary() + "\n").isEqualTo(blocks("text").get(1));
+  }
+
+  @Test
+  void shouldLetCodeDriveTheDevice() throws IOException, ReflectiveOperationException {
+    String code = code(blocks("java").get(4));
+    assertThat(run(compile(template("main/java/example/Mailbox.java"), code), "codeIsAnswered").isClean()).isTrue();
+    Report unfenced = run(compile(template("main/java/example/Mailbox.java"), code.replace("    a.mfence();\n", "")), "codeIsAnswered");
+    assertThat(unfenced.failure().cause()).hasMessageStartingWith("lost wake-up: guest waits for memory to change");
+  }
+
+  @Test
+  void shouldLetLinuxDriveTheDevice() throws Exception {
+    Path kernel = Files.write(directory.resolve("vmlinuz"), DebianPackage.kernel("linux-image-cloud-amd64"));
+    Path busybox = Files.write(directory.resolve("busybox"), DebianPackage.file("busybox-static", "bin/busybox"));
+    String code = code(blocks("java").get(5)).replace("\"vmlinuz\"", "\"" + kernel + "\"").replace("\"busybox\"", "\"" + busybox + "\"");
+    Report report = run(compile(template("main/java/example/Mailbox.java"), code), "linuxIsAnswered");
+    assertThat(report.isClean()).as(report.isClean() ? "" : report.describe("")).isTrue();
   }
 
   @Test
