@@ -16,6 +16,11 @@ final class BudgetOptions {
     return maxInstructions != null ? maxInstructions : defaultFor(guest);
   }
 
+  /** Of a guest that ends by itself. */
+  long workloadInstructions() {
+    return maxInstructions != null ? maxInstructions : WORKLOAD_INSTRUCTIONS;
+  }
+
   /** A workload ends by itself, so that its default is only a guard. */
   static long defaultFor(Guest guest) {
     return guest.marksRegion() ? WORKLOAD_INSTRUCTIONS : KERNEL_INSTRUCTIONS;

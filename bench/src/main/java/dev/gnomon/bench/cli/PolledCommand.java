@@ -63,9 +63,8 @@ final class PolledCommand implements Callable<Integer> {
   private String adaptive;
   @Mixin
   private MachineOptions machine = new MachineOptions();
-  @Option(names = "--max-instructions", paramLabel = "N", converter = Quantity.Count.class, defaultValue = "20G",
-      description = "Instruction budget of each run. Default: ${DEFAULT-VALUE}.")
-  private long maxInstructions;
+  @Mixin
+  private BudgetOptions budget = new BudgetOptions();
   @Mixin
   private CostOptions costs = new CostOptions();
   @Mixin
@@ -89,7 +88,7 @@ final class PolledCommand implements Callable<Integer> {
     List<Integer> distinctRates = new TreeSet<>(rates).stream().map(Long::intValue).toList();
     environment.interruption().check();
     try (Progress progress = new Progress(environment, "polled", distinctModes.size() * distinctBackEnds.size() * distinctRates.size())) {
-      comparison.run(distinctModes, distinctBackEnds, distinctRates, maxInstructions, new StreamComparison.Listener() {
+      comparison.run(distinctModes, distinctBackEnds, distinctRates, budget.workloadInstructions(), new StreamComparison.Listener() {
         @Override
         public void begin(String name) {
           progress.begin(name);
@@ -110,6 +109,7 @@ final class PolledCommand implements Callable<Integer> {
     described.put("requests", Long.toString(requests));
     described.put("period", period);
     described.put("adaptive", adaptive);
+    described.put("max-instructions", budget.describe());
     StreamReport report = comparison.report(new Provenance(Version.number(), "polled", described, costModel));
     output.write(report, spec.commandLine().getOut(), environment.outIsTerminal());
     if (environment.interruption().requested()) {

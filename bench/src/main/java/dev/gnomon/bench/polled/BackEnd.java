@@ -23,6 +23,9 @@ public enum BackEnd {
   /** Shared memory that a thread polls without pause for as long as that pays, else now and then. */
   ADAPTIVE("polled");
 
+  /** A poller whose looks are further apart than this many of its steps has slept between them. */
+  private static final int SLEEP_STEPS = 4;
+
   private final String device;
 
   BackEnd(String device) {
@@ -46,6 +49,15 @@ public enum BackEnd {
       case MMIO -> DeviceSetup.mmio(ring, RequestStream.MMIO_GPA);
       case DOORBELL -> DeviceSetup.polled(ring, PollPolicy.doorbell(wakeNs)).withIrq(RequestStream.IRQ).withDoorbell(RequestStream.DOORBELL);
       case SPIN, PERIOD, ADAPTIVE -> DeviceSetup.polled(ring, polling.policy(0));
+    };
+  }
+
+  /** Nanoseconds between two looks of a poller above which it has slept between them. */
+  long pauseNs(Polling polling) {
+    return switch (this) {
+      case ADAPTIVE -> SLEEP_STEPS * (polling.times().length == 0 ? Polling.SPIN_NS : polling.times()[0]);
+      case PERIOD -> 0;
+      default -> Long.MAX_VALUE;
     };
   }
 

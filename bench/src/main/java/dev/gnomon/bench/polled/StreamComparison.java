@@ -108,11 +108,10 @@ public final class StreamComparison {
 
   /** What there is so far. */
   public StreamReport report(Provenance provenance) {
-    List<StreamResult> compared = results.stream().map(result -> {
-      StreamResult bell = Crossover.find(results, result.mode(), BackEnd.DOORBELL, result.rate());
-      return bell == null ? result : result.beside(bell);
-    }).toList();
     Crossover.Model model = Crossover.Model.of(costs);
+    List<StreamResult> compared = results.stream().map(result -> result.beside(
+        Crossover.find(results, result.mode(), BackEnd.DOORBELL, result.rate()),
+        model.of(result.backEnd(), polling(result.backEnd()), costs, result.rate()))).toList();
     List<Crossover> crossovers = new ArrayList<>();
     for (StreamResult result : compared) {
       boolean known = crossovers.stream().anyMatch(one -> one.mode().equals(result.mode()) && one.backEnd() == result.backEnd());

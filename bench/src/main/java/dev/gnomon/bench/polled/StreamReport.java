@@ -36,6 +36,8 @@ public record StreamReport(Provenance provenance, int requests, Crossover.Model 
     for (String mode : results.stream().map(StreamResult::mode).distinct().toList()) {
       blocks.add(new Block.Heading(1, mode));
       blocks.add(overview(mode));
+      blocks.add(new Block.Heading(2, "beside the model, " + mode));
+      blocks.add(besideModel(mode));
       blocks.add(new Block.Heading(2, "exits of all rates, " + mode));
       blocks.add(exits(mode));
       plot(blocks, mode, "median latency, ", "median latency, µs", result -> result.latency().p50() / NS_PER_US);
@@ -61,6 +63,19 @@ public record StreamReport(Provenance provenance, int requests, Crossover.Model 
             result.latency().p50() / NS_PER_US, result.latency().p99() / NS_PER_US, result.latency().p999() / NS_PER_US,
             result.latency().max() / NS_PER_US, result.pollsPerCompletion(),
             result.polls() == 0 ? 0 : PERCENT * result.emptyPolls() / result.polls(), result.exitCores(), result.pollerCores());
+      }
+    }
+    return table.build();
+  }
+
+  private Table besideModel(String mode) {
+    Table.Builder table = new Table.Builder(Column.text("back end"), Column.count("rate/s"), Column.factor("mean µs"), Column.factor("model µs"),
+        Column.factor("cores"), Column.factor("model cores"), Column.factor("burnt µs/request"));
+    for (StreamResult result : results) {
+      if (result.mode().equals(mode)) {
+        StreamResult.Model model = result.model();
+        table.row(result.backEnd().toString(), (long) result.rate(), result.latency().mean() / NS_PER_US, model == null ? null : model.latencyNs() / NS_PER_US,
+            result.cores(), model == null ? null : model.cores(), result.burntNsPerCompletion() / NS_PER_US);
       }
     }
     return table.build();
@@ -106,12 +121,13 @@ public record StreamReport(Provenance provenance, int requests, Crossover.Model 
     }
     blocks.add(new Block.Heading(1, "Rate from which on polling burns less than a doorbell with interrupt"));
     blocks.add(new Block.Paragraph(String.format(Locale.ROOT, "Model: λ* = c / (E_g + E_h + I) = c × %,.0f/s with E_g = %,d ns (exit at the bell), "
-        + "E_h = %,d ns (wake-up of the host's thread), I = %,d ns (kick, delivery, end of interrupt), and c the processors that the poller keeps busy.",
+        + "E_h = %,d ns (wake-up of the host's thread), I = %,d ns (kick, delivery, end of interrupt), and c the processors that the poller keeps busy; "
+        + "adaptive: its rule in a queue of requests, with no machine. Model latency: E_g + E_h + I, half a distance of looks, or what the queue gives.",
         model.rate(), model.bellNs(), model.wakeNs(), model.interruptNs())));
     Table.Builder table = new Table.Builder(Column.text("mode"), Column.text("back end"), Column.count("model λ*/s"), Column.count("measured λ*/s"));
     crossovers.forEach(one -> table.row(one.mode(), one.backEnd().toString(), one.model(), one.measured()));
     blocks.add(table.build());
-    blocks.add(new Block.Paragraph("Nothing where the curves do not cross between the rates measured, or where a poller's cost is not constant."));
+    blocks.add(new Block.Paragraph("The last crossing: above it polling burns less. Nothing where it burns more, or less, at all rates."));
   }
 
   @Override
@@ -120,12 +136,14 @@ public record StreamReport(Provenance provenance, int requests, Crossover.Model 
         Column.count("requests"), Column.count("virtual_ns"), Column.count("exits"), Column.count("device_exits"), Column.count("exits_avoided"),
         Column.count("latency_p50_ns"), Column.count("latency_p90_ns"), Column.count("latency_p99_ns"), Column.count("latency_p999_ns"),
         Column.count("latency_max_ns"), Column.factor("latency_mean_ns"), Column.count("service_p50_ns"), Column.count("service_p99_ns"),
-        Column.count("polls"), Column.count("empty_polls"), Column.factor("exit_cores"), Column.factor("poller_cores"), Column.factor("cores"));
+        Column.count("polls"), Column.count("empty_polls"), Column.factor("exit_cores"), Column.factor("poller_cores"), Column.factor("cores"),
+        Column.factor("burnt_ns_per_completion"), Column.factor("model_latency_ns"), Column.factor("model_cores"));
     for (StreamResult r : results) {
       table.row(r.mode(), r.backEnd().toString(), (long) r.rate(), r.completedRate(), (long) r.requests(), r.virtualNs(),
           r.exits().stream().mapToLong(ExitCount::count).sum(), r.deviceExits(), r.exitsAvoided(), r.latency().p50(), r.latency().p90(),
           r.latency().p99(), r.latency().p999(), r.latency().max(), r.latency().mean(), r.service().p50(), r.service().p99(), r.polls(),
-          r.emptyPolls(), r.exitCores(), r.pollerCores(), r.cores());
+          r.emptyPolls(), r.exitCores(), r.pollerCores(), r.cores(), r.burntNsPerCompletion(), r.model() == null ? null : r.model().latencyNs(),
+          r.model() == null ? null : r.model().cores());
     }
     return table.build();
   }

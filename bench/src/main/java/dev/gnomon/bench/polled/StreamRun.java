@@ -33,8 +33,6 @@ public final class StreamRun {
   /** End-of-interrupt port of the first interrupt controller. */
   private static final int EOI_PORT = 0x20;
   private static final int PRECISION = 3;
-  /** A poller whose looks are further apart than this many of its steps has slept between them. */
-  private static final int SLEEP_STEPS = 4;
   private static final double NS_PER_S = 1e9;
 
   private final BackEnd backEnd;
@@ -60,8 +58,7 @@ public final class StreamRun {
       this.backEnd = backEnd;
       this.polling = polling;
       this.costs = costs;
-      this.ring = new WatchedRing(backEnd == BackEnd.ADAPTIVE ? SLEEP_STEPS * (polling.times().length == 0 ? Polling.SPIN_NS : polling.times()[0])
-          : backEnd == BackEnd.PERIOD ? 0 : Long.MAX_VALUE);
+      this.ring = new WatchedRing(backEnd.pauseNs(polling));
     }
 
     @Override
@@ -159,7 +156,7 @@ public final class StreamRun {
     }
     double regionCycles = Math.max(1, counters.virtualNs()) * costs.megahertz() / 1000.0;
     return new StreamResult(run.vm().options().mode().toString(), backEnd, rate, StreamResult.round(requests * NS_PER_S / Math.max(1, last - first)),
-        requests, counters.virtualNs(), folded(counters.exits()), deviceExits, null, StreamResult.Percentiles.of(latency),
+        requests, counters.virtualNs(), folded(counters.exits()), deviceExits, null, null, StreamResult.Percentiles.of(latency),
         StreamResult.Percentiles.of(service), guest.polls.all(), guest.polls.empty(), StreamResult.round(exitCycles / regionCycles),
         StreamResult.round(Math.min(1, pollerCycles() / regionCycles)));
   }

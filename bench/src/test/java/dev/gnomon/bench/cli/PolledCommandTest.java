@@ -23,6 +23,10 @@ class PolledCommandTest {
   private static JsonNode run(String... more) throws IOException {
     List<String> arguments = new ArrayList<>(List.of(SMALL));
     arguments.addAll(List.of(more));
+    return report(arguments);
+  }
+
+  private static JsonNode report(List<String> arguments) throws IOException {
     Cli.Result result = Cli.run(arguments.toArray(String[]::new));
     assertThat(result.err()).isEmpty();
     assertThat(result.code()).isEqualTo(ExitCode.DONE);
@@ -85,6 +89,35 @@ class PolledCommandTest {
     assertThat(report.at("/crossovers")).hasSize(2);
     assertThat(run("--mode", "ept", "--back-end", "doorbell,spin", "--cost", "host.wake=20000").at("/model/rate").asDouble())
         .as("a dearer wake-up").isLessThan(120_000);
+  }
+
+  /** The adaptive poller's rule in a queue foretells what it costs and how long it lets wait in a machine. */
+  @Test
+  void shouldModelTheAdaptivePoller() throws IOException {
+    JsonNode report = report(List.of("polled", "--out", "json:-", "--mode", "ept", "--back-end", "doorbell,adaptive", "--rate",
+        "10k,30k,60k,100k,150k,200k", "--requests", "2000"));
+    for (JsonNode result : report.at("/results")) {
+      String name = result.at("/backEnd").asText() + " " + result.at("/rate").asInt();
+      assertThat(result.at("/cores").asDouble() / result.at("/model/cores").asDouble()).as(name).isBetween(0.8, 1.25);
+      if (result.at("/backEnd").asText().equals("ADAPTIVE")) {
+        assertThat(result.at("/latency/mean").asDouble() / result.at("/model/latencyNs").asDouble()).as(name).isBetween(0.75, 1.35);
+      }
+      assertThat(result.at("/burntNsPerCompletion").asDouble()).as(name)
+          .isCloseTo(result.at("/cores").asDouble() * result.at("/virtualNs").asDouble() / 2000, org.assertj.core.api.Assertions.within(1.0));
+    }
+    JsonNode crossover = report.at("/crossovers/0");
+    assertThat(crossover.at("/backEnd").asText()).isEqualTo("ADAPTIVE");
+    assertThat(crossover.at("/measured").asDouble()).isBetween(0.7 * crossover.at("/model").asDouble(), 1.3 * crossover.at("/model").asDouble());
+    JsonNode cheap = run("--mode", "ept", "--back-end", "doorbell,adaptive", "--cost", "poll.sleep=0", "--cost", "poll.idle=0", "--cost", "host.wake=50000");
+    assertThat(cheap.at("/crossovers/0/model").isNull()).as("never dearer than the doorbell").isTrue();
+  }
+
+  @Test
+  void shouldShowTheModelBesideWhatWasMeasured() {
+    String text = Cli.run("polled", "--requests", "40", "--rate", "20k,50k", "--mode", "ept").out();
+    assertThat(text).contains("beside the model, ept").containsPattern("doorbell +20,000 +\\S+ +3\\.60 +\\S+ +0\\.07 ")
+        .containsPattern("spin +20,000 +\\S+ +0\\.02 +\\S+ +1\\.00 ").containsPattern("period +50,000 +\\S+ +5\\.00 +\\S+ +0\\.10 ")
+        .containsPattern("adaptive +50,000 +\\S+ +\\d+\\.\\d+ +\\S+ +0\\.\\d+ ");
   }
 
   @Test
