@@ -29,7 +29,7 @@ final class PolledOptions {
           + "Default: period=10us.")
   private String polling;
 
-  @Option(names = "--class-path", paramLabel = "PATH", description = "Directories and jars with device classes, as for java.")
+  @Option(names = "--class-path", paramLabel = "PATH", description = "Directories and jars with device classes, as for java. What they print goes to stderr.")
   private String classPath;
 
   @Option(names = "--step-limit", paramLabel = "SECONDS", converter = Quantity.Seconds.class,
@@ -77,6 +77,8 @@ final class PolledOptions {
       }
       urls.add(path.toUri().toURL());
     }
+    // What devices print must not get among the data that a command writes to standard output.
+    System.setOut(System.err);
     // Not closed: devices may load classes as long as they run.
     return new URLClassLoader(urls.toArray(URL[]::new), own);
   }

@@ -1,9 +1,11 @@
 package dev.gnomon.bench.polled;
 
 import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.vmm.polled.DeviceFailure;
 import dev.gnomon.vmm.polled.DeviceSetup;
 import dev.gnomon.vmm.polled.PolledDevice;
 import dev.gnomon.vmm.polled.PollPolicy;
+import dev.gnomon.vmm.polled.RegisterFile;
 import dev.gnomon.vmm.polled.Window;
 import dev.gnomon.vmm.polled.device.RequestDevice;
 import dev.gnomon.vmm.polled.device.SharedRing;
@@ -12,8 +14,10 @@ import dev.gnomon.vmm.polled.dma.StepLimits;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Modifier;
 import java.time.Duration;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.function.Supplier;
 
 /**
@@ -27,6 +31,7 @@ public final class DeviceClass {
 
   private static final long PAGE = 4096;
   private static final int PORTS = 0x10000;
+  private static final String NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}";
   private static final String OPTIONS = "expected address=HEX, mmio=HEX, ports=HEX, irq=N, doorbell=HEX or name=NAME";
 
   /** Makes one of the devices that come with the machine. */
@@ -62,7 +67,11 @@ public final class DeviceClass {
     DeviceClass device = new DeviceClass(text, stepLimit);
     String[] parts = text.split(",", -1);
     device.select(parts[0], loader);
+    Set<String> given = new HashSet<>();
     for (int i = 1; i < parts.length; i++) {
+      if (!given.add(parts[i].replaceAll("=.*", ""))) {
+        throw device.bad("option '" + parts[i] + "': expected each option once");
+      }
       device.option(parts[i]);
     }
     if ((device.address != Window.ANYWHERE ? 1 : 0) + (device.mmio != Window.ANYWHERE ? 1 : 0) + (device.ports >= 0 ? 1 : 0) > 1) {
@@ -94,8 +103,10 @@ public final class DeviceClass {
       found = Class.forName(word, true, loader);
     } catch (ClassNotFoundException e) {
       throw bad("no such class: expected request, ring, timer, or the name of a PolledDevice class in --class-path");
+    } catch (ExceptionInInitializerError e) {
+      throw bad("cannot be loaded: its static initializer throws " + DeviceFailure.describe(e.getCause()));
     } catch (LinkageError e) {
-      throw bad("cannot be loaded: " + e);
+      throw bad("cannot be loaded: " + DeviceFailure.describe(e));
     }
     if (!PolledDevice.class.isAssignableFrom(found)) {
       throw bad("class " + word + " is no device: expected one that implements " + PolledDevice.class.getName());
@@ -167,23 +178,28 @@ public final class DeviceClass {
     try {
       return loaded.getConstructor().newInstance();
     } catch (InvocationTargetException e) {
-      throw bad("the constructor of " + className + " throws " + e.getCause());
+      throw bad("the constructor of " + className + " throws " + DeviceFailure.describe(e.getCause()));
     } catch (ReflectiveOperationException | LinkageError e) {
-      throw bad("class " + className + " cannot be made: " + e);
+      throw bad("class " + className + " cannot be made: " + DeviceFailure.describe(e));
     }
   }
 
   private void check(PolledDevice device) {
     String label;
     List<Window> windows;
+    RegisterFile registers;
     try {
       label = device.name();
       windows = device.windows();
-    } catch (RuntimeException | LinkageError e) {
-      throw bad("the device's name and windows cannot be had: " + e);
+      registers = device.registers();
+    } catch (Throwable e) {
+      throw bad("the device's name, windows and registers cannot be had: " + DeviceFailure.describe(e));
     }
-    if (label == null || label.isBlank() || windows == null || windows.isEmpty() || windows.stream().anyMatch(Objects::isNull)) {
-      throw bad("the device has name " + label + " and windows " + windows + ": expected a name and at least one window");
+    if (label == null || !label.matches(NAME)) {
+      throw bad("the device's name is " + (label == null ? "null" : "'" + label + "'") + ": expected 1 to 63 letters, digits, dots, hyphens and underscores");
+    }
+    if (windows == null || windows.isEmpty() || windows.stream().anyMatch(Objects::isNull) || registers == null) {
+      throw bad("device " + label + " has windows " + windows + " and registers " + registers + ": expected at least one window, and registers");
     }
     if (!windows.get(0).isUnplaced() && address != Window.ANYWHERE) {
       throw bad("device " + label + " lies at 0x" + Long.toHexString(windows.get(0).gpa()) + " by its own choice: expected no address with it");

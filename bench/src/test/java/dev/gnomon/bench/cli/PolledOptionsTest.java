@@ -6,7 +6,9 @@ import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -28,15 +30,19 @@ class PolledOptionsTest {
       import java.util.List;
       public class %s implements PolledDevice {
         public %1$s() {%2$s}
-        public String name() { return "mine"; }
-        public List<Window> windows() { return List.of(Window.anywhere(8192)); }
+        public String name() { %4$s }
+        public List<Window> windows() { %5$s }
         public void attach(DeviceContext context) {}
         public Poll step(DmaPort memory, VirtualClock clock) { %3$s }
       }
       """;
 
   private static void compile(Path directory, String name, String constructor, String step) throws IOException {
-    Path source = Files.writeString(directory.resolve(name + ".java"), SOURCE.formatted(name, constructor, step));
+    compile(directory, name, constructor, step, "return \"mine\";", "return List.of(Window.anywhere(8192));");
+  }
+
+  private static void compile(Path directory, String name, String constructor, String step, String deviceName, String windows) throws IOException {
+    Path source = Files.writeString(directory.resolve(name + ".java"), SOURCE.formatted(name, constructor, step, deviceName, windows));
     int code = ToolProvider.getSystemJavaCompiler().run(null, null, null, "-cp", System.getProperty("java.class.path"), "-d",
         directory.toString(), source.toString());
     assertThat(code).isZero();
@@ -51,6 +57,7 @@ class PolledOptionsTest {
       "--polled request,address=8000800           | expected a multiple of 0x1000",
       "--polled request,address=zz                | expected a hexadecimal number below",
       "--polled request,address=8000000,mmio=9000000 | contradict each other: expected one of them",
+      "--polled request,irq=5,irq=6               | option 'irq=6': expected each option once",
       "--polled request,irq=16                    | expected irq=0 to irq=15",
       "--polled request,name=A                    | expected a name of lower-case letters",
       "--polled request,address=100000            | memory slot RAM (RAM, 0x100000-0x3ffffff) overlaps request (RESERVED, 0x100000-0x100fff)",
@@ -129,6 +136,46 @@ class PolledOptionsTest {
     Cli.Result failing = Cli.run(command);
     assertThat(failing.err()).contains("the constructor of lab.Failing throws java.lang.IllegalStateException: no plug").hasLineCount(1);
     assertThat(failing.code()).isEqualTo(ExitCode.USAGE);
+  }
+
+  /** Devices that cannot be made, a line each: constructor, name, windows, and what is said. */
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+      "throw new Error(\"two\\nlines\");   | return \"mine\";       | return List.of(Window.anywhere(4096)); | the constructor of lab.Bad throws java.lang.Error: two lines",
+      "int[] a = new int[Integer.MAX_VALUE]; | return \"mine\"; | return List.of(Window.anywhere(4096)); | throws java.lang.OutOfMemoryError",
+      "throw new RuntimeException() { public String getMessage() { throw new Error(); } }; | return \"mine\"; | return null; | which cannot be described",
+      "                               | return null;           | return List.of(Window.anywhere(4096)); | the device's name is null: expected 1 to 63 letters",
+      "                               | return \"a\\nb\";       | return List.of(Window.anywhere(4096)); | expected 1 to 63 letters",
+      "                               | throw new Error(\"x\"); | return List.of(Window.anywhere(4096)); | cannot be had: java.lang.Error: x",
+      "                               | return \"mine\";       | return null;                           | device mine has windows null",
+      "                               | return \"mine\";       | return List.of();                      | device mine has windows []",
+      "                               | return \"mine\";       | return List.of(Window.anywhere(100));  | window of 100 bytes: expected a positive multiple of 4096",
+      "                               | return \"mine\";       | return List.of(Window.at(0x8000800L, 4096)); | window at guest-physical 0x8000800: expected a multiple of 4096",
+      "                               | return \"mine\";       | return List.of(Window.at(0xb8000L, 4096)); | mine (RESERVED, 0xb8000-0xb8fff) overlaps vga (MMIO"})
+  void shouldRefuseADeviceThatCannotBeInOneLine(String constructor, String name, String windows, String expected, @TempDir Path directory) throws IOException {
+    compile(directory, "Bad", constructor == null ? "" : "if (true) { " + constructor + " }", "return Poll.IDLE;", name, windows);
+    Cli.Result result = Cli.run("run", "gups:updates=1", "--polled", "lab.Bad", "--class-path", directory.toString());
+    assertThat(result.err()).startsWith("gnomon: ").contains(expected.strip()).hasLineCount(1);
+    assertThat(result.code()).isEqualTo(ExitCode.USAGE);
+  }
+
+  @Test
+  void shouldKeepWhatADevicePrintsOutOfTheData(@TempDir Path directory) throws IOException {
+    compile(directory, "Talking", "System.out.println(\"constructor\");", "System.out.println(\"step\"); return Poll.SLEEP;");
+    PrintStream out = System.out;
+    PrintStream err = System.err;
+    ByteArrayOutputStream data = new ByteArrayOutputStream();
+    ByteArrayOutputStream messages = new ByteArrayOutputStream();
+    System.setOut(new PrintStream(data, true));
+    System.setErr(new PrintStream(messages, true));
+    try {
+      assertThat(Cli.run("run", "gups:updates=2000", "--polled", "lab.Talking", "--class-path", directory.toString()).code()).isEqualTo(ExitCode.DONE);
+    } finally {
+      System.setOut(out);
+      System.setErr(err);
+    }
+    assertThat(data.toString()).isEmpty();
+    assertThat(messages.toString()).contains("constructor\n", "step\n");
   }
 
   private static List<String> logged(Runnable action) {

@@ -14,7 +14,6 @@ final class Carrier implements Runnable {
   private static final long LIFE_WITHOUT_CALLS_NS = 5_000_000_000L;
   /** What a call gets to end after an interrupt. */
   private static final long GRACE_NS = 100_000_000;
-  private static final int MOST_MESSAGE = 500;
 
   private final String name;
   private final Gate gate;
@@ -68,7 +67,7 @@ final class Carrier implements Runnable {
       return null;
     }
     Thread late = gate.owner();
-    String place = place(late);
+    String place = DeviceFailure.place(late);
     late.interrupt();
     await(GRACE_NS);
     return place;
@@ -142,7 +141,7 @@ final class Carrier implements Runnable {
     try {
       result = what.call();
     } catch (Throwable e) {
-      problem = describe(e);
+      problem = DeviceFailure.describe(e);
     }
     // A stack overflow may have kept it from leaving.
     gate.leave();
@@ -161,37 +160,5 @@ final class Carrier implements Runnable {
       }
     } while (System.nanoTime() - begin < SPIN_NS);
     return false;
-  }
-
-  /** What a device has thrown, in one line; its own code has a part in that too, and there may be little memory left. */
-  static String describe(Throwable thrown) {
-    try {
-      return oneLine(thrown.toString());
-    } catch (Throwable e) {
-      try {
-        return thrown.getClass().getName() + ", which cannot be described";
-      } catch (Throwable again) {
-        return "an error that cannot be described";
-      }
-    }
-  }
-
-  /** A device's words in a line that is not too long. */
-  static String oneLine(String text) {
-    String line = text.strip().replaceAll("\\s*[\\r\\n]+\\s*", " ");
-    return line.length() > MOST_MESSAGE ? line.substring(0, MOST_MESSAGE) + " ..." : line;
-  }
-
-  /** Where a thread is in code that is the device's own; empty if that cannot be told. */
-  static String place(Thread where) {
-    for (StackTraceElement frame : where.getStackTrace()) {
-      String type = frame.getClassName();
-      boolean others = type.startsWith("java.") || type.startsWith("jdk.") || type.equals(GatedAccess.class.getName())
-          || type.startsWith("dev.gnomon.vmm.polled.dma.");
-      if (!others) {
-        return ", at " + frame;
-      }
-    }
-    return "";
   }
 }

@@ -240,7 +240,7 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
       try {
         result = stepDevice();
       } catch (Throwable e) {
-        problem = Carrier.describe(e);
+        problem = DeviceFailure.describe(e);
       }
       return conclude(result, problem);
     }
@@ -287,15 +287,15 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
 
   /** @param problem why the device must be stopped, null if its step came to {@code result} */
   private Poll conclude(Poll result, String problem) {
-    if (problem != null) {
-      stop("step " + steps, problem);
+    if (problem != null || result == null) {
+      stop("step " + steps, problem != null ? problem : "returned null, expected a Poll");
       last = Poll.DEAD;
       return last;
     }
     if (port.pendingFault() != null) {
       fail("did not look at a refused access, " + port.pendingFault());
     }
-    last = state == State.RUNNING && result != null ? result : Poll.DEAD;
+    last = state == State.RUNNING ? result : Poll.DEAD;
     if (last == Poll.IDLE || last == Poll.SLEEP) {
       idleSteps++;
     } else if (last == Poll.DEAD && state == State.RUNNING) {
@@ -319,7 +319,7 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
       return guard.call(code);
     } catch (Throwable e) {
       // No thread to be had.
-      return Carrier.describe(e);
+      return DeviceFailure.describe(e);
     }
   }
 
@@ -357,7 +357,7 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
   private void end(State how, String why) {
     if (state == State.RUNNING) {
       state = how;
-      failure = Carrier.oneLine(why);
+      failure = DeviceFailure.oneLine(why);
       parts.report().accept("device " + name() + ": " + failure);
     }
   }
@@ -388,7 +388,7 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     try {
       device.reset();
     } catch (Throwable e) {
-      stop("reset", Carrier.describe(e));
+      stop("reset", DeviceFailure.describe(e));
     }
   }
 

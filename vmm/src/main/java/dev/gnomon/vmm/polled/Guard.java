@@ -68,7 +68,7 @@ final class Guard {
       result = code.call();
       return null;
     } catch (Throwable e) {
-      return Carrier.describe(e);
+      return DeviceFailure.describe(e);
     } finally {
       calling = false;
       // A stack overflow may have kept it from leaving.
@@ -101,7 +101,7 @@ final class Guard {
     if (!calling || System.nanoTime() - begun < limit.toNanos()) {
       return null;
     }
-    String place = Carrier.place(gate.owner());
+    String place = DeviceFailure.place(gate.owner());
     gate.owner().interrupt();
     long interrupted = System.nanoTime();
     while (calling && System.nanoTime() - interrupted < GRACE_NS) {

@@ -273,6 +273,7 @@ class UntrustedDeviceTest {
       ends.add(Arguments.of("ArithmeticException: xxxx", limit, (End) memory -> {
         throw new ArithmeticException("x".repeat(1 << 20));
       }));
+      ends.add(Arguments.of("returned null, expected a Poll", limit, (End) memory -> null));
       ends.add(Arguments.of("accesses or", limit, (End) memory -> {
         while (true) {
           memory.u8(TestMachine.WINDOW);
