@@ -76,7 +76,9 @@ public final class LinuxGuest {
 
   /** A Linux whose script may take so many instructions in a schedule, which is given up then. */
   public LinuxGuest withInstructions(long most) {
-    return new LinuxGuest(mode, kernel, busybox, script, most);
+    LinuxGuest guest = new LinuxGuest(mode, kernel, busybox, script, most);
+    guest.machine = machine;
+    return guest;
   }
 
   long instructions() {

@@ -23,7 +23,7 @@ public final class Rig {
   public static final long RAM_BYTES = 256 << 10;
   private static final @Gpa long FIRST_WINDOW = 16 << 20;
   private static final int SHRINK_ATTEMPTS = 4000;
-  private static final int SLOW_SHRINK_ATTEMPTS = 20;
+  private static final int SLOW_SHRINK_ATTEMPTS = 12;
 
   /** How a rig runs its schedules. */
   record Config(MemoryModel model, int storeBuffer, int maxPoints, int idleSteps, long nsPerAccess) {

@@ -7,13 +7,19 @@ import java.util.List;
 final class Timeline {
   private static final int MAX_LINES = 400;
 
-  private record Event(long ns, String actor, String text) {
+  /** What an actor does as often in a row, first and last at these times. */
+  private record Event(long ns, long last, int times, String actor, String text) {
   }
 
   private final List<Event> events = new ArrayList<>();
 
   void add(long ns, String actor, String text) {
-    events.add(new Event(ns, actor, text));
+    Event before = events.isEmpty() ? null : events.get(events.size() - 1);
+    if (before != null && before.actor.equals(actor) && before.text.equals(text)) {
+      events.set(events.size() - 1, new Event(before.ns, ns, before.times + 1, actor, text));
+    } else {
+      events.add(new Event(ns, ns, 1, actor, text));
+    }
   }
 
   /** Time in ns, actor, and what it did, in columns. */
@@ -25,7 +31,8 @@ final class Timeline {
       text.append("  (").append(first).append(" earlier events)\n");
     }
     for (Event event : events.subList(first, events.size())) {
-      text.append(String.format("  %6d  %-" + Math.max(1, width) + "s  %s%n", event.ns(), event.actor(), event.text()));
+      String again = event.times() == 1 ? "" : ", " + event.times() + " times until " + event.last();
+      text.append(String.format("  %6d  %-" + Math.max(1, width) + "s  %s%s%n", event.ns(), event.actor(), event.text(), again));
     }
     return text.toString();
   }
