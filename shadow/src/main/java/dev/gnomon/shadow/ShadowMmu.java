@@ -138,7 +138,8 @@ public final class ShadowMmu {
     ShadowRoot root = roots[0];
     boolean longMode = Role.level(root.role) >= 4;
     hardware.mode = longMode ? PagingContext.longMode(state.cr4) : PagingContext.PAE;
-    hardware.root = !longMode ? 0 : Addresses.walkedInOneStage(root.parts[0] == null ? pages.emptyTable : root.parts[0].spt);
+    hardware.root = !longMode ? 0
+        : Addresses.walkedInOneStage(root.parts[0] == null ? pages.emptyTable : root.parts[0].spt);
     for (int i = 0; i < ShadowRoot.PARTS; i++) {
       hardware.pdpte[i] = longMode || root.parts[i] == null ? 0 : Addresses.bits(root.parts[i].spt) | ShadowPte.P;
     }
@@ -243,7 +244,7 @@ public final class ShadowMmu {
         statistics.pfGuest++;
         if (state.paging()) {
           // The guest's #PF drops what it had cached for the address, and an entry that is out of step is such a cache.
-          invalidate(roots[0], gva);
+          invalidate(roots[0], gva, false);
         }
       }
       case FIXED -> statistics.pfFixed++;
@@ -332,9 +333,9 @@ public final class ShadowMmu {
   }
 
   /**
-   * A supervisor with CR0.WP = 0 reads or fetches where it may also write. Below a large guest page all small mappings have the same rights, so
-   * taking W from one that the same instruction writes through would make the two accesses chase each other for ever: the rights stay as a write
-   * left them if they allow this access too.
+   * A supervisor with CR0.WP = 0 reads or fetches where it may also write. Below a large guest page all small mappings
+   * have the same rights, so taking W from one that the same instruction writes through would make the two accesses
+   * chase each other for ever: the rights stay as a write left them if they allow this access too.
    */
   private int keepSupervisorWritable(@Gva long gva, int request, int access) {
     int writable = supervisorWritable(access);
@@ -444,7 +445,7 @@ public final class ShadowMmu {
     pages.statistics.invlpg++;
     for (ShadowRoot root : roots) {
       // Shadow entries are not marked global, and any entry may stand for a global page, so all roots lose it.
-      invalidate(root, gva);
+      invalidate(root, gva, root == roots[0]);
     }
     finish();
     refill.arm();
@@ -454,7 +455,7 @@ public final class ShadowMmu {
   public void invpcidAddress(@Gva long gva, int pcid) {
     for (int i = 0; i < roots.length; i++) {
       if (i == 0 ? state.pcid() == pcid : (roots[i].pgd & ControlRegister.CR3_PCID) == pcid) {
-        invalidate(roots[i], gva);
+        invalidate(roots[i], gva, false);
       }
     }
     finish();
@@ -484,10 +485,11 @@ public final class ShadowMmu {
    * Brings the entry for an address up to date if its table is out of step; all others are in step already. The vCPU's
    * own INVLPG is all the flushing that is needed if the processor cannot have used the entry for another address or
    * PCID.
+   *
+   * @param remember for the fault that follows an INVLPG; the root is the current one
    */
-  private void invalidate(ShadowRoot root, @Gva long gva) {
-    boolean current = root == roots[0];
-    if (current) {
+  private void invalidate(ShadowRoot root, @Gva long gva, boolean remember) {
+    if (remember) {
       refill.forget();
     }
     ShadowPage page = root.loaded ? root.part(gva) : null;
@@ -503,12 +505,12 @@ public final class ShadowMmu {
         if (ShadowPte.isPresent(spte) && !onlyPath) {
           pages.requestFlush();
         }
-        if (!fill.prefetchFromGuest(page, index) && current) {
+        if (!fill.prefetchFromGuest(page, index) && remember) {
           refill.remember(page, index, gva);
         }
         return;
       }
-      if (current) {
+      if (remember) {
         refill.pass(page);
       }
       page = ShadowPte.isPresent(spte) && !ShadowPte.isLeaf(spte, page.level()) ? pages.child(spte) : null;
