@@ -78,6 +78,10 @@ final class LongDifferences {
 
   private static List<ExpectedDifference> qemu() {
     return List.of(
+        qemu("modes", "paging with (efer.lme and cr4 1?0|task segment 81 .*|code of flags e .*)"
+            + "|cr0 [8a]00000.* with efer.lme|cr4 with pcid .*|efer.lme with .*",
+            "QEMU asks neither for CR4.PAE nor for CS.L nor for the task segment, and lets LME and PCIDE be set at any"
+                + " time"),
         qemu(INTERRUPTS, "int through type .*|int3? from .* through gate of dpl .|int .*through absent gate.*"
             + "|int 20 with idt limit .*", CODES),
         qemu(INTERRUPTS, "int1 from .*", "QEMU 7.2 does not know INT1"),

@@ -41,6 +41,7 @@ class PeerComparisonTest {
     legacy("paging", PagingCases::all);
     legacy("debug", EventCases::debug);
     legacy("control", EventCases::control);
+    GROUPS.put("modes", () -> PeerGroup.ofModes(ModeCases.all()));
     wide("long interrupts", LongGateCases::all);
     wide("long returns", LongReturnCases::all);
     wide("long calls", LongCallCases::all);

@@ -13,6 +13,8 @@ import java.util.function.IntFunction;
  * @param rom what runs the cases from one on
  */
 record PeerGroup(List<String> cases, List<String> fields, String bochs, String qemu, IntFunction<byte[]> rom) {
+  private static final String LONG_BOCHS = "corei7_skylake_x";
+  private static final String LONG_QEMU = "qemu-system-x86_64";
 
   /** Cases that begin in 32-bit protected mode. */
   static PeerGroup of(List<PeerCase> cases) {
@@ -20,10 +22,16 @@ record PeerGroup(List<String> cases, List<String> fields, String bochs, String q
     return new PeerGroup(names, PeerRom.FIELDS, "bx_generic", "qemu-system-i386", first -> PeerRom.of(cases, first));
   }
 
+  /** Cases that begin in 32-bit protected mode of a processor with IA-32e mode. */
+  static PeerGroup ofModes(List<PeerCase> cases) {
+    PeerGroup group = of(cases);
+    return new PeerGroup(group.cases, group.fields, LONG_BOCHS, LONG_QEMU, group.rom);
+  }
+
   /** Cases that begin in 64-bit mode. */
   static PeerGroup ofLong(List<LongCase> cases) {
     List<String> names = cases.stream().map(LongCase::name).toList();
-    return new PeerGroup(names, LongRom.FIELDS, "corei7_skylake_x", "qemu-system-x86_64", first ->
-        LongRom.of(cases, first));
+    return new PeerGroup(names, LongRom.FIELDS, LONG_BOCHS, LONG_QEMU,
+        first -> LongRom.of(cases, first));
   }
 }
