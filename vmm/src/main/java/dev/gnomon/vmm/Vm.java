@@ -6,6 +6,7 @@ import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.TlbStatistics;
 import dev.gnomon.shadow.ShadowMmu;
+import dev.gnomon.vmm.boot.BiosDataArea;
 import dev.gnomon.vmm.boot.BootMemory;
 import dev.gnomon.vmm.boot.GuestImage;
 import dev.gnomon.vmm.boot.InitialState;
@@ -54,7 +55,11 @@ public final class Vm {
    * @throws dev.gnomon.vmm.boot.ImageException if the image is malformed or does not fit
    */
   public void boot(GuestImage image) {
-    start(image.load(bootMemory()));
+    BootMemory memory = bootMemory();
+    if (image.followsFirmware()) {
+      BiosDataArea.write(memory);
+    }
+    start(image.load(memory));
   }
 
   /** Guest memory for a loader; each gets a view in which nothing is taken yet. */

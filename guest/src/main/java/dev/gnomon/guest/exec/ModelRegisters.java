@@ -12,8 +12,9 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * Model-specific registers (SDM vol. 4). Unknown ones are #GP(0). Public because a hypervisor that intercepts RDMSR and WRMSR emulates them by the
- * same rules.
+ * Model-specific registers (SDM vol. 4). Unknown ones are #GP(0). There are no machine checks, but as under KVM their registers read as zero, no banks,
+ * although CPUID does not offer them: Xen reads IA32_MCG_CAP without asking. Public because a hypervisor that intercepts RDMSR and WRMSR emulates them
+ * by the same rules.
  */
 public final class ModelRegisters {
   private static final long APIC_BASE_VALID =
@@ -73,10 +74,19 @@ public final class ModelRegisters {
       cpu.value = cpu.mmu.paging.pkrs & 0xFFFF_FFFFL;
     } else if (isApic(msr) && cpu.apic.readable(msr)) {
       cpu.value = cpu.apic.read(msr);
+    } else if (isMachineCheck(msr)) {
+      cpu.value = 0;
     } else {
       return cpu.fault(Vector.GP);
     }
     return Status.OK;
+  }
+
+  private static boolean isMachineCheck(int msr) {
+    return switch (msr) {
+      case Msr.P5_MC_ADDR, Msr.P5_MC_TYPE, Msr.MCG_CAP, Msr.MCG_STATUS -> true;
+      default -> false;
+    };
   }
 
   private boolean isApic(int msr) {
@@ -145,6 +155,9 @@ public final class ModelRegisters {
   private int writeOther(int msr, long value) {
     if (msr == Msr.PKRS && cpu.cpuid.offers(Feature.PKS) && value >>> 32 == 0) {
       cpu.mmu.setPkrs((int) value);
+      return Status.OK;
+    }
+    if (isMachineCheck(msr) && msr != Msr.MCG_CAP && value == 0) {
       return Status.OK;
     }
     boolean taken = cpu.mtrrs != null && Mtrrs.is(msr) ? cpu.mtrrs.write(msr, value) : isApic(msr) && cpu.apic.write(msr, value);

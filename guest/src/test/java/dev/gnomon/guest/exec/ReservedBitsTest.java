@@ -83,7 +83,7 @@ class ReservedBitsTest {
 
   /** MSR, processor model, base value, bits that can be set on top of it; of memory types those of one bit, WC and WT. */
   @ParameterizedTest
-  @CsvSource({"10, max, 0, ffffffffffffffff", "17, max, 0, 0", "1b, max, 0, 3ffffffff900", "8b, max, 0, ffffffffffffffff", "fe, max, 0, 0",
+  @CsvSource({"0, max, 0, 0", "1, max, 0, 0", "179, max, 0, 0", "17a, max, 0, 0", "10, max, 0, ffffffffffffffff", "17, max, 0, 0", "1b, max, 0, 3ffffffff900", "8b, max, 0, ffffffffffffffff", "fe, max, 0, 0",
       "174, max, 0, ffffffffffffffff", "175, default, 0, 7fffffffffff", "176, default, 0, 7fffffffffff", "175, max, 0, ffffffffffffff", "176, max, 0, ffffffffffffff",
       "1a0, max, 1, 400c51889", "200, max, 0, 3ffffffff005", "201, max, 0, 3ffffffff800", "20e, max, 0, 3ffffffff005", "20f, max, 0, 3ffffffff800",
       "250, max, 0, 505050505050505", "258, max, 0, 505050505050505", "26f, max, 0, 505050505050505", "277, max, 0, 505050505050505", "2ff, max, 0, c05",
@@ -145,7 +145,7 @@ class ReservedBitsTest {
         }
       }
     }
-    Set<String> expected = new TreeSet<>(Set.of("10", "17", "1b", "8b", "fe", "174", "175", "176", "1a0", "250", "258", "259", "277", "2ff", "6e1", "c0000080",
+    Set<String> expected = new TreeSet<>(Set.of("0", "1", "10", "17", "1b", "8b", "fe", "174", "175", "176", "179", "17a", "1a0", "250", "258", "259", "277", "2ff", "6e1", "c0000080",
         "c0000081", "c0000082", "c0000083", "c0000084", "c0000100", "c0000101", "c0000102", "c0000103"));
     for (int i = 0; i < 16; i++) {
       expected.add(Integer.toHexString(0x200 + i));
@@ -154,6 +154,13 @@ class ReservedBitsTest {
       expected.add(Integer.toHexString(0x268 + i));
     }
     assertThat(known).isEqualTo(expected);
+  }
+
+  @Test
+  void shouldHaveNoMachineCheckBanksAndNoMachineCheck() {
+    ModelRegisters registers = new ModelRegisters(machine("max").cpu);
+    assertThat(registers.write(Msr.MCG_CAP, 0)).isNotEqualTo(Status.OK);
+    assertThat(registers.write(Msr.MCG_STATUS, 0)).isEqualTo(Status.OK);
   }
 
   @ParameterizedTest

@@ -15,6 +15,11 @@ final class FirmwareStart implements GuestImage {
   }
 
   @Override
+  public boolean followsFirmware() {
+    return false;
+  }
+
+  @Override
   public InitialState load(BootMemory memory) {
     return BootState.reset().withRdx(signature & 0xFFFF_FFFFL);
   }

@@ -18,6 +18,11 @@ final class FlatImage implements GuestImage {
   }
 
   @Override
+  public boolean followsFirmware() {
+    return false;
+  }
+
+  @Override
   public InitialState load(BootMemory memory) {
     String name = request.kernel().name();
     byte[] bytes = request.kernel().bytes();

@@ -10,6 +10,11 @@ public interface GuestImage {
     return 0;
   }
 
+  /** Whether its protocol starts it where firmware has been, so that it may expect the {@link BiosDataArea}. */
+  default boolean followsFirmware() {
+    return true;
+  }
+
   /**
    * Puts the image, its modules and what its protocol wants into guest memory.
    *
