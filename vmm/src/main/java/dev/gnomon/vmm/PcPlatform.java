@@ -70,15 +70,15 @@ public final class PcPlatform {
   private final AddressLine20 addressLine20 = new AddressLine20();
 
   /**
-   * What a machine with a 440FX has beside its options; all null without.
+   * What a machine with a 440FX has beside its options; null or nothing without.
    *
    * @param shadowRam behind the attribute map
    * @param fwCfg filled already
-   * @param disk of the first IDE channel, null if there is none
+   * @param disks of the first IDE channel, which is not there without
    * @param firmware whether the machine starts with firmware in ROM, and so in the state of a reset
    */
-  record Chipset(ShadowRam shadowRam, FwCfg fwCfg, DiskImage disk, boolean firmware) {
-    static final Chipset NONE = new Chipset(null, null, null, false);
+  record Chipset(ShadowRam shadowRam, FwCfg fwCfg, List<DiskImage> disks, boolean firmware) {
+    static final Chipset NONE = new Chipset(null, null, List.of(), false);
   }
 
   PcPlatform(PlatformOptions options, List<Cpu> cpus, Chipset chipset, ByteSink console, ByteSink debugConsole,
@@ -117,9 +117,9 @@ public final class PcPlatform {
     bus.register(keyboard != null ? keyboard : new I8042Absent(reset));
     if (options.machine() == MachineType.PC) {
       PciHost pci = new PciHost(chipset.shadowRam());
-      if (chipset.disk() != null) {
+      if (!chipset.disks().isEmpty()) {
         pci.withIde();
-        bus.register(new IdeChannel(line(IdeChannel.IRQ), chipset.disk()));
+        bus.register(new IdeChannel(line(IdeChannel.IRQ), chipset.disks()));
       }
       if (chipset.firmware()) {
         pci.withPowerManagement();

@@ -63,9 +63,9 @@ public final class VmBuilder {
   private final List<DeviceSetup> setups = new ArrayList<>();
   private Consumer<String> report = line -> LoggerFactory.getLogger(VmBuilder.class).warn(line);
   private boolean requestDevices;
-  /** Both null if there are none. */
+  /** Null if there is none. */
   private RomImage rom;
-  private DiskImage disk;
+  private final List<DiskImage> disks = new ArrayList<>();
 
   /** What a {@link Vm} is made of, while it is being made. */
   static final class Parts {
@@ -102,9 +102,9 @@ public final class VmBuilder {
     return this;
   }
 
-  /** The disk of the first IDE channel; only a machine pc can have it. */
+  /** A disk of the first IDE channel, which has room for two; only a machine pc can have it. */
   public VmBuilder disk(DiskImage image) {
-    disk = image;
+    disks.add(image);
     return this;
   }
 
@@ -145,7 +145,7 @@ public final class VmBuilder {
    * @throws IllegalArgumentException if options or devices contradict each other, or there is not enough host memory
    */
   public Vm build() {
-    if ((rom != null || disk != null) && !isPc()) {
+    if ((rom != null || !disks.isEmpty()) && !isPc()) {
       throw new IllegalArgumentException((rom != null ? "firmware" : "a disk") + " on machine "
           + options.platform().machine() + ": expected machine pc with it");
     }
@@ -273,7 +273,7 @@ public final class VmBuilder {
     FwCfg fwCfg = new FwCfg(parts.guestMemory);
     RomImage.configure(fwCfg, Addresses.bits(parts.slots.layout().ramEnd()), rom, options.platform().processors().count());
     ShadowRam shadowRam = new ShadowRam(parts.slots, parts.guestMemory, (gpa, length) -> memoryChanged(parts.vcpus, gpa, length));
-    return new PcPlatform.Chipset(shadowRam, fwCfg, disk, rom != null);
+    return new PcPlatform.Chipset(shadowRam, fwCfg, disks, rom != null);
   }
 
   /** Drops all translations of guest memory whose rights or contents changed. */

@@ -7,11 +7,15 @@ import dev.gnomon.vmm.boot.BootRequest;
 import dev.gnomon.vmm.device.ByteSink;
 import dev.gnomon.vmm.device.DiskImage;
 import dev.gnomon.vmm.device.FileDiskImage;
+import dev.gnomon.vmm.device.IdeChannel;
 import dev.gnomon.vmm.firmware.RomImage;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import picocli.CommandLine.Option;
 
 /** Options that say what firmware and disk a machine has. */
@@ -26,12 +30,12 @@ final class FirmwareOptions {
   Path videoBios;
 
   @Option(names = "--disk", paramLabel = "FILE",
-      description = "Raw image of the IDE disk; implies --machine pc. Without --bios and --kernel its boot sector is "
-          + "started.")
-  Path disk;
+      description = "Raw image of the IDE disk, given again that of the second; implies --machine pc. Without --bios "
+          + "and --kernel the first one's boot sector is started.")
+  List<Path> disks = List.of();
 
   @Option(names = "--disk-write",
-      description = "The guest's writes go to the image, not only to the machine's memory.")
+      description = "The guest's writes go to the images, not only to the machine's memory.")
   boolean diskWrite;
 
   @Option(names = "--debugcon", paramLabel = "FILE",
@@ -47,9 +51,10 @@ final class FirmwareOptions {
       return FirmwareGuest.ofRom(new RomImage(bios.toString(), InputFile.read(bios),
           videoBios == null ? null : InputFile.read(videoBios)));
     }
-    if (disk == null) {
+    if (disks.isEmpty()) {
       return null;
     }
+    Path disk = disks.get(0);
     byte[] sector = new byte[DiskImage.SECTOR_BYTES];
     try (FileDiskImage image = FileDiskImage.open(disk, false)) {
       image.read(0, sector, 0);
@@ -57,16 +62,25 @@ final class FirmwareOptions {
     return FirmwareGuest.ofBootSector(new BootRequest.File(disk.toString(), sector));
   }
 
-  /** A guest with the disk and debug console that were asked for. */
+  /** A guest with the disks and debug console that were asked for. */
   Guest attach(Guest guest) throws IOException {
-    if (diskWrite && disk == null) {
+    if (diskWrite && disks.isEmpty()) {
       throw new IllegalArgumentException("--disk-write: expected --disk FILE with it");
     }
-    if (disk == null && debugConsole == null) {
+    if (disks.size() > IdeChannel.DRIVES) {
+      throw new IllegalArgumentException("--disk " + disks.get(IdeChannel.DRIVES) + ": expected at most "
+          + IdeChannel.DRIVES + " disks");
+    }
+    if (disks.isEmpty() && debugConsole == null) {
       return guest;
     }
-    DiskImage image = disk == null ? null : FileDiskImage.open(disk, diskWrite);
-    return new AttachedGuest(guest, disk == null ? "" : disk.toString(), image, diskWrite,
+    Map<String, DiskImage> images = new LinkedHashMap<>();
+    for (Path disk : disks) {
+      if (images.put(disk.toString(), FileDiskImage.open(disk, diskWrite)) != null) {
+        throw new IllegalArgumentException("--disk " + disk + " twice: expected another image for the second disk");
+      }
+    }
+    return new AttachedGuest(guest, images, diskWrite,
         debugConsole == null ? null : sink(Files.newOutputStream(debugConsole)));
   }
 

@@ -65,7 +65,7 @@ final class GuestOptions {
 
   /** Whether any guest is named. */
   boolean none() {
-    return kernels.isEmpty() && named.isEmpty() && firmware.bios == null && firmware.disk == null;
+    return kernels.isEmpty() && named.isEmpty() && firmware.bios == null && firmware.disks.isEmpty();
   }
 
   /** Guests from workload names and kernel files, in this order. */

@@ -8,59 +8,42 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * The first ATA channel of a PC with one disk, device 0, by programmed I/O (ATA/ATAPI-6): ports 1F0h to 1F7h and 3F6h,
- * IRQ 14. Commands take no time, so BSY is seen only during a software reset. Device 1 is absent; as the standard has
- * it, device 0 answers for it with a status of 0.
- *
- * <p>A sector outside the disk gives IDNF, one that the image cannot read UNC, one that it cannot write DF with ABRT,
- * a command that the disk has not ABRT. After an error the address registers hold the first sector that was not
- * transferred.
+ * The first ATA channel of a PC with one disk or two, by programmed I/O (ATA/ATAPI-6): ports 1F0h to 1F7h and 3F6h,
+ * IRQ 14. Both disks hear what is written to the registers, the selected one answers and takes commands, so BSY is
+ * seen only during a software reset. If device 1 is absent, device 0 answers for it with a status of 0, as the
+ * standard has it.
  */
 public final class IdeChannel implements PortDevice {
   public static final int IRQ = 14;
   public static final int PORT = 0x1F0;
   public static final int CONTROL_PORT = 0x3F6;
+  /** Most disks of a channel. */
+  public static final int DRIVES = 2;
 
-  private static final int VERSION = 1;
-  private static final int SECTOR = DiskImage.SECTOR_BYTES;
-  private static final int MAX_MULTIPLE = 16;
-  private static final int HEADS = 16;
-  private static final int TRACK_SECTORS = 63;
-  private static final int MAX_CYLINDERS = 16383;
-  private static final int LBA28_COUNT = 0x100;
-  private static final int LBA48_COUNT = 0x10000;
-
-  private static final int IDLE_STATE = 0;
-  private static final int READING = 1;
-  private static final int WRITING = 2;
+  private static final int VERSION = 2;
 
   private final InterruptLine line;
-  private final DiskImage disk;
-  private final int[] registers = new int[REGISTERS];
-  /** What the registers held before, the high bytes of 48-bit commands. */
-  private final int[] previous = new int[REGISTERS];
-  private int status;
-  private int error;
+  private final IdeDrive[] drives;
   private int control;
-  private boolean interrupt;
-  private int heads = HEADS;
-  private int trackSectors = TRACK_SECTORS;
-  private int multiple;
+  /** Whether the registers name device 1, present or not. */
+  private boolean second;
 
-  private final byte[] buffer = new byte[MAX_MULTIPLE * SECTOR];
-  private int state;
-  private int position;
-  private int limit;
-  /** The next sector to transfer and how many there are to come, those in the buffer included. */
-  private long lba;
-  private int remaining;
-  private int blockSectors = 1;
-  private boolean extended;
-
-  /** @param line the wire of IRQ 14 */
-  public IdeChannel(InterruptLine line, DiskImage disk) {
+  /**
+   * A channel after a reset.
+   *
+   * @param line the wire of IRQ 14
+   * @param disks device 0, and device 1 if there is one
+   * @throws IllegalArgumentException if there are no disks or more than {@link #DRIVES}
+   */
+  public IdeChannel(InterruptLine line, List<DiskImage> disks) {
+    if (disks.isEmpty() || disks.size() > DRIVES) {
+      throw new IllegalArgumentException(disks.size() + " disks on an IDE channel: expected 1 or " + DRIVES);
+    }
     this.line = line;
-    this.disk = disk;
+    drives = new IdeDrive[disks.size()];
+    for (int i = 0; i < drives.length; i++) {
+      drives[i] = new IdeDrive(i, disks.get(i), IdeIdentity.resetResult(i, drives.length), this::raise);
+    }
     reset();
   }
 
@@ -81,51 +64,37 @@ public final class IdeChannel implements PortDevice {
 
   @Override
   public void reset() {
-    heads = HEADS;
-    trackSectors = TRACK_SECTORS;
-    multiple = 0;
     control = 0;
-    signature();
-    drive(false);
+    second = false;
+    for (IdeDrive drive : drives) {
+      drive.reset();
+    }
+    raise();
   }
 
-  /** Registers after a reset or a diagnosis. */
-  private void signature() {
-    registers[COUNT] = 1;
-    registers[LBA_LOW] = 1;
-    registers[LBA_MID] = 0;
-    registers[LBA_HIGH] = 0;
-    registers[DEVICE] = DEVICE_FIXED;
-    error = PASSED;
-    state = IDLE_STATE;
-    status = DRDY | DSC;
+  /** Puts the selected disk's interrupt on the wire. */
+  private void raise() {
+    line.set((control & NIEN) == 0 && !absentSelected() && selected().interrupt());
   }
 
-  private void drive(boolean level) {
-    interrupt = level;
-    line.set(level && (control & NIEN) == 0 && !secondSelected());
+  private boolean absentSelected() {
+    return second && drives.length < DRIVES;
   }
 
-  private boolean secondSelected() {
-    return (registers[DEVICE] & DEVICE_DEV) != 0;
+  /** The disk that answers. */
+  private IdeDrive selected() {
+    return drives[second ? drives.length - 1 : 0];
   }
 
   @Override
   public int in(int port, int size, long nowNs) {
     int register = port - PORT;
     if (register == DATA) {
-      int value = peek(port, size);
-      if (state == READING) {
-        position += Math.min(size, limit - position);
-        if (position >= limit) {
-          blockRead();
-        }
-      }
-      return value;
+      return selected().readData(size);
     }
     int value = peek(port, size);
-    if (register <= COMMAND && register + size > COMMAND) {
-      drive(false);
+    if (register <= COMMAND && register + size > COMMAND && !absentSelected()) {
+      selected().drive(false);
     }
     return value;
   }
@@ -133,34 +102,22 @@ public final class IdeChannel implements PortDevice {
   @Override
   public int peek(int port, int size) {
     int register = port - PORT;
+    if (register == DATA) {
+      return selected().peekData(size);
+    }
     int value = 0;
     for (int i = 0; i < size; i++) {
-      int part;
-      if (register == DATA) {
-        part = state == READING && position + i < limit ? buffer[position + i] & 0xFF : 0;
-      } else {
-        part = register + i >= REGISTERS ? status() : register(register + i);
-      }
+      int part = register + i >= COMMAND ? status() : selected().register(register + i, (control & HOB) != 0);
       value |= part << 8 * i;
     }
     return value;
-  }
-
-  private int register(int register) {
-    boolean high = (control & HOB) != 0;
-    return switch (register) {
-      case FEATURES -> error;
-      case DEVICE -> registers[DEVICE];
-      case COMMAND -> status();
-      default -> high ? previous[register] : registers[register];
-    };
   }
 
   private int status() {
     if ((control & SRST) != 0) {
       return BSY;
     }
-    return secondSelected() ? 0 : status;
+    return absentSelected() ? 0 : selected().status();
   }
 
   @Override
@@ -171,7 +128,7 @@ public final class IdeChannel implements PortDevice {
     }
     int register = port - PORT;
     if (register == DATA) {
-      writeData(size, value);
+      selected().writeData(size, value);
       return;
     }
     for (int i = 0; i < size; i++) {
@@ -183,10 +140,13 @@ public final class IdeChannel implements PortDevice {
     boolean released = (control & ~value & SRST) != 0;
     control = value & (HOB | SRST | NIEN);
     if (released) {
-      signature();
-      interrupt = false;
+      second = false;
+      for (IdeDrive drive : drives) {
+        drive.signature();
+        drive.drive(false);
+      }
     }
-    drive(interrupt);
+    raise();
   }
 
   private void write(int register, int value) {
@@ -195,353 +155,47 @@ public final class IdeChannel implements PortDevice {
     }
     control &= ~HOB;
     if (register == COMMAND) {
-      if (!secondSelected() || value == DIAGNOSTIC) {
-        drive(false);
-        execute(value);
-      }
-    } else if (register == DEVICE) {
-      registers[DEVICE] = value | DEVICE_FIXED;
-      drive(interrupt);
-    } else {
-      previous[register] = registers[register];
-      registers[register] = value;
-    }
-  }
-
-  private void writeData(int size, int value) {
-    if (state != WRITING) {
+      command(value);
       return;
     }
-    for (int i = 0; i < size && position < limit; i++) {
-      buffer[position++] = (byte) (value >>> 8 * i);
+    for (IdeDrive drive : drives) {
+      drive.write(register, value);
     }
-    if (position >= limit) {
-      blockWritten();
+    if (register == DEVICE) {
+      second = (value & DEVICE_DEV) != 0;
+      raise();
     }
   }
 
-  private void execute(int command) {
-    state = IDLE_STATE;
-    error = 0;
-    status = DRDY | DSC;
-    switch (command) {
-      case READ_SECTORS, READ_SECTORS_NO_RETRY -> startRead(1, false);
-      case READ_SECTORS_EXT -> startRead(1, true);
-      case READ_MULTIPLE -> startRead(multiple, false);
-      case READ_MULTIPLE_EXT -> startRead(multiple, true);
-      case WRITE_SECTORS, WRITE_SECTORS_NO_RETRY -> startWrite(1, false);
-      case WRITE_SECTORS_EXT -> startWrite(1, true);
-      case WRITE_MULTIPLE -> startWrite(multiple, false);
-      case WRITE_MULTIPLE_EXT -> startWrite(multiple, true);
-      case VERIFY, VERIFY_NO_RETRY -> verify(false);
-      case VERIFY_EXT -> verify(true);
-      case IDENTIFY -> identify();
-      case SET_MULTIPLE -> setMultiple();
-      case FLUSH_CACHE, FLUSH_CACHE_EXT -> flush();
-      case DIAGNOSTIC -> {
-        signature();
-        drive(true);
+  private void command(int command) {
+    if (command == DIAGNOSTIC) {
+      second = false;
+      for (IdeDrive drive : drives) {
+        drive.execute(command);
       }
-      case INITIALIZE_PARAMETERS -> initializeParameters();
-      case STANDBY_IMMEDIATE, IDLE_IMMEDIATE, STANDBY, IDLE, SLEEP -> drive(true);
-      case CHECK_POWER_MODE -> {
-        registers[COUNT] = ACTIVE;
-        drive(true);
-      }
-      case SET_FEATURES -> setFeatures();
-      case READ_NATIVE_MAX -> nativeMax(false);
-      case READ_NATIVE_MAX_EXT -> nativeMax(true);
-      default -> {
-        int group = command & 0xF0;
-        if (group == RECALIBRATE || group == SEEK) {
-          drive(true);
-        } else {
-          fail(ABRT);
-        }
-      }
-    }
-  }
-
-  private void fail(int bits) {
-    state = IDLE_STATE;
-    error = bits;
-    status = DRDY | DSC | ERR;
-    drive(true);
-  }
-
-  /** Takes address and count from the registers. @return false if a sector number of 0 or beyond the track was given */
-  private boolean address(boolean ext) {
-    extended = ext;
-    int count = registers[COUNT] | (ext ? previous[COUNT] << 8 : 0);
-    remaining = count != 0 ? count : ext ? LBA48_COUNT : LBA28_COUNT;
-    int low = registers[LBA_HIGH] << 16 | registers[LBA_MID] << 8 | registers[LBA_LOW];
-    if (ext) {
-      lba = (long) (previous[LBA_HIGH] << 16 | previous[LBA_MID] << 8 | previous[LBA_LOW]) << 24 | low;
-    } else if ((registers[DEVICE] & DEVICE_LBA) != 0) {
-      lba = (long) (registers[DEVICE] & DEVICE_HEAD) << 24 | low;
-    } else {
-      int sector = registers[LBA_LOW];
-      int head = registers[DEVICE] & DEVICE_HEAD;
-      lba = ((long) (low >>> 8) * heads + head) * trackSectors + sector - 1;
-      return sector != 0 && sector <= trackSectors && head < heads;
-    }
-    return true;
-  }
-
-  /** Puts {@link #lba} into the registers. */
-  private void showAddress() {
-    if (!extended && (registers[DEVICE] & DEVICE_LBA) == 0) {
-      long track = lba / trackSectors;
-      registers[LBA_LOW] = (int) (lba % trackSectors) + 1;
-      registers[LBA_MID] = (int) (track / heads) & 0xFF;
-      registers[LBA_HIGH] = (int) (track / heads >> 8) & 0xFF;
-      registers[DEVICE] = registers[DEVICE] & ~DEVICE_HEAD | (int) (track % heads);
-      return;
-    }
-    registers[LBA_LOW] = (int) lba & 0xFF;
-    registers[LBA_MID] = (int) (lba >> 8) & 0xFF;
-    registers[LBA_HIGH] = (int) (lba >> 16) & 0xFF;
-    if (extended) {
-      previous[LBA_LOW] = (int) (lba >> 24) & 0xFF;
-      previous[LBA_MID] = (int) (lba >> 32) & 0xFF;
-      previous[LBA_HIGH] = (int) (lba >> 40) & 0xFF;
-    } else {
-      registers[DEVICE] = registers[DEVICE] & ~DEVICE_HEAD | (int) (lba >> 24) & DEVICE_HEAD;
-    }
-  }
-
-  private void failAt(int bits) {
-    showAddress();
-    fail(bits);
-  }
-
-  private boolean onDisk() {
-    return lba >= 0 && lba < disk.sectors();
-  }
-
-  private void startRead(int block, boolean ext) {
-    if (block == 0) {
-      fail(ABRT);
-    } else if (!address(ext)) {
-      fail(IDNF);
-    } else {
-      blockSectors = block;
-      fillBlock();
-    }
-  }
-
-  /** Brings the next block of a read into the buffer; its sectors before a bad one are dropped with it. */
-  private void fillBlock() {
-    int count = Math.min(blockSectors, remaining);
-    for (int i = 0; i < count; i++) {
-      if (!onDisk()) {
-        failAt(IDNF);
-        return;
-      }
-      try {
-        disk.read(lba, buffer, i * SECTOR);
-      } catch (IOException e) {
-        failAt(UNC);
-        return;
-      }
-      lba++;
-    }
-    offer(READING, count * SECTOR);
-    drive(true);
-  }
-
-  private void offer(int newState, int bytes) {
-    state = newState;
-    position = 0;
-    limit = bytes;
-    status = DRDY | DSC | DRQ;
-  }
-
-  private void blockRead() {
-    remaining -= limit / SECTOR;
-    if (remaining > 0) {
-      fillBlock();
-    } else {
-      state = IDLE_STATE;
-      status = DRDY | DSC;
-    }
-  }
-
-  private void startWrite(int block, boolean ext) {
-    if (block == 0) {
-      fail(ABRT);
-    } else if (!address(ext) || !onDisk()) {
-      fail(IDNF);
-    } else {
-      blockSectors = block;
-      offer(WRITING, Math.min(block, remaining) * SECTOR);
-    }
-  }
-
-  private void blockWritten() {
-    int count = limit / SECTOR;
-    for (int i = 0; i < count; i++) {
-      if (!onDisk()) {
-        failAt(IDNF);
-        return;
-      }
-      try {
-        disk.write(lba, buffer, i * SECTOR);
-      } catch (IOException e) {
-        failAt(ABRT);
-        status |= DF;
-        return;
-      }
-      lba++;
-    }
-    remaining -= count;
-    if (remaining > 0) {
-      offer(WRITING, Math.min(blockSectors, remaining) * SECTOR);
-    } else {
-      state = IDLE_STATE;
-      status = DRDY | DSC;
-    }
-    drive(true);
-  }
-
-  private void verify(boolean ext) {
-    if (!address(ext)) {
-      fail(IDNF);
-      return;
-    }
-    long end = lba + remaining;
-    while (lba < end && onDisk()) {
-      try {
-        disk.read(lba, buffer, 0);
-      } catch (IOException e) {
-        failAt(UNC);
-        return;
-      }
-      lba++;
-    }
-    if (lba < end) {
-      failAt(IDNF);
-    } else {
-      drive(true);
-    }
-  }
-
-  private int cylinders() {
-    return (int) Math.min(MAX_CYLINDERS, Math.max(1, disk.sectors() / (HEADS * TRACK_SECTORS)));
-  }
-
-  private void identify() {
-    byte[] words = IdeIdentity.of(disk.sectors(), new int[] {cylinders(), HEADS, TRACK_SECTORS}, heads, trackSectors,
-        multiple, MAX_MULTIPLE);
-    System.arraycopy(words, 0, buffer, 0, SECTOR);
-    remaining = 1;
-    offer(READING, SECTOR);
-    drive(true);
-  }
-
-  private void setMultiple() {
-    int count = registers[COUNT];
-    if (count > MAX_MULTIPLE || Integer.bitCount(count) > 1) {
-      fail(ABRT);
-    } else {
-      multiple = count;
-      drive(true);
-    }
-  }
-
-  private void initializeParameters() {
-    if (registers[COUNT] == 0) {
-      fail(ABRT);
-    } else {
-      trackSectors = registers[COUNT];
-      heads = (registers[DEVICE] & DEVICE_HEAD) + 1;
-      drive(true);
-    }
-  }
-
-  private void setFeatures() {
-    boolean known = switch (registers[FEATURES]) {
-      case SET_TRANSFER_MODE -> registers[COUNT] < FIRST_DMA_MODE;
-      case ENABLE_WRITE_CACHE, DISABLE_WRITE_CACHE, ENABLE_LOOK_AHEAD, DISABLE_LOOK_AHEAD -> true;
-      default -> false;
-    };
-    if (known) {
-      drive(true);
-    } else {
-      fail(ABRT);
-    }
-  }
-
-  private void nativeMax(boolean ext) {
-    extended = ext;
-    registers[DEVICE] |= DEVICE_LBA;
-    lba = disk.sectors() - 1;
-    showAddress();
-    drive(true);
-  }
-
-  private void flush() {
-    try {
-      disk.flush();
-      drive(true);
-    } catch (IOException e) {
-      fail(ABRT);
-      status |= DF;
+    } else if (!absentSelected()) {
+      selected().drive(false);
+      selected().execute(command);
     }
   }
 
   @Override
   public void save(DataOutput out) throws IOException {
     out.writeInt(VERSION);
-    for (int i = 0; i < REGISTERS; i++) {
-      out.writeByte(registers[i]);
-      out.writeByte(previous[i]);
-    }
-    out.writeByte(status);
-    out.writeByte(error);
     out.writeByte(control);
-    out.writeBoolean(interrupt);
-    out.writeByte(heads);
-    out.writeByte(trackSectors);
-    out.writeByte(multiple);
-    out.writeByte(state);
-    out.writeInt(position);
-    out.writeInt(limit);
-    out.writeLong(lba);
-    out.writeInt(remaining);
-    out.writeByte(blockSectors);
-    out.writeBoolean(extended);
-    out.write(buffer);
-    disk.save(out);
+    out.writeBoolean(second);
+    for (IdeDrive drive : drives) {
+      drive.save(out);
+    }
   }
 
   @Override
   public void load(DataInput in) throws IOException {
     StateSection.expectVersion(in, name(), VERSION);
-    for (int i = 0; i < REGISTERS; i++) {
-      registers[i] = in.readUnsignedByte();
-      previous[i] = in.readUnsignedByte();
-    }
-    status = in.readUnsignedByte();
-    error = in.readUnsignedByte();
     control = in.readUnsignedByte() & (HOB | SRST | NIEN);
-    interrupt = in.readBoolean();
-    heads = Math.max(1, in.readUnsignedByte());
-    trackSectors = Math.max(1, in.readUnsignedByte());
-    multiple = Math.min(MAX_MULTIPLE, in.readUnsignedByte());
-    state = in.readUnsignedByte();
-    position = in.readInt();
-    limit = in.readInt();
-    lba = in.readLong();
-    remaining = in.readInt();
-    blockSectors = in.readUnsignedByte();
-    extended = in.readBoolean();
-    if (state > WRITING || position < 0 || position > limit || limit > buffer.length || blockSectors < 1
-        || blockSectors > MAX_MULTIPLE) {
-      throw new IOException("ide: saved state stands at byte " + position + " of " + limit + " in state " + state
-          + ", expected a place in a buffer of " + buffer.length);
+    second = in.readBoolean();
+    for (IdeDrive drive : drives) {
+      drive.load(in);
     }
-    in.readFully(buffer);
-    disk.load(in);
   }
 }

@@ -18,10 +18,21 @@ final class IdeIdentity {
   private static final int VERSIONS = 0x7E;
   private static final int WORD_VALID = 1 << 14;
   private static final int FLUSH_48_BIT = 1 << 10 | 1 << 12 | 1 << 13;
-  /** Device 0 by jumper, passed diagnostics, and answers for the absent device 1. */
-  private static final int RESET_RESULT = WORD_VALID | 1 << 6 | 1 << 3 | 1 << 1 | 1;
+  /** Word 93 of device 0: jumper, passed diagnostics. */
+  private static final int FIRST = WORD_VALID | 1 << 3 | 1 << 1 | 1;
+  /** Word 93 of device 0: device 1 said that it is there and that it passed. */
+  private static final int SECOND_SEEN = 1 << 5 | 1 << 4;
+  /** Word 93 of device 0: it answers for the absent device 1. */
+  private static final int SECOND_ABSENT = 1 << 6;
+  /** Word 93 of device 1: said that it passed, jumper. */
+  private static final int SECOND = WORD_VALID | 1 << 11 | 1 << 9 | 1 << 8;
 
   private IdeIdentity() {
+  }
+
+  /** Word 93, the result of a hardware reset. @param index the disk's number on its channel of {@code drives} disks */
+  static int resetResult(int index, int drives) {
+    return index > 0 ? SECOND : FIRST | (drives > 1 ? SECOND_SEEN : SECOND_ABSENT);
   }
 
   /**
@@ -30,8 +41,10 @@ final class IdeIdentity {
    * @param geometry default cylinders, heads and sectors a track
    * @param heads of the current translation, with {@code trackSectors}
    * @param multiple sectors of a block of READ MULTIPLE, 0 if not set
+   * @param resetResult word 93
    */
-  static byte[] of(long sectors, int[] geometry, int heads, int trackSectors, int multiple, int maxMultiple) {
+  static byte[] of(long sectors, int[] geometry, int heads, int trackSectors, int multiple, int maxMultiple,
+      int resetResult) {
     int[] w = new int[WORDS];
     w[0] = FIXED_DISK;
     w[1] = geometry[0];
@@ -58,7 +71,7 @@ final class IdeIdentity {
     w[84] = WORD_VALID;
     w[86] = FLUSH_48_BIT;
     w[87] = WORD_VALID;
-    w[93] = RESET_RESULT;
+    w[93] = resetResult;
     words(w, 100, 4, sectors);
     byte[] bytes = new byte[2 * WORDS];
     for (int i = 0; i < WORDS; i++) {

@@ -57,7 +57,7 @@ class HostileGuestTest {
       bus.register(new AcpiPm(AcpiPm.PORT, io.line(9), () -> log.add("off")));
       PciHost pci = new PciHost((segment, read, write) -> log.add("pam " + segment + read + write)).withIde()
           .withPowerManagement();
-      bus.register(new IdeChannel(pic.line(14), SnapshotDiskImage.of(new byte[32 << 10])));
+      bus.register(new IdeChannel(pic.line(14), List.of(SnapshotDiskImage.of(new byte[32 << 10]), SnapshotDiskImage.of(new byte[8 << 10]))));
       HostMemory memory = new HostMemory(0, 1 << 20, 0);
       bus.register(new FwCfg(new GuestPhysicalMemory(memory, MemorySlots.identity(memory, MemoryLayout.pc(1 << 20)))));
       bus.register(new Hpet(io::line));

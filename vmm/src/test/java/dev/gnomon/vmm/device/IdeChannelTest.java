@@ -7,6 +7,7 @@ import dev.gnomon.vmm.device.DeviceFixtures.RecordingLine;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -21,7 +22,7 @@ class IdeChannelTest {
 
   private final RecordingLine line = new RecordingLine();
   private final Faulty disk = new Faulty();
-  private final IdeChannel ide = new IdeChannel(line, disk);
+  private final IdeChannel ide = new IdeChannel(line, List.of(disk));
   private final Ports io = new Ports(ide);
 
   /** A disk whose sectors hold their number, with one that cannot be read or written. */
@@ -120,6 +121,42 @@ class IdeChannelTest {
     assertThat(line.rises).isZero();
     io.outb(0xA0, 0x1F6);
     assertThat(io.inb(0x1F7)).isEqualTo(READY);
+  }
+
+  @Test
+  void shouldKeepTwoDisksApart() throws IOException {
+    Faulty second = new Faulty();
+    second.image.write(7, sectorOf(0x6655), 0);
+    Ports two = new Ports(new IdeChannel(line, List.of(disk, second)));
+    two.outb(0xF0, 0x1F6);
+    assertThat(two.inb(0x1F7)).as("device 1 is there").isEqualTo(READY);
+    two.outb(1, 0x1F2).outb(7, 0x1F3).outb(0, 0x1F4).outb(0, 0x1F5).outb(0xF0, 0x1F6).outb(0x20, 0x1F7);
+    assertThat(line.level).isTrue();
+    two.outb(0xE0, 0x1F6);
+    assertThat(line.level).as("the interrupt is device 1's").isFalse();
+    assertThat(two.inb(0x1F3)).as("both took the address").isEqualTo(7);
+    two.outb(0x20, 0x1F7);
+    assertThat(two.bus().in(0x1F0, 2, 0)).isEqualTo(7);
+    two.outb(0xF0, 0x1F6);
+    assertThat(line.level).isTrue();
+    assertThat(two.inb(0x1F7)).isEqualTo(DATA_READY);
+    assertThat(line.level).isFalse();
+    assertThat(two.bus().in(0x1F0, 2, 0)).isEqualTo(0x6655);
+    two.outb(0xEC, 0x1F7);
+    int[] words = new int[256];
+    for (int i = 0; i < words.length; i++) {
+      words[i] = two.bus().in(0x1F0, 2, 0);
+    }
+    assertThat(words[93]).as("device 1 by jumper, which passed").isEqualTo(0x4B00);
+    two.outb(0x04, 0x3F6).outb(0x00, 0x3F6);
+    assertThat(two.inb(0x1F6)).as("a reset selects device 0").isEqualTo(0xA0);
+  }
+
+  private static byte[] sectorOf(int word) {
+    byte[] sector = new byte[512];
+    sector[0] = (byte) word;
+    sector[1] = (byte) (word >> 8);
+    return sector;
   }
 
   @Test
@@ -285,7 +322,7 @@ class IdeChannelTest {
       io.bus().out(0x1F0, 2, i, 0);
     }
     Faulty other = new Faulty();
-    IdeChannel copy = new IdeChannel(new RecordingLine(), new DiskImage() {
+    DiskImage changed = new DiskImage() {
       @Override
       public long sectors() {
         return SECTORS;
@@ -300,7 +337,8 @@ class IdeChannelTest {
       public void write(long lba, byte[] from, int offset) throws IOException {
         other.write(lba, from, offset);
       }
-    });
+    };
+    IdeChannel copy = new IdeChannel(new RecordingLine(), List.of(changed));
     DeviceFixtures.load(copy, DeviceFixtures.save(ide));
     for (int i = 300; i < 512; i++) {
       copy.out(0x1F0, 2, i, 0);
