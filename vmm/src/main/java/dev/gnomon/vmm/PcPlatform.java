@@ -91,7 +91,7 @@ public final class PcPlatform {
         localApics.add(apic);
       }
       localApic = localApics.get(0);
-      localApicPage = localApics.size() == 1 ? null : new LocalApicPage(localApics);
+      localApicPage = localApics.size() == 1 ? null : new LocalApicPage(localApics, bus);
       if (!chipset.firmware()) {
         localApic.setAsFirmware();
       }
@@ -146,6 +146,9 @@ public final class PcPlatform {
     bus.register(new DebugExit(exit));
     if (localApic != null) {
       bus.register(localApicPage != null ? localApicPage : localApic);
+      if (localApicPage == null) {
+        localApic.setPageListener(() -> bus.move(localApic, localApic.page()));
+      }
       bus.register(ioApic);
     }
   }

@@ -119,6 +119,45 @@ public final class DeviceBus {
     }
   }
 
+  /**
+   * Moves a registered device's MMIO range, as programmable chips do. Where another device answers already, the moved
+   * one does not.
+   */
+  public void move(MmioDevice device, @Gpa long start) {
+    int slot = 1;
+    while (devices[slot] != device) {
+      slot++;
+    }
+    removeRange(device);
+    MmioRange range = new MmioRange(start, device.range().length());
+    for (int i = 0; i < mmioStarts.length; i++) {
+      if (range.start() < mmioEnds[i] && mmioStarts[i] < range.end()) {
+        return;
+      }
+    }
+    insertRange(range, device, slot);
+  }
+
+  private void removeRange(MmioDevice device) {
+    int at = 0;
+    while (at < mmioDevices.length && mmioDevices[at] != device) {
+      at++;
+    }
+    if (at == mmioDevices.length) {
+      return;
+    }
+    int tail = mmioStarts.length - at - 1;
+    System.arraycopy(mmioStarts, at + 1, mmioStarts, at, tail);
+    System.arraycopy(mmioEnds, at + 1, mmioEnds, at, tail);
+    System.arraycopy(mmioDevices, at + 1, mmioDevices, at, tail);
+    System.arraycopy(mmioSlots, at + 1, mmioSlots, at, tail);
+    mmioStarts = Arrays.copyOf(mmioStarts, at + tail);
+    mmioEnds = Arrays.copyOf(mmioEnds, at + tail);
+    mmioDevices = Arrays.copyOf(mmioDevices, at + tail);
+    mmioSlots = Arrays.copyOf(mmioSlots, at + tail);
+    lastMmio = 0;
+  }
+
   private void insertRange(MmioRange range, MmioDevice device, int slot) {
     int at = 0;
     while (at < mmioStarts.length && mmioStarts[at] < range.start()) {

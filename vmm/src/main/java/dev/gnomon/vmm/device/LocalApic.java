@@ -6,6 +6,7 @@ import dev.gnomon.guest.cpu.ApicPort;
 import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.HostMemory;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
@@ -17,13 +18,13 @@ import java.util.function.LongSupplier;
  *
  * <p>Where the manual leaves a choice this does what Linux KVM does (arch/x86/kvm/lapic.c): the timer's clock is one
  * tick a virtual nanosecond; only aligned 32-bit accesses reach a register, others read zero and write nothing; the ID
- * cannot be written; SMI and redirected ExtINT messages vanish. Unlike there, the page does not move: with another base
- * in IA32_APIC_BASE it is gone. An EOI of a level-triggered interrupt is always broadcast.
+ * cannot be written; SMI and redirected ExtINT messages vanish; the page moves with IA32_APIC_BASE, but is not seen
+ * where there is RAM or another device. An EOI of a level-triggered interrupt is always broadcast.
  *
  * <p>INIT and start-up messages are kept for whoever runs the processor ({@link #takeInit}, {@link #takeStartup}).
  */
 public final class LocalApic implements MmioDevice {
-  /** Guest-physical address of the page. */
+  /** Guest-physical address of the page after a reset. */
   public static final @Gpa long BASE = 0xFEE0_0000L;
 
   private static final int FORMAT = 1;
@@ -37,6 +38,7 @@ public final class LocalApic implements MmioDevice {
   private final LongSupplier tscOffset;
   private final Runnable nmi;
   private Runnable startupListener = () -> { };
+  private Runnable pageListener = () -> { };
   private final boolean x2Offered;
   private final LocalApicTimer timer = new LocalApicTimer();
 
@@ -95,8 +97,16 @@ public final class LocalApic implements MmioDevice {
 
   @Override
   public void reset() {
-    base = Addresses.bits(BASE) | ApicPort.BASE_ENABLE | (id == 0 ? ApicPort.BASE_BSP : 0);
+    setBase(Addresses.bits(BASE) | ApicPort.BASE_ENABLE | (id == 0 ? ApicPort.BASE_BSP : 0));
     resetRegisters();
+  }
+
+  private void setBase(long value) {
+    boolean moved = ((base ^ value) & -PAGE) != 0;
+    base = value;
+    if (moved) {
+      pageListener.run();
+    }
   }
 
   private void resetRegisters() {
@@ -118,6 +128,16 @@ public final class LocalApic implements MmioDevice {
     startup = NONE;
     timer.reset();
     update();
+  }
+
+  /** Who is told that the page has moved. */
+  public void setPageListener(Runnable listener) {
+    pageListener = listener;
+  }
+
+  /** Guest-physical address of the page. */
+  public @Gpa long page() {
+    return base & -PAGE;
   }
 
   /** Who is told that an INIT or start-up message has arrived. */
@@ -391,7 +411,7 @@ public final class LocalApic implements MmioDevice {
   @Override
   public long read(long offset, int size, long nowNs) {
     advanceTo(nowNs);
-    if (globallyEnabled() && !x2() && inPage() && !exists((int) offset & -STEP)) {
+    if (globallyEnabled() && !x2() && !exists((int) offset & -STEP)) {
       error(ESR_REGISTER);
     }
     return peek(offset, size);
@@ -399,21 +419,17 @@ public final class LocalApic implements MmioDevice {
 
   @Override
   public long peek(long offset, int size) {
-    if (!inPage() || !globallyEnabled() || x2()) {
+    if (!globallyEnabled() || x2()) {
       return -1L >>> 64 - 8 * size;
     }
     int within = (int) offset & STEP - 1;
     return within + size > 4 ? 0 : (register((int) offset & -STEP) & 0xFFFF_FFFFL) >>> 8 * within;
   }
 
-  private boolean inPage() {
-    return (base & -PAGE) == Addresses.bits(BASE);
-  }
-
   @Override
   public void write(long offset, int size, long value, long nowNs) {
     advanceTo(nowNs);
-    if (size != 4 || (offset & STEP - 1) != 0 || !inPage() || !globallyEnabled() || x2()) {
+    if (size != 4 || (offset & STEP - 1) != 0 || !globallyEnabled() || x2()) {
       return;
     }
     int register = (int) offset;
@@ -527,7 +543,7 @@ public final class LocalApic implements MmioDevice {
     advanceTo(nowNs);
     boolean disabled = globallyEnabled() && !enable;
     boolean entersX2 = extend && !x2();
-    base = value;
+    setBase(value);
     if (disabled) {
       resetRegisters();
     }
@@ -639,7 +655,7 @@ public final class LocalApic implements MmioDevice {
   @Override
   public void load(DataInput in) throws IOException {
     StateSection.expectVersion(in, name(), FORMAT);
-    base = in.readLong();
+    setBase(in.readLong() & (1L << HostMemory.MAXPHYADDR) - 1);
     isr.load(in);
     tmr.load(in);
     irr.load(in);

@@ -1,26 +1,50 @@
 package dev.gnomon.vmm.device;
 
+import dev.gnomon.guest.memory.Gpa;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
 import java.util.List;
 
-/** The page at FEE00000h of a machine with several processors: each finds its own {@link LocalApic} there. On the bus it stands for them all. */
+/**
+ * The page of the local APIC on a machine with several processors: each finds its own {@link LocalApic} there. On the bus
+ * it stands for them all, at the address that the running processor has set.
+ */
 public final class LocalApicPage implements MmioDevice {
   private static final int VERSION = 1;
 
   private final LocalApic[] apics;
+  private final DeviceBus bus;
   private LocalApic selected;
 
-  /** @param apics in the order of the processors' numbers */
-  public LocalApicPage(List<LocalApic> apics) {
+  /**
+   * A page that shows the first processor's.
+   *
+   * @param apics in the order of the processors' numbers
+   * @param bus where it is to be registered
+   */
+  public LocalApicPage(List<LocalApic> apics, DeviceBus bus) {
     this.apics = apics.toArray(new LocalApic[0]);
+    this.bus = bus;
     this.selected = this.apics[0];
+    for (LocalApic apic : apics) {
+      apic.setPageListener(() -> moved(apic));
+    }
+  }
+
+  private void moved(LocalApic apic) {
+    if (apic == selected) {
+      bus.move(this, apic.page());
+    }
   }
 
   /** Another processor accesses the page from now on. */
   public void select(int processor) {
+    @Gpa long shown = selected.page();
     selected = apics[processor];
+    if (selected.page() != shown) {
+      bus.move(this, selected.page());
+    }
   }
 
   @Override

@@ -335,8 +335,21 @@ class LocalApicTest {
     apic.writeBase(base('x'), now);
     assertThat(apic.pending()).isFalse();
     assertThat(read(0xF0)).as("as after a reset").isEqualTo(0xFF);
-    apic.writeBase(ENABLED + 0x1000, now);
+  }
+
+  @Test
+  void shouldMoveItsPageWithTheBase() {
+    apic.setPageListener(() -> memory.move(apic, apic.page()));
+    int version = read(0x30);
+    apic.writeBase(ENABLED + 0x14_0000, now);
     assertThat(read(0x30)).as("moved away").isEqualTo(-1);
+    assertThat(read(0x14_0030)).isEqualTo(version);
+    memory.register(new IoApic(bus));
+    apic.writeBase(IoApic.BASE | ApicPort.BASE_ENABLE | ApicPort.BASE_BSP, now);
+    assertThat(read(0x14_0030)).isEqualTo(-1);
+    assertThat(memory.mmioOwner(IoApic.BASE)).as("was there first").isInstanceOf(IoApic.class);
+    apic.reset();
+    assertThat(read(0x30)).isEqualTo(version);
   }
 
   @ParameterizedTest
@@ -431,13 +444,18 @@ class LocalApicTest {
   /** A page for several local APICs is that of the processor that runs, and saves them all. */
   @Test
   void shouldShowEachProcessorItsOwnRegisters() throws IOException {
-    LocalApicPage page = new LocalApicPage(List.of(apic, second));
+    DeviceBus pages = new DeviceBus();
+    LocalApicPage page = new LocalApicPage(List.of(apic, second), pages);
+    pages.register(page);
     page.select(1);
     assertThat(page.read(0x20, 4, 0)).isEqualTo(1 << 24);
     page.write(0x80, 4, 0x30, 0);
     page.write(0x320, 4, 0x41, 0);
     page.write(0x380, 4, 100, 0);
+    second.writeBase(LocalApic.BASE + 0x1000 | ApicPort.BASE_ENABLE, 0);
+    assertThat(pages.mmioOwner(LocalApic.BASE)).isNull();
     page.select(0);
+    assertThat(pages.mmioOwner(LocalApic.BASE)).isSameAs(page);
     assertThat(page.read(0x20, 4, 0)).isZero();
     assertThat(page.read(0x80, 4, 0)).isZero();
     assertThat(page.nextDeadline()).isEqualTo(second.nextDeadline());
@@ -447,7 +465,7 @@ class LocalApicTest {
     assertThat(second.peek(0x80, 4)).isZero();
     page.load(new DataInputStream(new ByteArrayInputStream(saved.toByteArray())));
     assertThat(second.peek(0x80, 4)).isEqualTo(0x30);
-    assertThatThrownBy(() -> new LocalApicPage(List.of(apic)).load(new DataInputStream(new ByteArrayInputStream(saved.toByteArray()))))
+    assertThatThrownBy(() -> new LocalApicPage(List.of(apic), pages).load(new DataInputStream(new ByteArrayInputStream(saved.toByteArray()))))
         .isInstanceOf(IOException.class).hasMessage("lapics: saved state has 2 local APICs, expected 1");
   }
 }
