@@ -210,8 +210,11 @@ public final class EventDelivery {
     linear.alone = alone;
     if (status == Status.OK) {
       cpu.eventPending = false;
-      // INT n and its kin behind MOV SS: what the shadow held back traps before the handler's first instruction.
+      // INT n and its kin behind MOV SS: what the shadow held back traps before the handler's first instruction; that of INT1 is told itself.
       cpu.pendingDebug &= softwareType() ? Debug.DR6_HITS : 0;
+      if (cpu.pendingDebug != 0 && cpu.eventType == Vector.TYPE_PRIVILEGED_SOFTWARE_EXCEPTION) {
+        Debug.enterHandler(cpu);
+      }
       cpu.rfLoaded = false;
       cpu.blockedBySti = false;
       cpu.blockedByMovSs = false;

@@ -46,6 +46,7 @@ final class FastSystemCalls {
     int selector = (int) (cpu.star >>> STAR_KERNEL_SHIFT) & 0xFFFC;
     enter(selector, selector + SS_OFFSET, 0, Segments.L);
     cpu.rip = cpu.lstar;
+    stepByNewFlags();
     return Status.OK;
   }
 
@@ -62,7 +63,17 @@ final class FastSystemCalls {
     int selector = (int) (cpu.star >>> STAR_USER_SHIFT) & 0xFFFF;
     enter(to64 ? selector + SYSRET64_CS_OFFSET : selector, selector + SS_OFFSET, 3, to64 ? Segments.L : Segments.DB);
     cpu.rip = target;
+    stepByNewFlags();
     return Status.OK;
+  }
+
+  /**
+   * SYSCALL and SYSRET trap by TF as it is behind them, so that a kernel that has TF in IA32_FMASK is not stepped into, and the trap of its caller
+   * comes behind SYSRET (KVM: {@code em_syscall}).
+   */
+  private void stepByNewFlags() {
+    boolean trap = (cpu.systemFlags & Rflags.TF) != 0;
+    cpu.pendingDebug = trap ? cpu.pendingDebug | Debug.DR6_BS : cpu.pendingDebug & ~Debug.DR6_BS;
   }
 
   int sysenter() {

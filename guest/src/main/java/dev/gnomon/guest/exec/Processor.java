@@ -149,7 +149,8 @@ public final class Processor {
    */
   private int betweenInstructions(long limit, boolean begins) {
     boolean open = (cpu.systemFlags & Rflags.IF) != 0 && !cpu.blockedBySti && !cpu.blockedByMovSs;
-    if (cpu.nmiPending && !cpu.blockedByNmi && !cpu.blockedByMovSs) {
+    // The manual lets STI hold back NMIs too; KVM relies on it for the HLT behind.
+    if (cpu.nmiPending && !cpu.blockedByNmi && !cpu.blockedByMovSs && !cpu.blockedBySti) {
       cpu.nmiPending = false;
       cpu.halted = false;
       cpu.blockedByNmi = true;
@@ -189,7 +190,8 @@ public final class Processor {
     if (!shadow && !debug.stepping()) {
       int status = interpreter.execute(budget);
       cache.leave();
-      return status;
+      // SYSRET to a program that is traced traps behind itself.
+      return status == Status.OK && cpu.pendingDebug != 0 ? debug.afterInstruction(false) : status;
     }
     if (debug.stepping() && debug.instructionBreakpoint()) {
       return Status.FAULT;

@@ -79,6 +79,21 @@ class DebugTest {
   }
 
   @Test
+  void shouldTellTheHandlerOfInt1WhatMovSsHeldBack() {
+    SystemMachine m = breakpoint(DATA, 3, 0);
+    m.interruptGate(1, CODE0, HANDLER, 0xE, 0, 0);
+    m.debug.instructionBreakpoint();
+    m.linear.load(DATA, 1);
+    m.cpu.blockedByMovSs = true;
+    m.debug.afterInstruction(false);
+    m.debug.instructionBreakpoint();
+    assertThat(m.outcome(m.run(0xF1))).isEqualTo("OK");
+    assertThat(m.debug.afterInstruction(false)).as("once").isEqualTo(Status.OK);
+    assertThat(m.cpu.rip).isEqualTo(HANDLER);
+    assertThat(m.cpu.dr[6] & 0xF).isEqualTo(2);
+  }
+
+  @Test
   void shouldFaultBeforeInstructionUnlessRfIsSet() {
     SystemMachine m = breakpoint(CODE, 0, 0);
     assertThat(m.debug.instructionBreakpoint()).isTrue();

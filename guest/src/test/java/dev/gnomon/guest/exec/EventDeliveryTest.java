@@ -27,6 +27,7 @@ import dev.gnomon.guest.mmu.Status;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class EventDeliveryTest {
   private static final int INTERRUPT = 0xE;
@@ -211,6 +212,21 @@ class EventDeliveryTest {
     assertThat(m.cpu.rights[Segments.SS] & Segments.UNUSABLE).isEqualTo(Segments.UNUSABLE);
     assertThat(m.cpu.regs[Cpu.RSP]).isEqualTo(KERNEL_STACK - 40);
     assertThat(m.memory.read64(KERNEL_STACK - 8)).isEqualTo(DATA3);
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void shouldHoldNmiBackForOneInstructionBehindStiAndMovSs(boolean sti) {
+    SystemMachine m = SystemMachine.longMode(0);
+    m.interruptGate(Vector.NMI, CODE0, HANDLER, INTERRUPT, 0, 0);
+    m.memory.writeBytes(CODE, new byte[] {(byte) 0x90, (byte) 0x90}, 0, 2);
+    m.memory.writeBytes(HANDLER, new byte[] {(byte) 0x90}, 0, 1);
+    m.cpu.blockedBySti = sti;
+    m.cpu.blockedByMovSs = !sti;
+    m.cpu.nmiPending = true;
+    new Processor(m.cpu, 64).run(2);
+    assertThat(m.cpu.rip).isEqualTo(HANDLER + 1);
+    assertThat(m.stack(0, 8)).as("the instruction behind came first").isEqualTo(CODE + 1);
   }
 
   @Test

@@ -6,8 +6,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
+import dev.gnomon.guest.cpu.Vector;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -40,6 +42,27 @@ class FastSystemCallsTest {
     assertThat(m.cpu.selector[Segments.CS]).isEqualTo(0x43);
     assertThat(m.cpu.selector[Segments.SS]).isEqualTo(0x3B);
     assertThat(m.cpu.rflags()).isEqualTo(Rflags.IF | Rflags.CF | Rflags.FIXED);
+  }
+
+  /** Steps, as a debugger does: popf; syscall; sysretq in the handler; nop. */
+  @Test
+  void shouldTrapBehindSysretAndNotBehindSyscallThatMasksTf() {
+    SystemMachine m = SystemMachine.longMode(3);
+    m.cpu.star = 0x0033_0010_0000_0000L;
+    m.cpu.lstar = CODE + 0x100;
+    m.cpu.fmask = Rflags.TF;
+    m.interruptGate(Vector.DB, SystemMachine.CODE0, HANDLER, 0xE, 0, 0);
+    m.memory.writeBytes(CODE, new byte[] {0x0F, 0x05, (byte) 0x90}, 0, 3);
+    m.memory.writeBytes(CODE + 0x100, new byte[] {(byte) 0x90, 0x48, 0x0F, 0x07}, 0, 4);
+    m.cpu.setSystemFlags(Rflags.TF);
+    Processor processor = new Processor(m.cpu, 64);
+    assertThat(processor.run(2)).isEqualTo(ExitReason.BUDGET);
+    assertThat(m.cpu.rip).as("in the kernel, unseen").isEqualTo(CODE + 0x101);
+    processor.run(3);
+    assertThat(m.cpu.rip).as("SYSRET is over").isEqualTo(HANDLER);
+    assertThat(m.cpu.cpl).isZero();
+    assertThat(m.stack(0, 8)).as("behind the SYSCALL").isEqualTo(CODE + 2);
+    assertThat(m.cpu.dr[6] & Debug.DR6_BS).isEqualTo(Debug.DR6_BS);
   }
 
   @Test
