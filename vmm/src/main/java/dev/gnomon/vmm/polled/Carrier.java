@@ -158,6 +158,8 @@ final class Carrier implements Runnable {
         }
         Thread.onSpinWait();
       }
+      // The other side may wait for this processor.
+      Thread.yield();
     } while (System.nanoTime() - begin < SPIN_NS);
     return false;
   }

@@ -4,7 +4,6 @@ import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.vmm.polled.dma.DmaDomain;
 import dev.gnomon.vmm.polled.dma.DmaFault;
 import dev.gnomon.vmm.polled.dma.DmaMemory;
-import dev.gnomon.vmm.polled.dma.DmaPort;
 import dev.gnomon.vmm.polled.dma.DomainPort;
 import dev.gnomon.vmm.polled.dma.StepLimits;
 import java.io.DataInput;
@@ -83,11 +82,8 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
 
   private final Parts parts;
   private final DomainPort port;
-  private final DeviceCode stepCode = this::stepDevice;
   private DurableState durable = new DurableState();
-  private PolledDevice device;
-  /** What stands between the device and this; null if it is trusted to return. */
-  private Guard guard;
+  private DeviceInstance instance;
   private State state = State.RUNNING;
   private String failure;
   private Poll last = Poll.IDLE;
@@ -108,23 +104,15 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
   /** Makes the device and attaches it. @param device the first instance, from the factory */
   public DeviceHost(PolledDevice device, Parts parts) {
     this.parts = parts;
-    this.device = device;
     this.port = new DomainPort(parts.domain(), parts.memory(), parts.limits());
     this.nextPoll = parts.policy().next(0, Poll.IDLE);
     parts.windows().forEach(parts.eraser()::zero);
-    if (parts.limits().hostTime().isZero()) {
-      device.attach(this);
-    } else {
-      guard = guard();
-      call("attach", () -> {
-        device.attach(guard.access());
-        return Poll.IDLE;
-      });
-    }
+    instance = instance(device);
+    stopIf(instance.attach(), "attach");
   }
 
-  private Guard guard() {
-    return new Guard(name(), parts.limits().hostTime(), parts.domain().boundary(), port, this);
+  private DeviceInstance instance(PolledDevice device) {
+    return new DeviceInstance(device, parts.limits().hostTime(), parts.domain().boundary(), port, this);
   }
 
   public String name() {
@@ -133,7 +121,7 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
 
   /** The device as it is now. */
   public PolledDevice device() {
-    return device;
+    return instance.device();
   }
 
   public DmaDomain domain() {
@@ -234,38 +222,30 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
       return Poll.DEAD;
     }
     begin(nowNs);
-    if (guard == null) {
-      Poll result = Poll.DEAD;
-      String problem = null;
-      try {
-        result = stepDevice();
-      } catch (Throwable e) {
-        problem = DeviceFailure.describe(e);
-      }
-      return conclude(result, problem);
-    }
+    DeviceInstance stepped = instance;
     if (elsewhere == null) {
-      String problem = callGuarded(stepCode);
-      conclude(guard.result(), problem);
-    } else {
-      String problem = guard.callHere(stepCode);
-      if (!guard.enter()) {
-        return Poll.DEAD;
-      }
-      try {
-        conclude(guard.result(), problem);
-      } finally {
-        guard.leave();
-      }
+      String problem = stepped.step(false);
+      return conclude(stepped.result(), problem);
     }
-    cutOffIfStopped();
+    String problem = stepped.step(true);
+    if (!stepped.enter()) {
+      return Poll.DEAD;
+    }
+    try {
+      conclude(stepped.result(), problem);
+    } finally {
+      stepped.leave();
+    }
+    if (state == State.STOPPED) {
+      stepped.cutOff();
+    }
     return last;
   }
 
   /** One step of a running device, for a test that wants what the device throws. */
   public Poll stepUnguarded(long nowNs) {
     begin(nowNs);
-    return conclude(stepDevice(), null);
+    return conclude(instance.makeStep(), null);
   }
 
   private void begin(long nowNs) {
@@ -276,20 +256,11 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     port.beginStep();
   }
 
-  private Poll stepDevice() {
-    parts.domain().boundary().enter();
-    try {
-      return guard == null ? device.step(port, this) : device.step(guard.access(), guard.access());
-    } finally {
-      parts.domain().boundary().leave();
-    }
-  }
-
   /** @param problem why the device must be stopped, null if its step came to {@code result} */
   private Poll conclude(Poll result, String problem) {
     if (problem != null || result == null) {
-      stop("step " + steps, problem != null ? problem : "returned null, expected a Poll");
       last = Poll.DEAD;
+      stopIf(problem != null ? problem : "returned null, expected a Poll", "step " + steps);
       return last;
     }
     if (port.pendingFault() != null) {
@@ -304,54 +275,32 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     return last;
   }
 
-  /** A call that is no step, of a device that is not trusted. @return whether it came back */
-  private boolean call(String what, DeviceCode code) {
-    String problem = callGuarded(code);
-    if (problem != null) {
-      stop(what, problem);
-      cutOffIfStopped();
-    }
-    return problem == null;
-  }
-
-  private String callGuarded(DeviceCode code) {
-    try {
-      return guard.call(code);
-    } catch (Throwable e) {
-      // No thread to be had.
-      return DeviceFailure.describe(e);
-    }
-  }
-
   /** Gives a step on a thread of the device's own up if it takes too long; by the processor's thread. @param meanwhile what the device may wait for */
   public boolean giveUpIfLate(Runnable meanwhile) {
-    String problem = guard == null ? null : guard.overdue(meanwhile);
+    String problem = instance.overdue(meanwhile);
     if (problem != null) {
-      stop("step " + steps, problem);
-      cutOffIfStopped();
       last = Poll.DEAD;
     }
-    return problem != null;
+    return stopIf(problem, "step " + steps);
   }
 
   /** The step in hand, on a thread of the device's own, has had to wait for the processor's thread. */
   public void hasWaited() {
-    if (guard != null) {
-      guard.waited();
-    }
+    instance.hasWaited();
   }
 
-  private void cutOffIfStopped() {
-    if (state == State.STOPPED && !guard.isShut()) {
-      guard.close(() -> { });
+  /** Stops the device if there is a reason. */
+  private boolean stopIf(String problem, String where) {
+    if (problem == null) {
+      return false;
     }
-    if (guard.isShut()) {
-      durable = durable.copy();
-    }
-  }
-
-  private void stop(String where, String problem) {
     end(State.STOPPED, "stopped in " + where + ": " + problem);
+    if (elsewhere == null) {
+      instance.cutOff();
+    }
+    // An instance that was cut off may go on with its own.
+    durable = durable.copy();
+    return true;
   }
 
   private void end(State how, String why) {
@@ -370,26 +319,11 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     if (state != State.STOPPED) {
       state = State.RUNNING;
       failure = null;
-      resetDevice();
+      stopIf(instance.reset(), "reset");
     }
     last = Poll.IDLE;
     notBefore = 0;
     nextPoll = parts.policy().next(now, Poll.IDLE);
-  }
-
-  private void resetDevice() {
-    if (guard != null) {
-      call("reset", () -> {
-        device.reset();
-        return Poll.IDLE;
-      });
-      return;
-    }
-    try {
-      device.reset();
-    } catch (Throwable e) {
-      stop("reset", DeviceFailure.describe(e));
-    }
   }
 
   /** The process that polls has died: another instance takes over from shared memory and durable state. */
@@ -400,32 +334,10 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     last = Poll.IDLE;
     notBefore = 0;
     port.beginStep();
-    if (guard == null) {
-      device = restarted(this, port);
-    } else {
-      guard.close(() -> { });
-      guard = guard();
-      PolledDevice[] made = new PolledDevice[1];
-      if (call("restart", () -> {
-        made[0] = restarted(guard.access(), guard.access());
-        return Poll.IDLE;
-      })) {
-        device = made[0];
-      }
-    }
+    instance.cutOff();
+    instance = instance(null);
+    stopIf(instance.restart(parts.factory()), "restart");
     nextPoll = parts.policy().next(now, Poll.IDLE);
-  }
-
-  private PolledDevice restarted(DeviceContext context, DmaPort memory) {
-    PolledDevice made = parts.factory().get();
-    parts.domain().boundary().enter();
-    try {
-      made.attach(context);
-      made.restart(memory);
-    } finally {
-      parts.domain().boundary().leave();
-    }
-    return made;
   }
 
   @Override
@@ -540,7 +452,9 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     parts.policy().save(out);
     durable.save(out);
     parts.domain().save(out);
-    transfer("save", () -> device.save(out));
+    if (state != State.STOPPED) {
+      requireBack(stopIf(instance.save(out), "save"));
+    }
   }
 
   /** Reads what {@link #save} wrote. */
@@ -565,34 +479,14 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     parts.policy().load(in);
     durable.load(in);
     parts.domain().load(in);
-    transfer("load", () -> device.load(in));
+    if (state != State.STOPPED) {
+      requireBack(stopIf(instance.load(in), "load"));
+    }
   }
 
-  /** Something that reads or writes. */
-  @FunctionalInterface
-  private interface Transfer {
-    void run() throws IOException;
-  }
-
-  private void transfer(String what, Transfer transfer) throws IOException {
-    if (state == State.STOPPED) {
-      return;
-    }
-    if (guard == null) {
-      transfer.run();
-      return;
-    }
-    IOException[] failed = new IOException[1];
-    boolean back = call(what, () -> {
-      try {
-        transfer.run();
-      } catch (IOException e) {
-        failed[0] = e;
-      }
-      return Poll.IDLE;
-    });
-    if (!back || failed[0] != null) {
-      throw back ? failed[0] : new IOException("device " + name() + ": " + failure);
+  private void requireBack(boolean stopped) throws IOException {
+    if (stopped) {
+      throw new IOException("device " + name() + ": " + failure);
     }
   }
 

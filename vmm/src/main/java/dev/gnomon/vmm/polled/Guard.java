@@ -49,7 +49,12 @@ final class Guard {
    * @return why the device must be stopped, null if it returned
    */
   String call(DeviceCode code) {
-    String late = carrier.call(code);
+    String late;
+    try {
+      late = carrier.call(code);
+    } catch (OutOfMemoryError e) {
+      return "no thread to be had, " + DeviceFailure.describe(e);
+    }
     if (late == null) {
       boundary.takeFrom(gate.owner());
       result = carrier.result();
