@@ -1,9 +1,7 @@
 package dev.gnomon.vmm.polled.device;
 
 import dev.gnomon.guest.memory.Gpa;
-import dev.gnomon.vmm.polled.DeviceContext;
 import dev.gnomon.vmm.polled.Poll;
-import dev.gnomon.vmm.polled.PolledDevice;
 import dev.gnomon.vmm.polled.RegisterFile;
 import dev.gnomon.vmm.polled.SplitMix;
 import dev.gnomon.vmm.polled.VirtualClock;
@@ -28,7 +26,7 @@ import java.util.List;
  * A guest writes operation and operands, then a number other than the last to {@code submit}, waits until {@code complete} equals it, and reads
  * result and status. A guest that changes registers meanwhile harms only itself, because each is fetched once.
  */
-public final class RequestDevice implements PolledDevice {
+public final class RequestDevice extends OneWindowDevice {
   public static final int SUBMIT = 0x00;
   public static final int OPERATION = 0x04;
   public static final int OPERAND_A = 0x08;
@@ -59,11 +57,7 @@ public final class RequestDevice implements PolledDevice {
   private static final long GOLDEN_GAMMA = 0x9E37_79B9_7F4A_7C15L;
   private static final int VERSION = 1;
 
-  private final String name;
-  private final Window window;
   private final long seed;
-  private DeviceContext context;
-  private @Gpa long base;
   private int served;
   private long result;
 
@@ -74,30 +68,13 @@ public final class RequestDevice implements PolledDevice {
 
   /** @param window where its registers lie, 4096 bytes */
   public RequestDevice(String name, Window window, long seed) {
-    this.name = name;
-    this.window = window;
+    super(name, window);
     this.seed = seed;
-  }
-
-  @Override
-  public String name() {
-    return name;
-  }
-
-  @Override
-  public List<Window> windows() {
-    return List.of(window);
   }
 
   @Override
   public RegisterFile registers() {
     return new RegisterFile(SIZE, List.of(new RegisterFile.Range(0, RESULT)), List.of(new RegisterFile.Range(SUBMIT, 4)), false);
-  }
-
-  @Override
-  public void attach(DeviceContext given) {
-    context = given;
-    base = given.window(0).gpa();
   }
 
   @Override
@@ -173,10 +150,7 @@ public final class RequestDevice implements PolledDevice {
 
   @Override
   public void load(DataInput in) throws IOException {
-    int version = in.readInt();
-    if (version != VERSION) {
-      throw new IOException(name + ": saved state has version " + version + ", expected " + VERSION);
-    }
+    checkVersion(in, VERSION);
     served = in.readInt();
   }
 }

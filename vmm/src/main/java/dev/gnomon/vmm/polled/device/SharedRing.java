@@ -1,9 +1,7 @@
 package dev.gnomon.vmm.polled.device;
 
 import dev.gnomon.guest.memory.Gpa;
-import dev.gnomon.vmm.polled.DeviceContext;
 import dev.gnomon.vmm.polled.Poll;
-import dev.gnomon.vmm.polled.PolledDevice;
 import dev.gnomon.vmm.polled.RegisterFile;
 import dev.gnomon.vmm.polled.VirtualClock;
 import dev.gnomon.vmm.polled.Window;
@@ -33,7 +31,7 @@ import java.util.List;
  *
  * <p>A producer index more than 64 ahead, or behind the consumer, is an error that only a reset ends.
  */
-public final class SharedRing implements PolledDevice {
+public final class SharedRing extends OneWindowDevice {
   public static final int PRODUCER = 0x00;
   public static final int GUEST_FLAGS = 0x04;
   public static final int CONSUMER = 0x40;
@@ -76,11 +74,7 @@ public final class SharedRing implements PolledDevice {
   /** Durable word: requests completed. */
   private static final int COMPLETED = 0;
 
-  private final String name;
-  private final Window window;
   private final int idleStepsBeforeSleep;
-  private DeviceContext context;
-  private @Gpa long base;
   private int consumer;
   private int idle;
   private boolean asleep;
@@ -95,31 +89,14 @@ public final class SharedRing implements PolledDevice {
    * @param idleStepsBeforeSleep steps that find nothing before the device goes to sleep; 0 to never do that, for guests that ring no doorbell
    */
   public SharedRing(String name, Window window, int idleStepsBeforeSleep) {
-    this.name = name;
-    this.window = window;
+    super(name, window);
     this.idleStepsBeforeSleep = idleStepsBeforeSleep;
-  }
-
-  @Override
-  public String name() {
-    return name;
-  }
-
-  @Override
-  public List<Window> windows() {
-    return List.of(window);
   }
 
   @Override
   public RegisterFile registers() {
     return new RegisterFile(SIZE, List.of(new RegisterFile.Range(0, CONSUMER), new RegisterFile.Range(ENTRY_0, SIZE - ENTRY_0)),
         List.of(new RegisterFile.Range(PRODUCER, 4)), false);
-  }
-
-  @Override
-  public void attach(DeviceContext given) {
-    context = given;
-    base = given.window(0).gpa();
   }
 
   @Override
@@ -233,10 +210,7 @@ public final class SharedRing implements PolledDevice {
 
   @Override
   public void load(DataInput in) throws IOException {
-    int version = in.readInt();
-    if (version != VERSION) {
-      throw new IOException(name + ": saved state has version " + version + ", expected " + VERSION);
-    }
+    checkVersion(in, VERSION);
     consumer = in.readInt();
     idle = in.readInt();
     asleep = in.readBoolean();

@@ -1,9 +1,6 @@
 package dev.gnomon.vmm.polled.device;
 
-import dev.gnomon.guest.memory.Gpa;
-import dev.gnomon.vmm.polled.DeviceContext;
 import dev.gnomon.vmm.polled.Poll;
-import dev.gnomon.vmm.polled.PolledDevice;
 import dev.gnomon.vmm.polled.RegisterFile;
 import dev.gnomon.vmm.polled.VirtualClock;
 import dev.gnomon.vmm.polled.Window;
@@ -20,16 +17,12 @@ import java.util.List;
  * A guest reads {@code sequence} until it is even, reads the rest, and begins again if {@code sequence} is another by then. The time between
  * updates it adds by RDTSC, one tick a nanosecond. The guest cannot write the page.
  */
-public final class TimerPage implements PolledDevice {
+public final class TimerPage extends OneWindowDevice {
   public static final int SEQUENCE = 0x00;
   public static final int NANOSECONDS = 0x08;
   public static final int TSC = 0x10;
   /** Bytes of the register file. */
   public static final int SIZE = 0x18;
-
-  private final String name;
-  private final Window window;
-  private @Gpa long base;
 
   /** A clock at a place that the machine chooses. */
   public TimerPage() {
@@ -38,28 +31,12 @@ public final class TimerPage implements PolledDevice {
 
   /** @param window where it lies, 4096 bytes */
   public TimerPage(String name, Window window) {
-    this.name = name;
-    this.window = window.readOnly();
-  }
-
-  @Override
-  public String name() {
-    return name;
-  }
-
-  @Override
-  public List<Window> windows() {
-    return List.of(window);
+    super(name, window.readOnly());
   }
 
   @Override
   public RegisterFile registers() {
     return new RegisterFile(SIZE, List.of(), List.of(), true);
-  }
-
-  @Override
-  public void attach(DeviceContext context) {
-    base = context.window(0).gpa();
   }
 
   /** The sequence number lies in the page alone, which the guest cannot write: so a restart has nothing to recover. */
