@@ -6,6 +6,9 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.SlotMap;
 import dev.gnomon.guest.memory.TableFrames;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
 
 /**
  * The tables under one EPT root as a data structure that the hypervisor edits: finding, splitting, merging and range
@@ -19,6 +22,9 @@ final class EptTableTree {
 
   /** Bits in which merged leaves may differ. */
   private static final long FLAGS = EptEntry.ACCESSED | EptEntry.DIRTY;
+
+  /** Behind the last entry of a saved table. */
+  private static final int END = -1;
 
   private final HostMemory memory;
   private final TableFrames frames;
@@ -219,6 +225,74 @@ final class EptTableTree {
     }
     frames.free(table);
     tables--;
+  }
+
+  /** The host memory that a page of guest-physical memory shows, for {@link #load}. */
+  interface Backing {
+    /** @return its host-physical address, or −1 if it has none */
+    @Hpa long of(@Gpa long gpa);
+  }
+
+  /** Writes all entries; where pages lie in host memory is not part of them. */
+  void save(DataOutput out) throws IOException {
+    save(root, levels, out);
+  }
+
+  private void save(@Hpa long table, int level, DataOutput out) throws IOException {
+    for (int i = 0; i < EptEntry.ENTRIES; i++) {
+      long entry = read(table + 8L * i);
+      if (entry == empty) {
+        continue;
+      }
+      boolean refers = isTable(entry, level);
+      boolean moves = refers || isPage(entry, level);
+      out.writeShort(i);
+      out.writeLong(moves ? entry & ~EptEntry.ADDRESS_MASK : entry);
+      if (refers) {
+        save(EptEntry.address(entry), level - 1, out);
+      }
+    }
+    out.writeShort(END);
+  }
+
+  /**
+   * Reads what {@link #save} wrote in place of what there is.
+   *
+   * @throws IOException if it is damaged, a page has no backing, or no frame is left
+   */
+  void load(DataInput in, Backing backing) throws IOException {
+    clear();
+    load(root, levels, 0, in, backing);
+  }
+
+  private void load(@Hpa long table, int level, @Gpa long base, DataInput in, Backing backing) throws IOException {
+    for (int i = in.readShort(); i != END; i = in.readShort()) {
+      if (i < 0 || i >= EptEntry.ENTRIES) {
+        throw new IOException("EPT entry " + i + " of a table: expected 0 to " + (EptEntry.ENTRIES - 1));
+      }
+      long entry = in.readLong();
+      @Gpa long gpa = base + ((long) i << EptEntry.shift(level));
+      @Hpa long at = table + 8L * i;
+      @Hpa long next;
+      if (isTable(entry, level)) {
+        next = allocate();
+        if (next < 0) {
+          throw new IOException("EPT tables: no frame left for the one at guest-physical 0x" + Long.toHexString(gpa));
+        }
+        tables++;
+        set(at, level, entry & ~EptEntry.ADDRESS_MASK | EptEntry.table(next));
+        load(next, level - 1, gpa, in, backing);
+      } else if (isPage(entry, level)) {
+        next = backing.of(gpa);
+        if (next < 0) {
+          throw new IOException("EPT page at guest-physical 0x" + Long.toHexString(gpa)
+              + ": expected one of a memory slot");
+        }
+        set(at, level, entry & ~EptEntry.ADDRESS_MASK | next & -1L << EptEntry.shift(level));
+      } else {
+        set(at, level, entry);
+      }
+    }
   }
 
   /**

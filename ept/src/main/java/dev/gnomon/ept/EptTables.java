@@ -19,11 +19,11 @@ import java.util.List;
  *
  * <p>Policy: RAM is mapped RWX, a read-only slot RX, with type WB and IPAT as for a guest without passed-through
  * devices, by the largest page that slot, backing, processor and {@link #setMaxPageShift limit} allow. Where a table
- * already stands, pages under it stay small until {@link #collapse}. A page without a slot gets an {@link MmioMarker} at
- * its first violation, so that later accesses misconfigure.
+ * already stands, pages under it stay small until {@link #collapse}. A page without a slot gets an {@link MmioMarker}
+ * at its first violation, so that later accesses misconfigure.
  *
- * <p>Single pages can have rules of their own ({@link #setAccess}, {@link #redirect}, {@link #divide}); what a rule forbids
- * is {@link #RESTRICTED}. Rules outlive every zap. Under {@link EptOptions#exceptions} all entries suppress
+ * <p>Single pages can have rules of their own ({@link #setAccess}, {@link #redirect}, {@link #divide}); what a rule
+ * forbids is {@link #RESTRICTED}. Rules outlive every zap. Under {@link EptOptions#exceptions} all entries suppress
  * virtualization exceptions but those of pages whose rule says otherwise.
  *
  * <p>When no frame is left, everything is zapped and built again by faults; if even that leaves too few for the pages
@@ -290,7 +290,8 @@ public final class EptTables {
     long rule = rules.get(gpa);
     if (rule != PageRules.NONE) {
       boolean divided = kind == SlotMap.RAM && (!held || write);
-      return installByRule(gpa, (rule & PageRules.REDIRECTED) == 0 ? hpa : shown(rule, hpa), rights, rule, divided, needed);
+      return installByRule(gpa, (rule & PageRules.REDIRECTED) == 0 ? hpa : shown(rule, hpa), rights, rule, divided,
+          needed);
     }
     int goal = EptEntry.level(Math.min(Math.min(maxPageShift, slots.mappingShift(gpa)), rules.maxShift(gpa)));
     long splitBefore = splits;
@@ -368,7 +369,8 @@ public final class EptTables {
       write(gpa & -HostMemory.FRAME_SIZE, at, 1, old, wanted);
       return FIXED | flags | (moved ? INVEPT : 0);
     }
-    return ((rights & needed) == needed ? SPURIOUS : bySubPage && needed == EptEntry.WRITE ? SUB_PAGE : RESTRICTED) | flags;
+    return ((rights & needed) == needed ? SPURIOUS : bySubPage && needed == EptEntry.WRITE ? SUB_PAGE : RESTRICTED)
+        | flags;
   }
 
   private void write(@Gpa long page, @Hpa long at, int level, long old, long entry) {
@@ -423,11 +425,12 @@ public final class EptTables {
   }
 
   /**
-   * Gives the pages of a range fewer rights than their slots do. The rule lasts until {@link #clearRules}, whatever happens
-   * to slot or tables; the caller does INVEPT.
+   * Gives the pages of a range fewer rights than their slots do. The rule lasts until {@link #clearRules}, whatever
+   * happens to slot or tables; the caller does INVEPT.
    *
    * @param rights bits of {@link EptEntry#RIGHTS_BY_MODE}; without mode-based execute control X is for all code
-   * @param convertible violations at the pages may become virtualization exceptions; needs {@link EptOptions#exceptions}
+   * @param convertible violations at the pages may become virtualization exceptions; needs {@link
+   *     EptOptions#exceptions}
    * @throws IllegalArgumentException if no processor allows the rights
    */
   public void setAccess(@Gpa long gpa, long length, long rights, boolean convertible) {
@@ -438,7 +441,8 @@ public final class EptTables {
           + ": expected read with write, and read with execute unless the processor has execute-only translations");
     }
     if (convertible && !options.exceptions()) {
-      throw new IllegalArgumentException("EPT violations as virtualization exceptions: expected tables made for them (ve)");
+      throw new IllegalArgumentException("EPT violations as virtualization exceptions: expected tables made for them"
+          + " (ve)");
     }
     Range range = range(gpa, length);
     for (@Gpa long page = range.first; page <= range.last; page += HostMemory.FRAME_SIZE) {
@@ -447,14 +451,15 @@ public final class EptTables {
   }
 
   /**
-   * Shows another page's memory at a page, with the rights of its own slot. Dirty logs tell of the page, not of the other.
-   * The caller does INVEPT.
+   * Shows another page's memory at a page, with the rights of its own slot. Dirty logs tell of the page, not of the
+   * other. The caller does INVEPT.
    *
    * @param to guest-physical address of the page shown, in a memory slot
    */
   public void redirect(@Gpa long gpa, @Gpa long to) {
     if (slots.kind(to) == SlotMap.NONE) {
-      throw new IllegalArgumentException("guest-physical page 0x" + Long.toHexString(to) + " has no memory slot to show elsewhere");
+      throw new IllegalArgumentException("guest-physical page 0x" + Long.toHexString(to)
+          + " has no memory slot to show elsewhere");
     }
     setRule(gpa, EptEntry.RIGHTS_BY_MODE | EptEntry.SUPPRESS_VE | PageRules.REDIRECTED
         | Addresses.bits(to) & EptEntry.ADDRESS_MASK & -HostMemory.FRAME_SIZE);
@@ -480,19 +485,53 @@ public final class EptTables {
     }
   }
 
-  /** Writes the rules of pages. */
-  public void saveRules(DataOutput out) throws IOException {
+  /** Writes rules of pages, tables with all their flags, counters and what is mapped in advance or logged. */
+  public void save(DataOutput out) throws IOException {
     rules.save(out);
+    for (long counter : new long[] {splits, collapses, zaps, mmioMarkers, fastFaults}) {
+      out.writeLong(counter);
+    }
+    out.writeInt(maxPageShift);
+    out.writeBoolean(protectsLogged);
+    out.writeBoolean(keepsDirty);
+    out.writeInt(eager.size());
+    for (Range range : eager) {
+      out.writeLong(Addresses.bits(range.first));
+      out.writeLong(Addresses.bits(range.last));
+    }
+    tree.save(out);
   }
 
-  /** Reads what {@link #saveRules} wrote in place of the rules that are, and zaps everything. The caller does INVEPT. */
-  public void loadRules(DataInput in) throws IOException {
+  /**
+   * Reads what {@link #save} wrote in place of all that there is. The caller does INVEPT.
+   *
+   * @throws IOException if it is damaged, or the tables do not fit the slots or the frames left
+   */
+  public void load(DataInput in) throws IOException {
     rules.load(in, gpaBits);
-    zapAll();
-    for (long frame : rules.framesIn(0, lastGpa)) {
-      @Gpa long page = frame << HostMemory.FRAME_SHIFT;
-      apply(page, rules.get(page));
+    splits = in.readLong();
+    collapses = in.readLong();
+    zaps = in.readLong();
+    mmioMarkers = in.readLong();
+    fastFaults = in.readLong();
+    maxPageShift = in.readInt();
+    protectsLogged = in.readBoolean();
+    keepsDirty = in.readBoolean();
+    eager.clear();
+    for (int left = in.readInt(); left > 0; left--) {
+      eager.add(new Range(in.readLong(), in.readLong()));
     }
+    observer.zapAll();
+    tree.load(in, this::backing);
+  }
+
+  private @Hpa long backing(@Gpa long gpa) {
+    long rule = rules.get(gpa);
+    if (slots.kind(gpa) == SlotMap.NONE) {
+      return -1;
+    }
+    @Hpa long own = slots.back(gpa);
+    return rule == PageRules.NONE || (rule & PageRules.REDIRECTED) == 0 ? own : shown(rule, own);
   }
 
   private void setRule(@Gpa long page, long rule) {
@@ -542,10 +581,11 @@ public final class EptTables {
   }
 
   /**
-   * Prepares a range whose slot has just begun to be logged: pages are split to 4 KiB, or unmapped if no frame is left for that, and lose
-   * W or D. The caller does INVEPT.
+   * Prepares a range whose slot has just begun to be logged: pages are split to 4 KiB, or unmapped if no frame is left
+   * for that, and lose W or D. The caller does INVEPT.
    *
-   * @param byProtection writes are found by violations and told to the slots from now on, for all logged slots; otherwise D is their mark
+   * @param byProtection writes are found by violations and told to the slots from now on, for all logged slots;
+   *     otherwise D is their mark
    * @param byDirtyFlags what D flags say is told to the slots wherever one would be lost
    */
   public void startLog(@Gpa long gpa, long length, boolean byProtection, boolean byDirtyFlags) {

@@ -13,9 +13,9 @@ import java.util.List;
 import org.eclipse.collections.impl.map.mutable.primitive.LongIntHashMap;
 
 /**
- * The hypervisor's side of {@link SubPageTable}: which sub-pages of each page may be written, and tables of that, filled
- * on SPP-related exits as the patches for the Linux kernel that proposed it do. One belongs to each VM, since the
- * processor has one pointer to it whatever the EPT pointer.
+ * The hypervisor's side of {@link SubPageTable}: which sub-pages of each page may be written, and tables of that,
+ * filled on SPP-related exits as the patches for the Linux kernel that proposed it do. One belongs to each VM, since
+ * the processor has one pointer to it whatever the EPT pointer.
  */
 public final class SubPageTables {
   private final HostMemory memory;
@@ -31,7 +31,8 @@ public final class SubPageTables {
     this.frames = frames;
     this.top = allocate();
     if (top < 0) {
-      throw new IllegalArgumentException("no frame left for a sub-page permission table: expected at least one in the tables region");
+      throw new IllegalArgumentException("no frame left for a sub-page permission table: expected at least one in"
+          + " the tables region");
     }
   }
 
@@ -69,19 +70,24 @@ public final class SubPageTables {
     return true;
   }
 
-  /** Writes which sub-pages may be written. */
+  /** Writes which sub-pages may be written, and for which pages there are tables. */
   public void save(DataOutput out) throws IOException {
     out.writeInt(writable.size());
     for (long frame : writable.keySet().toSortedArray()) {
       out.writeLong(frame);
       out.writeInt(writable.get(frame));
+      out.writeBoolean(leaf(frame << HostMemory.FRAME_SHIFT, false) >= 0);
     }
   }
 
-  /** Reads what {@link #save} wrote; the tables follow on exits. */
+  /** Reads what {@link #save} wrote. @throws IOException if it ends early or no frame is left */
   public void load(DataInput in) throws IOException {
     for (int left = in.readInt(); left > 0; left--) {
-      set(in.readLong() << HostMemory.FRAME_SHIFT, in.readInt());
+      @Gpa long gpa = in.readLong() << HostMemory.FRAME_SHIFT;
+      set(gpa, in.readInt());
+      if (in.readBoolean() && !fill(gpa)) {
+        throw new IOException("sub-page permission tables: no frame left");
+      }
     }
   }
 

@@ -6,19 +6,24 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.shadow.ShadowMmu;
 import dev.gnomon.vmm.memory.MemorySlot;
 import dev.gnomon.vmm.memory.MemorySlots;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
 
 /**
- * Logs which pages of memory slots are written, for live migration and the like (KVM: {@code KVM_MEM_LOG_DIRTY_PAGES} and {@code
- * KVM_GET_DIRTY_LOG}). To be called between runs of the guest.
+ * Logs which pages of memory slots are written, for live migration and the like (KVM: {@code KVM_MEM_LOG_DIRTY_PAGES}
+ * and {@code KVM_GET_DIRTY_LOG}). To be called between runs of the guest.
  *
- * <p>A page counts as written once it is stored to by the guest, by the processor's setting of A or D in a guest paging-structure entry, by a
- * device or loader, or by an emulated instruction. An instruction that was given leave to write two pages and then faulted counts for both, as
- * on the processor. While the EPT pointer enables A and D flags, every access of a walk to a guest paging-structure entry is a write to EPT (SDM
- * vol. 3C, "Accessed and Dirty Flags for EPT"), so tables that were only read are in the log too.
+ * <p>A page counts as written once it is stored to by the guest, by the processor's setting of A or D in a guest
+ * paging-structure entry, by a device or loader, or by an emulated instruction. An instruction that was given leave to
+ * write two pages and then faulted counts for both, as on the processor. While the EPT pointer enables A and D flags,
+ * every access of a walk to a guest paging-structure entry is a write to EPT (SDM vol. 3C, "Accessed and Dirty Flags
+ * for EPT"), so tables that were only read are in the log too.
  *
- * <p>Where KVM gives a page of a logged slot W at any first access, here a read maps it without, so that the log has no page that was only read.
+ * <p>Where KVM gives a page of a logged slot W at any first access, here a read maps it without, so that the log has no
+ * page that was only read.
  */
 public final class DirtyLog {
   /** How writes are found. */
@@ -27,14 +32,22 @@ public final class DirtyLog {
     WRITE_PROTECTION,
     /** D flags of the EPT entries are read and cleared. Needs A and D flags in EPT. */
     DIRTY_FLAGS,
-    /** The processor writes each page whose D it sets to its page-modification log, and exits when that is full. Needs A and D flags in EPT. */
+    /**
+     * The processor writes each page whose D it sets to its page-modification log, and exits when that is full. Needs A
+     * and D flags in EPT.
+     */
     PAGE_MODIFICATION_LOG
   }
 
   private static final int INDEX_BITS = 6;
+  private static final int VERSION = 1;
+  private static final int NO_METHOD = -1;
 
   private final MemorySlots slots;
-  /** Both null natively, otherwise one of them; the bootstrap processor's, which stands for all but for the modification logs. */
+  /**
+   * Both null natively, otherwise one of them; the bootstrap processor's, which stands for all but for the modification
+   * logs.
+   */
   private final EptMemory ept;
   private final ShadowMmu shadow;
   private final List<Vcpu> vcpus;
@@ -53,8 +66,8 @@ public final class DirtyLog {
    * Begins to log a slot; no page counts as written yet.
    *
    * @param slot name of a slot with memory that the guest can write
-   * @throws IllegalArgumentException if there is no such slot, it is logged already, another is logged by another method, or the machine does not
-   *     have the method
+   * @throws IllegalArgumentException if there is no such slot, it is logged already, another is logged by another
+   *     method, or the machine does not have the method
    */
   public void start(String slot, Method how) {
     if (ept == null && shadow == null) {
@@ -64,7 +77,8 @@ public final class DirtyLog {
       throw new IllegalArgumentException("dirty logging by " + how + ": expected EPT with accessed and dirty flags");
     }
     if (method != null && method != how) {
-      throw new IllegalArgumentException("dirty logging by " + how + ": expected " + method + " as for the slots that are logged already");
+      throw new IllegalArgumentException("dirty logging by " + how + ": expected " + method
+          + " as for the slots that are logged already");
     }
     MemorySlot logged = slots.startLog(slot);
     if (ept == null) {
@@ -156,5 +170,32 @@ public final class DirtyLog {
       ept.views.stopLog(logged.gpa(), logged.size());
       ept.flush();
     }
+  }
+
+  /**
+   * Writes the section of a saved machine, its version first: method, slots, and the pages written that were not
+   * fetched.
+   */
+  public void save(DataOutput out) throws IOException {
+    out.writeInt(VERSION);
+    out.writeInt(method == null ? NO_METHOD : method.ordinal());
+    slots.saveLogs(out);
+  }
+
+  /**
+   * Reads what {@link #save} wrote by a machine of equal options, before its processors run. Under EPT the section of
+   * {@link EptViews} has the rest; under shadow paging there must be no shadow pages yet.
+   *
+   * @throws IOException if the section is of another version or machine, or ends early
+   */
+  public void load(DataInput in) throws IOException {
+    int version = in.readInt();
+    int number = in.readInt();
+    if (version != VERSION || number < NO_METHOD || number >= Method.values().length) {
+      throw new IOException("dirty log: version " + version + " with method " + number + ", expected version " + VERSION
+          + " and a method below " + Method.values().length);
+    }
+    method = number == NO_METHOD ? null : Method.values()[number];
+    slots.loadLogs(in);
   }
 }

@@ -12,9 +12,14 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.SlotMap;
 import dev.gnomon.guest.memory.TableFrames;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
 import java.util.List;
 
-/** A vCPU's hold on its VM's EPT tables: routes exits to them and does the INVEPT that they ask for, on all processors. */
+/**
+ * A vCPU's hold on its VM's EPT tables: routes exits to them and does the INVEPT that they ask for, on all processors.
+ */
 final class EptMemory {
   private static final int INVEPT_SINGLE = 1;
   private static final int INVEPT_GLOBAL = 2;
@@ -35,7 +40,8 @@ final class EptMemory {
   long tlbFlushes;
 
   /** @param all those of the VM's vCPUs, by number; this one is added */
-  EptMemory(EptViews views, EptWalker walker, Cpu cpu, TableFrames frames, SlotMap slots, List<EptMemory> all, RemoteFlushes remote) {
+  EptMemory(EptViews views, EptWalker walker, Cpu cpu, TableFrames frames, SlotMap slots, List<EptMemory> all,
+      RemoteFlushes remote) {
     this.views = views;
     this.walker = walker;
     this.cpu = cpu;
@@ -71,7 +77,8 @@ final class EptMemory {
     }
     loaded = true;
     cpu.intercepts.eptpIndex = view;
-    cpu.intercepts.exceptionInformation = controls.has(SecondaryControls.EPT_VIOLATION_VE) ? controls.exceptionInformation() : -1;
+    cpu.intercepts.exceptionInformation = controls.has(SecondaryControls.EPT_VIOLATION_VE)
+        ? controls.exceptionInformation() : -1;
     cpu.intercepts.vmFunctions = controls.has(SecondaryControls.ENABLE_VM_FUNCTIONS)
         ? new EptpSwitching(walker, cpu, controls.eptpList()) : null;
   }
@@ -95,8 +102,8 @@ final class EptMemory {
   void mapInAdvance(@Gpa long gpa, long length) {
     for (EptTables tables : views.all()) {
       if (settle(tables.eagerMap(gpa, length)) != EptTables.FIXED) {
-        throw new IllegalArgumentException("no frame left for EPT tables of guest-physical 0x" + Long.toHexString(gpa) + " + " + length
-            + " bytes");
+        throw new IllegalArgumentException("no frame left for EPT tables of guest-physical 0x" + Long.toHexString(gpa)
+            + " + " + length + " bytes");
       }
     }
   }
@@ -106,12 +113,15 @@ final class EptMemory {
     return (walker.eptPointer() & EptPointer.ENABLE_AD) != 0;
   }
 
-  /** Has the processor log the pages whose D it sets. @throws IllegalArgumentException if no frame is left for the log */
+  /**
+   * Has the processor log the pages whose D it sets. @throws IllegalArgumentException if no frame is left for the log
+   */
   void startModificationLog() {
     if (modificationLog < 0) {
       modificationLog = frames.allocate();
       if (modificationLog < 0) {
-        throw new IllegalArgumentException("no frame left for a page-modification log: expected one more in the tables region");
+        throw new IllegalArgumentException("no frame left for a page-modification log: expected one more in the"
+            + " tables region");
       }
     }
     walker.startPml(modificationLog);
@@ -130,6 +140,29 @@ final class EptMemory {
       slots.markDirty(memory.read64(modificationLog + 8L * i));
     }
     walker.setPmlIndex(EptWalker.PML_ENTRIES - 1);
+  }
+
+  /** Writes the processor's page-modification log. */
+  void saveModificationLog(DataOutput out) throws IOException {
+    out.writeBoolean(modificationLog >= 0);
+    if (modificationLog >= 0) {
+      out.writeShort(walker.pmlIndex());
+      for (int i = 0; i < EptWalker.PML_ENTRIES; i++) {
+        out.writeLong(memory.read64(modificationLog + 8L * i));
+      }
+    }
+  }
+
+  void loadModificationLog(DataInput in) throws IOException {
+    if (in.readBoolean()) {
+      startModificationLog();
+      walker.setPmlIndex(in.readShort() & 0xFFFF);
+      for (int i = 0; i < EptWalker.PML_ENTRIES; i++) {
+        memory.write64(modificationLog + 8L * i, in.readLong());
+      }
+    } else if (modificationLog >= 0) {
+      stopModificationLog();
+    }
   }
 
   /** Unmaps a range whose slots changed. */

@@ -17,9 +17,10 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A VM's views of its memory: EPT tables over the same slots that differ in what they let single pages do or show (Xen's
- * altp2m). Each virtual processor is in one view, 0 at first; the hypervisor moves it, or the guest itself by VMFUNC. A
- * page's rule can also let the guest handle its own violations, by virtualization exceptions. To be called between runs.
+ * A VM's views of its memory: EPT tables over the same slots that differ in what they let single pages do or show
+ * (Xen's altp2m). Each virtual processor is in one view, 0 at first; the hypervisor moves it, or the guest itself by
+ * VMFUNC. A page's rule can also let the guest handle its own violations, by virtualization exceptions. To be called
+ * between runs.
  */
 public final class EptViews {
   /** Is told of accesses that a page's rule forbids. */
@@ -29,13 +30,13 @@ public final class EptViews {
      *
      * @param view of the processor
      * @param qualification see {@link dev.gnomon.ept.EptViolation}
-     * @return true to enter the guest again, rule or view having been changed; false to have the instruction emulated as if
-     *     there were no rule
+     * @return true to enter the guest again, rule or view having been changed; false to have the instruction emulated
+     *     as if there were no rule
      */
     boolean forbidden(int view, @Gpa long gpa, long qualification);
   }
 
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
 
   private final List<EptTables> views;
   private final HostMemory memory;
@@ -185,15 +186,17 @@ public final class EptViews {
   }
 
   /**
-   * Delivers a virtual processor's convertible EPT violations as virtualization exceptions, with their particulars in a page
-   * of guest memory; its doubleword at 4 must be 0 for one to happen. While it is on, dirty logs have that page as written.
+   * Delivers a virtual processor's convertible EPT violations as virtualization exceptions, with their particulars in a
+   * page of guest memory; its doubleword at 4 must be 0 for one to happen. While it is on, dirty logs have that page as
+   * written.
    *
    * @param gpa page in a memory slot, a multiple of 4096
    * @throws IllegalArgumentException if there is no such page
    */
   public void deliverExceptions(int processor, @Gpa long gpa) {
     if ((gpa & HostMemory.FRAME_SIZE - 1) != 0 || slots.back(gpa) < 0) {
-      throw new IllegalArgumentException("virtualization-exception information at guest-physical 0x" + Long.toHexString(gpa)
+      throw new IllegalArgumentException("virtualization-exception information at guest-physical 0x"
+          + Long.toHexString(gpa)
           + ": expected a page of a memory slot");
     }
     information.set(processor, gpa);
@@ -206,12 +209,15 @@ public final class EptViews {
     load(processor, current(processor));
   }
 
-  /** Writes the section of a saved machine, its version first: rules, sub-pages, and what each processor may do and sees. */
+  /**
+   * Writes the section of a saved machine, its version first: tables, rules, sub-pages, and what each processor may do,
+   * sees and has logged. The log of the slots has a section of its own ({@link DirtyLog#save}).
+   */
   public void save(DataOutput out) throws IOException {
     out.writeInt(VERSION);
     out.writeInt(views.size());
     for (EptTables tables : views) {
-      tables.saveRules(out);
+      tables.save(out);
     }
     out.writeBoolean(subPages != null);
     if (subPages != null) {
@@ -221,11 +227,13 @@ public final class EptViews {
     for (int i = 0; i < processors.size(); i++) {
       out.writeInt(current(i));
       out.writeLong(Addresses.bits(information.get(i)));
+      processors.get(i).saveModificationLog(out);
     }
   }
 
   /**
-   * Reads what {@link #save} wrote by a machine of equal options. Pages are mapped again by faults.
+   * Reads what {@link #save} wrote by a machine of equal options, whose slots are as they were. Nothing that processors
+   * have cached is kept.
    *
    * @throws IOException if the section is of another version or machine, or ends early
    */
@@ -233,10 +241,11 @@ public final class EptViews {
     int version = in.readInt();
     int count = in.readInt();
     if (version != VERSION || count != views.size()) {
-      throw new IOException("EPT views: version " + version + " with " + count + " views, expected " + VERSION + " with " + views.size());
+      throw new IOException("EPT views: version " + version + " with " + count + " views, expected " + VERSION
+          + " with " + views.size());
     }
     for (EptTables tables : views) {
-      tables.loadRules(in);
+      tables.load(in);
     }
     if (in.readBoolean()) {
       subPages = subPages == null ? new SubPageTables(memory, frames) : subPages;
@@ -250,6 +259,7 @@ public final class EptViews {
       }
       information.set(i, in.readLong());
       load(i, view);
+      processors.get(i).loadModificationLog(in);
     }
     flush();
   }

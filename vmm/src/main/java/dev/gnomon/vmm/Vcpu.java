@@ -1,6 +1,7 @@
 package dev.gnomon.vmm;
 
 import dev.gnomon.guest.cpu.Cpu;
+import dev.gnomon.guest.cpu.CpuState;
 import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.InterruptSource;
 import dev.gnomon.guest.cpu.Rflags;
@@ -14,14 +15,18 @@ import java.io.DataOutput;
 import java.io.IOException;
 
 /**
- * A virtual processor: its state, its way to interrupts, and what the hypervisor keeps for it. It is entered up to a retired-instruction count; between entries
- * interrupts are injected as KVM does. Natively the processor takes interrupts from the interrupt controller itself.
+ * A virtual processor: its state, its way to interrupts, and what the hypervisor keeps for it. It is entered up to a
+ * retired-instruction count; between entries interrupts are injected as KVM does. Natively the processor takes
+ * interrupts from the interrupt controller itself.
  *
- * <p>All decisions depend on the retired-instruction count and the devices alone, so an interrupt reaches the guest at the same instruction in every
- * mode.
+ * <p>All decisions depend on the retired-instruction count and the devices alone, so an interrupt reaches the guest at
+ * the same instruction in every mode.
  */
 public final class Vcpu {
-  /** Exits in a row at one instruction, after which it will never retire: a hypervisor at odds with itself, or a guest whose handlers fault. */
+  /**
+   * Exits in a row at one instruction, after which it will never retire: a hypervisor at odds with itself, or a guest
+   * whose handlers fault.
+   */
   private static final int FRUITLESS_EXITS = 100_000;
 
   final Processor processor;
@@ -94,6 +99,39 @@ public final class Vcpu {
     cpu.waitsForStartup = true;
   }
 
+  /**
+   * Writes the processor's section of a saved machine: its own state, and of the hypervisor's what does not follow from
+   * that, the PDPTE registers under shadow paging and whether an interrupt window is asked for.
+   */
+  public void save(DataOutput out) throws IOException {
+    CpuState.save(cpu, out);
+    out.writeBoolean(cpu.intercepts.interruptWindow);
+    if (shadow != null) {
+      for (long pdpte : shadow.pdptes()) {
+        out.writeLong(pdpte);
+      }
+    }
+  }
+
+  /**
+   * Reads what {@link #save} wrote by a machine of equal options. Nothing that the processor had cached is kept, nor
+   * are shadow pages of what it ran before.
+   *
+   * @throws IOException if the section is of another version or machine, or ends early
+   */
+  public void load(DataInput in) throws IOException {
+    CpuState.load(cpu, in);
+    cpu.intercepts.interruptWindow = in.readBoolean();
+    processor.stateLoaded();
+    if (shadow != null) {
+      long[] pdptes = shadow.pdptes();
+      for (int i = 0; i < pdptes.length; i++) {
+        pdptes[i] = in.readLong();
+      }
+    }
+    registersChanged();
+  }
+
   /** What the hypervisor derives from registers is made anew. */
   void registersChanged() {
     if (shadow != null) {
@@ -105,7 +143,8 @@ public final class Vcpu {
   }
 
   /**
-   * Takes an INIT and a start-up message, in this order (KVM: {@code kvm_apic_accept_events}). A start-up message to a processor that does not wait for it is lost.
+   * Takes an INIT and a start-up message, in this order (KVM: {@code kvm_apic_accept_events}). A start-up message to a
+   * processor that does not wait for it is lost.
    */
   void takeApicEvents() {
     if (apic == null || !apic.hasStartupMessage()) {
@@ -139,7 +178,10 @@ public final class Vcpu {
     return cpu.waitsForStartup || (cpu.systemFlags & Rflags.IF) == 0 && !cpu.nmiPending;
   }
 
-  /** An event or interrupt belongs to this instruction boundary; a run that ends here delivers it first, as the processor itself would. */
+  /**
+   * An event or interrupt belongs to this instruction boundary; a run that ends here delivers it first, as the
+   * processor itself would.
+   */
   boolean deliverable() {
     return cpu.eventPending || interruptible() && interrupts.pending();
   }
@@ -237,7 +279,10 @@ public final class Vcpu {
     }
   }
 
-  /** Its turn ends. @param wasInGuest whether the guest was running then, which goes on as far as the hypervisor is concerned */
+  /**
+   * Its turn ends. @param wasInGuest whether the guest was running then, which goes on as far as the hypervisor is
+   * concerned
+   */
   void suspend(boolean wasInGuest) {
     inGuest = wasInGuest && dispatcher != null;
     pendingBefore = inGuest && interrupts.pending();
@@ -245,8 +290,8 @@ public final class Vcpu {
   }
 
   /**
-   * Its turn begins. If something has come up since that it must look at, then the processor that sent it interrupted it, which is an exit (KVM: {@code
-   * kvm_vcpu_kick}).
+   * Its turn begins. If something has come up since that it must look at, then the processor that sent it interrupted
+   * it, which is an exit (KVM: {@code kvm_vcpu_kick}).
    */
   void resume() {
     if (inGuest && (kicked || cpu.nmiPending || !pendingBefore && interrupts.pending())) {
@@ -290,7 +335,10 @@ public final class Vcpu {
         : new RunResult(End.INTERNAL_ERROR, 0, dispatcher.problem(), RegisterDump.of(cpu));
   }
 
-  /** With an empty descriptor table loaded it is how system software resets a PC (Linux: {@code reboot=t}), which resets on the shutdown. */
+  /**
+   * With an empty descriptor table loaded it is how system software resets a PC (Linux: {@code reboot=t}), which resets
+   * on the shutdown.
+   */
   private RunResult tripleFault() {
     if (cpu.idtrLimit == 0) {
       return RunResult.of(End.RESET, "reset by a triple fault with an empty IDT");

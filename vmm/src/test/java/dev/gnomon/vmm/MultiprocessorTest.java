@@ -15,7 +15,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
-import dev.gnomon.guest.cpu.CpuState;
 import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.mmu.TlbPolicy;
@@ -648,7 +647,7 @@ class MultiprocessorTest {
     ByteArrayOutputStream saved = new ByteArrayOutputStream();
     DataOutputStream out = new DataOutputStream(saved);
     for (Vcpu vcpu : first.vcpus()) {
-      CpuState.save(vcpu.cpu(), out);
+      vcpu.save(out);
     }
     first.turns().save(out);
     first.platform().bus().save(out);
@@ -657,8 +656,7 @@ class MultiprocessorTest {
     second.guestMemory().write(0x100000, first.guestMemory().read(0x100000, 0x600000, 0x600000));
     DataInputStream in = new DataInputStream(new ByteArrayInputStream(saved.toByteArray()));
     for (Vcpu vcpu : second.vcpus()) {
-      CpuState.load(vcpu.cpu(), in);
-      vcpu.processor.stateLoaded();
+      vcpu.load(in);
     }
     second.turns().load(in);
     second.platform().bus().load(in);

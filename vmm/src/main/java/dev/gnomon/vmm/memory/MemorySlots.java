@@ -5,6 +5,9 @@ import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.SlotMap;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -12,9 +15,10 @@ import java.util.List;
 /**
  * The slots of a running machine and the host memory behind them.
  *
- * <p>Under a hypervisor RAM is backed in naturally aligned pieces of one {@link BackingSize}, each allocated when it is first touched, so the
- * host-physical order is the order of first touches. A piece keeps its place within the piece (as host huge pages do), so with large pieces
- * the hole below 1 MiB costs host memory that nobody uses. Read-only and reserved slots have backing of their own from the start:
+ * <p>Under a hypervisor RAM is backed in naturally aligned pieces of one {@link BackingSize}, each allocated when it is
+ * first touched, so the host-physical order is the order of first touches. A piece keeps its place within the piece (as
+ * host huge pages do), so with large pieces the hole below 1 MiB costs host memory that nobody uses. Read-only and
+ * reserved slots have backing of their own from the start:
  * <pre>
  *  offset in host memory   0 …                … F               … F + L         … end
  *                          whole pieces       last, cut piece   read-only and reserved slots by address
@@ -47,7 +51,10 @@ public final class MemorySlots implements SlotMap {
   private long[][] dirty;
   private int loggedSlots;
   private int last;
-  /** Host frames in the store by guest frame, plus 1, of RAM that is backed: what most lookups want. 0 if not looked up yet or something else. */
+  /**
+   * Host frames in the store by guest frame, plus 1, of RAM that is backed: what most lookups want. 0 if not looked up
+   * yet or something else.
+   */
   private int[] ramFrames;
 
   private MemorySlots(HostMemory memory, MemoryLayout layout, BackingSize backingSize, boolean identity) {
@@ -56,7 +63,8 @@ public final class MemorySlots implements SlotMap {
     this.identity = identity;
     long needed = identity ? layout.nativeBytes() : hostBytes(layout, backingSize);
     if (memory.dramBytes() < needed) {
-      throw new IllegalArgumentException("host memory of " + memory.dramBytes() + " bytes: expected at least " + needed);
+      throw new IllegalArgumentException("host memory of " + memory.dramBytes() + " bytes: expected at least "
+          + needed);
     }
     this.pieceOffsets = new int[identity ? 0 : pieces(layout, backingSize)];
     Arrays.fill(pieceOffsets, UNBACKED);
@@ -88,7 +96,8 @@ public final class MemorySlots implements SlotMap {
     for (MemorySlot slot : layout.slots()) {
       if (slot.kind() == MemorySlot.Kind.RAM) {
         if (slot.end() > HostMemory.MAX_BYTES) {
-          throw new IllegalArgumentException("memory slot " + slot + ": expected RAM to end at most at " + HostMemory.MAX_BYTES);
+          throw new IllegalArgumentException("memory slot " + slot + ": expected RAM to end at most at "
+              + HostMemory.MAX_BYTES);
         }
         long first = Math.max(counted, Addresses.bits(slot.gpa()) >> backingSize.shift() << backingSize.shift());
         counted = Math.max(counted, roundUp(Addresses.bits(slot.end()), backingSize.bytes()));
@@ -304,7 +313,10 @@ public final class MemorySlots implements SlotMap {
     return FRAME_SHIFT;
   }
 
-  /** Whether the page of that size around {@code gpa} lies in the slot, and its backing is, or would be, as large and as aligned. */
+  /**
+   * Whether the page of that size around {@code gpa} lies in the slot, and its backing is, or would be, as large and as
+   * aligned.
+   */
   @SuppressWarnings("subtyping") // Alignment is judged of a sum over both kinds.
   private boolean fits(int slot, @Gpa long gpa, int shift) {
     long size = 1L << shift;
@@ -322,7 +334,8 @@ public final class MemorySlots implements SlotMap {
   }
 
   /**
-   * Begins to note which pages of a slot are written; none is at first. The caller lets no mapping grant more than {@link #logged} says.
+   * Begins to note which pages of a slot are written; none is at first. The caller lets no mapping grant more than
+   * {@link #logged} says.
    *
    * @throws IllegalArgumentException if there is no writable slot of that name or it is logged already
    */
@@ -331,7 +344,8 @@ public final class MemorySlots implements SlotMap {
     MemorySlot slot = layout.slots().get(i);
     if (mappings[i] != RAM || dirty[i] != null || slot.kind() == MemorySlot.Kind.RESERVED) {
       throw new IllegalArgumentException(
-          "memory slot " + slot + ": expected memory that the guest can write, that is no device's, and that is not logged yet");
+          "memory slot " + slot + ": expected memory that the guest can write, that is no device's, and that is not"
+              + " logged yet");
     }
     dirty[i] = emptyBitmap(slot);
     loggedSlots++;
@@ -354,6 +368,43 @@ public final class MemorySlots implements SlotMap {
     return layout.slots().get(i);
   }
 
+  /** Writes which slots are logged, and the pages written. */
+  public void saveLogs(DataOutput out) throws IOException {
+    out.writeInt(dirty.length);
+    for (long[] log : dirty) {
+      out.writeInt(log == null ? 0 : log.length);
+      for (int i = 0; log != null && i < log.length; i++) {
+        out.writeLong(log[i]);
+      }
+    }
+  }
+
+  /**
+   * Reads what {@link #saveLogs} wrote.
+   *
+   * @throws IOException if it is of other slots or ends early
+   */
+  public void loadLogs(DataInput in) throws IOException {
+    int count = in.readInt();
+    if (count != dirty.length) {
+      throw new IOException("dirty log of " + count + " memory slots: expected " + dirty.length);
+    }
+    loggedSlots = 0;
+    for (int i = 0; i < count; i++) {
+      int words = in.readInt();
+      int expected = emptyBitmap(layout.slots().get(i)).length;
+      if (words != 0 && words != expected) {
+        throw new IOException("dirty log of memory slot " + layout.slots().get(i) + ": " + words + " words, expected "
+            + expected);
+      }
+      dirty[i] = words == 0 ? null : new long[words];
+      for (int word = 0; word < words; word++) {
+        dirty[i][word] = in.readLong();
+      }
+      loggedSlots += words == 0 ? 0 : 1;
+    }
+  }
+
   /** The slot of a name. @throws IllegalArgumentException if there is none or its writes are not logged */
   public MemorySlot logged(String name) {
     return layout.slots().get(loggedIndex(name));
@@ -371,7 +422,8 @@ public final class MemorySlots implements SlotMap {
   private int loggedIndex(String name) {
     int i = slotIndex(name);
     if (dirty[i] == null) {
-      throw new IllegalArgumentException("memory slot " + layout.slots().get(i) + ": expected one whose writes are logged");
+      throw new IllegalArgumentException("memory slot " + layout.slots().get(i)
+          + ": expected one whose writes are logged");
     }
     return i;
   }
