@@ -22,8 +22,8 @@ import java.util.List;
  * already stands, pages under it stay small until {@link #collapse}. A page without a slot gets an {@link MmioMarker}
  * at its first violation, so that later accesses misconfigure.
  *
- * <p>Single pages can have rules of their own ({@link #setAccess}, {@link #redirect}, {@link #divide}); what a rule
- * forbids is {@link #RESTRICTED}. Rules outlive every zap. Under {@link EptOptions#exceptions} all entries suppress
+ * <p>Single pages can have rules of their own ({@link #rules}); what a rule forbids is {@link #RESTRICTED}. Rules
+ * outlive every zap. Under {@link EptOptions#exceptions} all entries suppress
  * virtualization exceptions but those of pages whose rule says otherwise.
  *
  * <p>When no frame is left, everything is zapped and built again by faults; if even that leaves too few for the pages
@@ -61,13 +61,14 @@ public final class EptTables {
   private static final int PAGE_TYPE = EptMemoryType.WB | EptMemoryType.IPAT;
   private static final int ANY_ACCESS = 0;
 
-  private record Range(@Gpa long first, @Gpa long last) {}
+  /** Whole pages. */
+  record Range(@Gpa long first, @Gpa long last) {}
 
   private final SlotMap slots;
   private final EptCapabilities capabilities;
   private final EptOptions options;
   private final EptTableTree tree;
-  private final PageRules rules = new PageRules();
+  private final PageRules rules;
   private final int gpaBits;
   private final @Gpa long lastGpa;
   /** Rights of RAM. */
@@ -103,6 +104,7 @@ public final class EptTables {
     gpaBits = EptEntry.gpaBits(options.levels());
     lastGpa = (1L << gpaBits) - 1;
     allRights = options.modeBasedExecute() ? EptEntry.RIGHTS_BY_MODE : EptEntry.RIGHTS;
+    rules = new PageRules(this, slots, EptEntry.allowedRights(capabilities), options);
     setMaxPageShift(maxPageShift);
     this.tree = new EptTableTree(memory, frames, options);
   }
@@ -424,65 +426,9 @@ public final class EptTables {
     return FIXED | flags;
   }
 
-  /**
-   * Gives the pages of a range fewer rights than their slots do. The rule lasts until {@link #clearRules}, whatever
-   * happens to slot or tables; the caller does INVEPT.
-   *
-   * @param rights bits of {@link EptEntry#RIGHTS_BY_MODE}; without mode-based execute control X is for all code
-   * @param convertible violations at the pages may become virtualization exceptions; needs {@link
-   *     EptOptions#exceptions}
-   * @throws IllegalArgumentException if no processor allows the rights
-   */
-  public void setAccess(@Gpa long gpa, long length, long rights, boolean convertible) {
-    int low = (int) (rights & EptEntry.RIGHTS);
-    boolean valid = (rights & allRights) == 0 || (EptEntry.allowedRights(capabilities) >>> low & 1) != 0;
-    if ((rights & ~EptEntry.RIGHTS_BY_MODE) != 0 || !valid) {
-      throw new IllegalArgumentException("EPT rights 0x" + Long.toHexString(rights)
-          + ": expected read with write, and read with execute unless the processor has execute-only translations");
-    }
-    if (convertible && !options.exceptions()) {
-      throw new IllegalArgumentException("EPT violations as virtualization exceptions: expected tables made for them"
-          + " (ve)");
-    }
-    Range range = range(gpa, length);
-    for (@Gpa long page = range.first; page <= range.last; page += HostMemory.FRAME_SIZE) {
-      setRule(page, rights | (convertible ? 0 : EptEntry.SUPPRESS_VE));
-    }
-  }
-
-  /**
-   * Shows another page's memory at a page, with the rights of its own slot. Dirty logs tell of the page, not of the
-   * other. The caller does INVEPT.
-   *
-   * @param to guest-physical address of the page shown, in a memory slot
-   */
-  public void redirect(@Gpa long gpa, @Gpa long to) {
-    if (slots.kind(to) == SlotMap.NONE) {
-      throw new IllegalArgumentException("guest-physical page 0x" + Long.toHexString(to)
-          + " has no memory slot to show elsewhere");
-    }
-    setRule(gpa, EptEntry.RIGHTS_BY_MODE | EptEntry.SUPPRESS_VE | PageRules.REDIRECTED
-        | Addresses.bits(to) & EptEntry.ADDRESS_MASK & -HostMemory.FRAME_SIZE);
-  }
-
-  /** Write-protects a page but for what the sub-page permission table grants. The caller does INVEPT. */
-  public void divide(@Gpa long gpa) {
-    setRule(gpa, EptEntry.RIGHTS_BY_MODE & ~EptEntry.WRITE | EptEntry.SUPPRESS_VE | EptEntry.SUB_PAGE_WRITE);
-  }
-
-  /** The address whose memory an address shows: itself, or the same place of the page that its own is redirected to. */
-  public @Gpa long shown(@Gpa long gpa) {
-    long rule = rules.get(gpa);
-    return rule == PageRules.NONE || (rule & PageRules.REDIRECTED) == 0 ? gpa
-        : rule & EptEntry.ADDRESS_MASK | Addresses.offset(gpa, HostMemory.FRAME_SIZE);
-  }
-
-  /** Takes all rules away in a range. The caller does INVEPT. */
-  public void clearRules(@Gpa long gpa, long length) {
-    Range range = range(gpa, length);
-    for (long frame : rules.framesIn(range.first, range.last)) {
-      setRule(frame << HostMemory.FRAME_SHIFT, PageRules.NONE);
-    }
+  /** Rules of single pages, to be read and changed. */
+  public PageRules rules() {
+    return rules;
   }
 
   /** Writes rules of pages, tables with all their flags, counters and what is mapped in advance or logged. */
@@ -534,14 +480,8 @@ public final class EptTables {
     return rule == PageRules.NONE || (rule & PageRules.REDIRECTED) == 0 ? own : shown(rule, own);
   }
 
-  private void setRule(@Gpa long page, long rule) {
-    range(page, 1);
-    rules.set(page, rule);
-    apply(page & -HostMemory.FRAME_SIZE, rule);
-  }
-
-  /** Maps a page anew if it was mapped, or if even its absence is part of its rule. */
-  private void apply(@Gpa long page, long rule) {
+  /** Obeys a page's new rule: maps it anew if it was mapped, or if even its absence is part of its rule. */
+  void apply(@Gpa long page, long rule) {
     boolean mapped = pageShift(page) != 0;
     if (mapped) {
       split(page, EptEntry.SHIFT_4K);
@@ -697,7 +637,8 @@ public final class EptTables {
     tree.dispose();
   }
 
-  private Range range(@Gpa long gpa, long length) {
+  /** The pages of a range. @throws IllegalArgumentException if it is empty or leaves the address space */
+  Range range(@Gpa long gpa, long length) {
     if (length < 1 || gpa < 0 || gpa > lastGpa || length - 1 > lastGpa - gpa) {
       throw new IllegalArgumentException("guest-physical range 0x" + Long.toHexString(gpa) + " + " + length
           + " bytes: expected at least 1 byte below 2^" + gpaBits);

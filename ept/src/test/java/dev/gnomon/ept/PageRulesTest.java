@@ -60,14 +60,14 @@ class PageRulesTest {
   @Test
   void shouldKeepPagesSmallAroundARuleAndLargeElsewhere() {
     EptTables tables = tables(EptOptions.DEFAULT);
-    tables.setAccess(PAGE, 1, EptEntry.READ, false);
+    tables.rules().setAccess(PAGE, 1, EptEntry.READ, false);
     for (@Gpa long gpa : new long[] {PAGE, MIB2, 0, GIB}) {
       tables.violation(gpa, EptViolation.ACC_READ);
     }
     assertThat(new int[] {tables.pageShift(PAGE), tables.pageShift(MIB2), tables.pageShift(0), tables.pageShift(GIB)})
         .containsExactly(12, 12, 21, 30);
     assertThat(tables.entry(PAGE) & EptEntry.RIGHTS).isEqualTo(EptEntry.READ);
-    tables.clearRules(0, GIB);
+    tables.rules().clear(0, GIB);
     for (@Gpa long gpa = MIB2; gpa < 2 * MIB2; gpa += 4096) {
       tables.violation(gpa, EptViolation.ACC_READ);
     }
@@ -80,7 +80,7 @@ class PageRulesTest {
   @CsvSource({"1, 2, 6", "1, 4, 6", "1, 1, 1", "5, 2, 6", "5, 4, 1", "3, 2, 1", "3, 4, 6", "0, 1, 6", "4, 1, 6", "4, 4, 1"})
   void shouldTellWhatARuleForbidsFromWhatIsSpurious(long rights, long access, int result) {
     EptTables tables = tables(EptOptions.DEFAULT);
-    tables.setAccess(PAGE, 1, rights, false);
+    tables.rules().setAccess(PAGE, 1, rights, false);
     assertThat(EptTables.result(tables.violation(PAGE, access))).as("first touch").isEqualTo(rights == 0 ? result : EptTables.FIXED);
     assertThat(EptTables.result(tables.violation(PAGE, access))).isEqualTo(result);
     tables.zapAll();
@@ -91,7 +91,7 @@ class PageRulesTest {
   @Test
   void shouldNotGiveARuleMoreThanTheSlotHas() {
     EptTables tables = tables(EptOptions.DEFAULT);
-    tables.setAccess(ROM, 1, EptEntry.RIGHTS, false);
+    tables.rules().setAccess(ROM, 1, EptEntry.RIGHTS, false);
     tables.violation(ROM, EptViolation.ACC_READ);
     assertThat(tables.entry(ROM) & EptEntry.RIGHTS).isEqualTo(EptEntry.READ | EptEntry.EXECUTE);
     assertThat(tables.violation(ROM, WRITE)).isEqualTo(EptTables.READ_ONLY);
@@ -100,8 +100,8 @@ class PageRulesTest {
   @Test
   void shouldLetOnlyChosenPagesRaiseExceptionsPresentOrNot() {
     EptTables tables = tables(EptOptions.DEFAULT.withExceptions(true));
-    tables.setAccess(PAGE, 2 * 4096, EptEntry.READ, true);
-    tables.setAccess(PAGE + 2 * 4096, 4096, 0, true);
+    tables.rules().setAccess(PAGE, 2 * 4096, EptEntry.READ, true);
+    tables.rules().setAccess(PAGE + 2 * 4096, 4096, 0, true);
     assertThat(tables.entry(PAGE)).as("not touched yet, so that it exits").isEqualTo(EptEntry.SUPPRESS_VE);
     assertThat(tables.entry(PAGE + 2 * 4096)).as("absent by rule").isZero();
     tables.violation(PAGE, EptViolation.ACC_READ);
@@ -114,19 +114,19 @@ class PageRulesTest {
   void shouldShowAnotherPageAndFollowItsRule() {
     EptTables tables = tables(EptOptions.DEFAULT);
     tables.violation(PAGE, EptViolation.ACC_READ);
-    tables.redirect(PAGE, 0x7123);
+    tables.rules().redirect(PAGE, 0x7123);
     assertThat(EptEntry.address(tables.entry(PAGE))).isEqualTo(BACKING + 0x7000);
-    assertThat(tables.shown(PAGE + 0x10)).isEqualTo(0x7010);
-    assertThat(tables.shown(PAGE + 0x1010)).isEqualTo(PAGE + 0x1010);
-    tables.clearRules(PAGE, 1);
+    assertThat(tables.rules().shown(PAGE + 0x10)).isEqualTo(0x7010);
+    assertThat(tables.rules().shown(PAGE + 0x1010)).isEqualTo(PAGE + 0x1010);
+    tables.rules().clear(PAGE, 1);
     assertThat(EptEntry.address(tables.entry(PAGE))).isEqualTo(BACKING + PAGE);
-    assertThatThrownBy(() -> tables.redirect(PAGE, 2 * GIB)).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> tables.rules().redirect(PAGE, 2 * GIB)).isInstanceOf(IllegalArgumentException.class);
   }
 
   @Test
   void shouldDivideAPageAndLoseTheDivisionWhileItsFirstWriteIsLogged() {
     EptTables tables = tables(EptOptions.DEFAULT);
-    tables.divide(PAGE);
+    tables.rules().divide(PAGE);
     tables.violation(PAGE, EptViolation.ACC_READ);
     assertThat(tables.entry(PAGE) & (EptEntry.SUB_PAGE_WRITE | EptEntry.RIGHTS))
         .isEqualTo(EptEntry.SUB_PAGE_WRITE | EptEntry.READ | EptEntry.EXECUTE);

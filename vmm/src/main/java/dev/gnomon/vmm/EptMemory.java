@@ -95,7 +95,7 @@ final class EptMemory {
 
   /** The address whose memory an address shows in the processor's view. */
   @Gpa long shown(@Gpa long gpa) {
-    return tables().shown(gpa);
+    return tables().rules().shown(gpa);
   }
 
   /** Maps a range in advance. @throws IllegalArgumentException if the tables do not fit */

@@ -3,6 +3,7 @@ package dev.gnomon.vmm;
 import dev.gnomon.ept.EptControls;
 import dev.gnomon.ept.EptTables;
 import dev.gnomon.ept.EptpSwitching;
+import dev.gnomon.ept.PageRules;
 import dev.gnomon.ept.SubPageTables;
 import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
@@ -126,21 +127,21 @@ public final class EptViews {
     processors.get(0).flush();
   }
 
-  /** {@link EptTables#setAccess} in a view, with what must be invalidated. */
+  /** {@link PageRules#setAccess} in a view, with what must be invalidated. */
   public void setAccess(int view, @Gpa long gpa, long length, long rights, boolean convertible) {
-    views.get(view).setAccess(gpa, length, rights, convertible);
+    views.get(view).rules().setAccess(gpa, length, rights, convertible);
     flush();
   }
 
-  /** {@link EptTables#redirect} in a view, with what must be invalidated. */
+  /** {@link PageRules#redirect} in a view, with what must be invalidated. */
   public void redirect(int view, @Gpa long gpa, @Gpa long to) {
-    views.get(view).redirect(gpa, to);
+    views.get(view).rules().redirect(gpa, to);
     flush();
   }
 
-  /** {@link EptTables#clearRules} in a view, with what must be invalidated. */
+  /** {@link PageRules#clear} in a view, with what must be invalidated. */
   public void clearRules(int view, @Gpa long gpa, long length) {
-    views.get(view).clearRules(gpa, length);
+    views.get(view).rules().clear(gpa, length);
     flush();
   }
 
@@ -156,7 +157,7 @@ public final class EptViews {
       reloadAll();
     }
     subPages.set(gpa, writable);
-    views.get(view).divide(gpa);
+    views.get(view).rules().divide(gpa);
     flush();
   }
 
