@@ -41,6 +41,7 @@ public final class LocalApic implements MmioDevice {
   private Runnable pageListener = () -> { };
   private final boolean x2Offered;
   private final LocalApicTimer timer = new LocalApicTimer();
+  private final LocalApicMsrs msrs = new LocalApicMsrs(this, timer);
 
   private long base;
   private final VectorSet isr = new VectorSet();
@@ -164,7 +165,8 @@ public final class LocalApic implements MmioDevice {
     return (base & ApicPort.BASE_ENABLE) != 0;
   }
 
-  private boolean x2() {
+  /** x2APIC mode. */
+  boolean x2() {
     return (base & ApicPort.BASE_X2APIC) != 0;
   }
 
@@ -219,7 +221,7 @@ public final class LocalApic implements MmioDevice {
   }
 
   /** Finds the vector to deliver. */
-  private void update() {
+  void update() {
     int vector = irr.highest();
     boolean above = vector != NONE && (vector & PRIORITY_CLASS) > (processorPriority() & PRIORITY_CLASS);
     ready = above && accepts() ? vector : NONE;
@@ -445,7 +447,7 @@ public final class LocalApic implements MmioDevice {
     update();
   }
 
-  private static boolean exists(int register) {
+  static boolean exists(int register) {
     return register == ID || register == VERSION || register >= TPR && register <= ESR
         || register >= ICR_LOW && register <= CURRENT_COUNT || register == DIVIDE;
   }
@@ -454,7 +456,7 @@ public final class LocalApic implements MmioDevice {
     return (register - LVT_TIMER) / STEP;
   }
 
-  private int register(int register) {
+  int register(int register) {
     if (register >= ISR && register < ESR) {
       int word = (register - ISR) / STEP % VectorSet.WORDS;
       return register < TMR ? isr.word(word) : register < IRR ? tmr.word(word) : irr.word(word);
@@ -481,7 +483,7 @@ public final class LocalApic implements MmioDevice {
   }
 
   /** A register that both modes have. @return whether it exists and can be written */
-  private boolean setRegister(int register, int value) {
+  boolean setRegister(int register, int value) {
     switch (register) {
       case TPR -> tpr = value & 0xFF;
       case EOI -> endOfInterrupt();
@@ -554,73 +556,40 @@ public final class LocalApic implements MmioDevice {
     return true;
   }
 
-  private static int offsetOf(int msr) {
-    return (msr - Msr.X2APIC_FIRST) * STEP;
-  }
-
   /** Whether an MSR can be read in the present mode. */
   public boolean readable(int msr) {
-    if (msr == Msr.TSC_DEADLINE) {
-      return true;
-    }
-    int register = offsetOf(msr);
-    return x2() && exists(register) && register != APR && register != EOI && register != RRD && register != DFR
-        && register != ICR_HIGH;
+    return msrs.readable(msr);
   }
 
   /** Reads an MSR that is {@link #readable}. */
   public long readMsr(int msr, long nowNs) {
     advanceTo(nowNs);
-    if (msr == Msr.TSC_DEADLINE) {
-      return timer.tscDeadline();
-    }
-    int register = offsetOf(msr);
-    long value = register(register) & 0xFFFF_FFFFL;
-    return register == ICR_LOW ? value | (long) icrHigh << 32 : value;
+    return msrs.read(msr);
   }
 
   /** Writes an MSR. @return whether it exists in the present mode, can be written and takes the value */
   public boolean writeMsr(int msr, long value, long nowNs) {
     advanceTo(nowNs);
+    boolean taken = msrs.write(msr, value);
     if (msr == Msr.TSC_DEADLINE) {
-      timer.setTscDeadline(value);
       advanceTo(nowNs);
-      return true;
     }
-    int register = offsetOf(msr);
-    if (!x2() || !x2Writable(register, value)) {
-      return false;
-    }
-    if (register == SELF_IPI) {
-      icrLow = SHORTHAND_SELF << ICR_SHORTHAND_SHIFT | (int) value;
-      sendIpi();
-    } else {
-      if (register == ICR_LOW) {
-        icrHigh = (int) (value >>> 32);
-      }
-      setRegister(register, (int) value);
-    }
-    update();
-    return true;
+    return taken;
   }
 
-  /** Reserved bits must be zero; EOI and ESR take only zero. */
-  private static boolean x2Writable(int register, long value) {
-    long allowed = switch (register) {
-      case TPR, SELF_IPI -> VECTOR;
-      case SVR -> SVR_WRITABLE;
-      case ICR_LOW -> ICR_WRITABLE | -1L << 32;
-      case LVT_TIMER -> TIMER_WRITABLE;
-      case LVT_THERMAL, LVT_PERFORMANCE -> SOURCE_WRITABLE;
-      case LVT_LINT0, LVT_LINT1 -> LINT_WRITABLE;
-      case LVT_ERROR -> ERROR_WRITABLE;
-      case INITIAL_COUNT -> 0xFFFF_FFFFL;
-      case DIVIDE -> LocalApicTimer.DIVIDE_WRITABLE;
-      case EOI, ESR -> 0;
-      default -> 0;
-    };
-    boolean writable = allowed != 0 || register == EOI || register == ESR;
-    return writable && (value & ~allowed) == 0;
+  /** The upper half of ICR, which x2APIC mode writes with the lower one. */
+  int destination() {
+    return icrHigh;
+  }
+
+  void setDestination(int value) {
+    icrHigh = value;
+  }
+
+  /** x2APIC's SELF IPI register. */
+  void sendToSelf(int vector) {
+    icrLow = SHORTHAND_SELF << ICR_SHORTHAND_SHIFT | vector;
+    sendIpi();
   }
 
   /** CR8. */
