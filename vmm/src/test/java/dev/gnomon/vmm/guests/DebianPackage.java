@@ -22,15 +22,18 @@ public final class DebianPackage {
     return Files.readAllBytes(wanted);
   }
 
-  /** The kernel image that a package without files of its own depends on, such as {@code linux-image-cloud-amd64}. */
+  /**
+   * The kernel image that a package without files of its own depends on, such as {@code linux-image-cloud-amd64}, or {@code linux-image-686:i386} where
+   * dpkg has that architecture.
+   */
   public static byte[] kernel(String metaPackage) throws IOException, InterruptedException {
     assumeTrue(onPath("apt-cache"), "no apt-cache here to ask for " + metaPackage);
     Process asked = new ProcessBuilder("apt-cache", "depends", metaPackage).redirectError(ProcessBuilder.Redirect.DISCARD).start();
     String answer = new String(asked.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     asked.waitFor();
-    Matcher image = Pattern.compile("Depends: (linux-image-\\S+)").matcher(answer);
+    Matcher image = Pattern.compile("Depends: (linux-image-([^:\\s]+)\\S*)").matcher(answer);
     assumeTrue(image.find(), "apt-cache knows no kernel that " + metaPackage + " depends on");
-    return file(image.group(1), "boot/vmlinuz-" + image.group(1).substring("linux-image-".length()));
+    return file(image.group(1), "boot/vmlinuz-" + image.group(2));
   }
 
   /** Where a package is unpacked. Two tests at a time may ask. */
