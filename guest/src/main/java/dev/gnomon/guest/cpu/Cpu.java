@@ -186,6 +186,9 @@ public final class Cpu {
   public ApicPort apic;
   /** Null if the processor has none. */
   public Mtrrs mtrrs;
+
+  /** There for the guest if its model has {@link Feature#MCA}. */
+  public final MachineCheck machineCheck = new MachineCheck();
   public final Cpuid cpuid = new Cpuid();
   /** State of the random numbers of RDRAND and RDSEED; begins as the machine's seed. */
   public long randomState;

@@ -74,9 +74,9 @@ public record CpuModel(String name, int signature, Set<Feature> features) {
       case "default" -> own(name, with(LONG_MODE, Feature.PDPE1GB, Feature.CX16, Feature.PCID, Feature.SMEP,
           Feature.INVPCID, Feature.SMAP, Feature.LAHF_LM, Feature.RDTSCP));
       case "max" -> own(name, EnumSet.allOf(Feature.class));
-      case "qemu32" -> new CpuModel(name, signature(6, 6, 3), EnumSet.of(Feature.SSE3));
+      case "qemu32" -> new CpuModel(name, signature(6, 6, 3), EnumSet.of(Feature.MCE, Feature.MCA, Feature.SSE3));
       case "qemu64" -> new CpuModel(name, signature(15, 107, 1),
-          with(LONG_MODE, Feature.SSE3, Feature.CX16, Feature.LAHF_LM));
+          with(LONG_MODE, Feature.MCE, Feature.MCA, Feature.SSE3, Feature.CX16, Feature.LAHF_LM));
       default -> intel(name);
     };
   }
@@ -93,7 +93,7 @@ public record CpuModel(String name, int signature, Set<Feature> features) {
 
   /** Intel's generations, each with all that the one before has. */
   private static CpuModel intel(String name) {
-    EnumSet<Feature> features = with(LONG_MODE, Feature.SSE3, Feature.SSSE3, Feature.LAHF_LM, Feature.VME);
+    EnumSet<Feature> features = with(LONG_MODE, Feature.MCE, Feature.MCA, Feature.SSE3, Feature.SSSE3, Feature.LAHF_LM, Feature.VME);
     if (name.equals("Conroe")) {
       return new CpuModel(name, signature(6, 15, 3), features);
     }

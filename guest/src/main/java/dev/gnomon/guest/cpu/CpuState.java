@@ -12,7 +12,7 @@ import java.io.IOException;
  * saved, since a machine is restored with the model that it had; its bits that follow control registers are set anew.
  */
 public final class CpuState {
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
 
   private CpuState() {}
 
@@ -47,6 +47,7 @@ public final class CpuState {
     longs(out, paging.pdpte);
     saveEvents(cpu, out);
     longs(out, cpu.retired, cpu.nsPerInstruction, cpu.skippedNs);
+    cpu.machineCheck.save(out);
     out.writeBoolean(cpu.mtrrs != null);
     if (cpu.mtrrs != null) {
       cpu.mtrrs.save(out);
@@ -130,6 +131,7 @@ public final class CpuState {
     cpu.retired = in.readLong();
     cpu.nsPerInstruction = in.readLong();
     cpu.skippedNs = in.readLong();
+    cpu.machineCheck.load(in);
     if (in.readBoolean() != (cpu.mtrrs != null)) {
       throw new IOException("cpu: saved state is of a processor " + (cpu.mtrrs != null ? "without" : "with") + " MTRRs, expected the other");
     }

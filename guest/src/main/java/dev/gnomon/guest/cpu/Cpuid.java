@@ -6,8 +6,8 @@ import java.util.Arrays;
 
 /**
  * CPUID leaves of the processor (SDM vol. 2A, "CPUID"): a GenuineIntel that offers what its {@link CpuModel} has of
- * what works here. It has no machine check and no hypervisor bit; local APIC and MTRRs if the machine has them. The
- * same in every mode of the machine.
+ * what works here. It has no hypervisor bit; local APIC and MTRRs if the machine has them. The same in
+ * every mode of the machine.
  *
  * <p>A leaf is four registers, EAX, EBX, ECX, EDX. Leaves above the highest basic one give that one's data, as on Intel
  * processors.

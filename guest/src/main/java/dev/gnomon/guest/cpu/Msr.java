@@ -8,13 +8,11 @@ public final class Msr {
   public static final int TSC = 0x10;
   public static final int PLATFORM_ID = 0x17;
   public static final int APIC_BASE = 0x1B;
+  public static final int TSC_ADJUST = 0x3B;
   public static final int BIOS_SIGN_ID = 0x8B;
   public static final int SYSENTER_CS = 0x174;
   public static final int SYSENTER_ESP = 0x175;
   public static final int SYSENTER_EIP = 0x176;
-  /** IA32_MCG_CAP and IA32_MCG_STATUS: machine-check banks and state. */
-  public static final int MCG_CAP = 0x179;
-  public static final int MCG_STATUS = 0x17A;
   public static final int MISC_ENABLE = 0x1A0;
   public static final int PAT = 0x277;
   public static final int TSC_DEADLINE = 0x6E0;

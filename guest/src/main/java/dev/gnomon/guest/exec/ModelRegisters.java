@@ -4,6 +4,7 @@ import dev.gnomon.guest.cpu.ApicPort;
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Feature;
+import dev.gnomon.guest.cpu.MachineCheck;
 import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.cpu.Mtrrs;
 import dev.gnomon.guest.cpu.Segments;
@@ -12,9 +13,9 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * Model-specific registers (SDM vol. 4). Unknown ones are #GP(0). There are no machine checks, but as under KVM their registers read as zero, no banks,
- * although CPUID does not offer them: Xen reads IA32_MCG_CAP without asking. Public because a hypervisor that intercepts RDMSR and WRMSR emulates them
- * by the same rules.
+ * Model-specific registers (SDM vol. 4). Unknown ones are #GP(0). Machine-check registers say that there are no banks
+ * where CPUID does not offer them, as under KVM: Xen reads IA32_MCG_CAP without asking. Public because a hypervisor
+ * that intercepts RDMSR and WRMSR emulates them by the same rules.
  */
 public final class ModelRegisters {
   private static final long APIC_BASE_VALID =
@@ -75,16 +76,26 @@ public final class ModelRegisters {
     } else if (isApic(msr) && cpu.apic.readable(msr)) {
       cpu.value = cpu.apic.read(msr);
     } else if (isMachineCheck(msr)) {
+      cpu.value = cpu.machineCheck.read(msr);
+    } else if (isAbsentMachineCheck(msr)) {
       cpu.value = 0;
+    } else if (msr == Msr.TSC_ADJUST && cpu.cpuid.offers(Feature.TSC_ADJUST)) {
+      // The TSC starts at 0 with virtual time, so all that sets it apart is what was written to it.
+      cpu.value = cpu.tscOffset;
     } else {
       return cpu.fault(Vector.GP);
     }
     return Status.OK;
   }
 
-  private static boolean isMachineCheck(int msr) {
+  private boolean isMachineCheck(int msr) {
+    return MachineCheck.is(msr) && cpu.cpuid.offers(Feature.MCA);
+  }
+
+  /** What reads as no banks and no machine check on a processor without them, and the Pentium's on any. */
+  private static boolean isAbsentMachineCheck(int msr) {
     return switch (msr) {
-      case Msr.P5_MC_ADDR, Msr.P5_MC_TYPE, Msr.MCG_CAP, Msr.MCG_STATUS -> true;
+      case Msr.P5_MC_ADDR, Msr.P5_MC_TYPE, MachineCheck.CAP, MachineCheck.STATUS -> true;
       default -> false;
     };
   }
@@ -99,11 +110,7 @@ public final class ModelRegisters {
       return cpu.fault(Vector.GP);
     }
     switch (msr) {
-      case Msr.TSC -> {
-        cpu.tscOffset = value - cpu.now();
-        // The deadline of a timer that counts in TSC ticks has moved.
-        cpu.stopRequested = true;
-      }
+      case Msr.TSC -> setTscOffset(value - cpu.now());
       case Msr.APIC_BASE -> {
         return writeApicBase(value);
       }
@@ -152,12 +159,25 @@ public final class ModelRegisters {
     return Status.OK;
   }
 
+  private void setTscOffset(long offset) {
+    cpu.tscOffset = offset;
+    // The deadline of a timer that counts in TSC ticks has moved.
+    cpu.stopRequested = true;
+  }
+
   private int writeOther(int msr, long value) {
+    if (msr == Msr.TSC_ADJUST && cpu.cpuid.offers(Feature.TSC_ADJUST)) {
+      setTscOffset(value);
+      return Status.OK;
+    }
+    if (isMachineCheck(msr)) {
+      return cpu.machineCheck.write(msr, value) ? Status.OK : cpu.fault(Vector.GP);
+    }
     if (msr == Msr.PKRS && cpu.cpuid.offers(Feature.PKS) && value >>> 32 == 0) {
       cpu.mmu.setPkrs((int) value);
       return Status.OK;
     }
-    if (isMachineCheck(msr) && msr != Msr.MCG_CAP && value == 0) {
+    if (isAbsentMachineCheck(msr) && msr != MachineCheck.CAP && value == 0) {
       return Status.OK;
     }
     boolean taken = cpu.mtrrs != null && Mtrrs.is(msr) ? cpu.mtrrs.write(msr, value) : isApic(msr) && cpu.apic.write(msr, value);

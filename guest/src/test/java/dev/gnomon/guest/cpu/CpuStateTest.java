@@ -21,7 +21,7 @@ import org.junit.jupiter.api.Test;
 class CpuStateTest {
   /** Fields that live no longer than an instruction or a call, are ties to the rest of the machine, or follow from others. */
   private static final Set<String> NOT_SAVED = Set.of("faultVector", "faultErrorCode", "faultAddress", "value", "linear", "stopRequested", "codeMode",
-      "canonicalShift", "bus", "interrupts", "apic", "mtrrs", "observer", "exit", "intercepts", "memory", "mmu", "cpuid", "flagResult", "flagCarries");
+      "canonicalShift", "bus", "interrupts", "apic", "mtrrs", "machineCheck", "observer", "exit", "intercepts", "memory", "mmu", "cpuid", "flagResult", "flagCarries");
 
   private static Cpu cpu() {
     HostMemory memory = new HostMemory(0, 64 << 10, 0);
@@ -61,6 +61,7 @@ class CpuStateTest {
     cpu.mmu.paging.pkrs = 0x6666;
     cpu.mmu.paging.pdpte[2] = 0x7001;
     cpu.mtrrs.setAsFirmware(0xC000_0000L);
+    cpu.machineCheck.write(MachineCheck.FIRST_BANK + 2, 0x1234);
     cpu.updateMode();
   }
 
@@ -94,6 +95,7 @@ class CpuStateTest {
     assertThat(after.mmu.paging.pkrs).isEqualTo(0x6666);
     assertThat(after.mmu.paging.pdpte[2]).isEqualTo(0x7001);
     assertThat(after.mtrrs.read(0x201)).isEqualTo(0x3FFF_C000_0800L);
+    assertThat(after.machineCheck.read(MachineCheck.FIRST_BANK + 2)).isEqualTo(0x1234);
     assertThat(after.cpuid.query(1, 0)[Cpuid.ECX] >>> 27 & 1).as("OSXSAVE").isEqualTo(1);
     assertThat(after.cpuid.query(7, 0)[Cpuid.ECX] >>> 4 & 1).as("OSPKE").isEqualTo(1);
   }
@@ -102,7 +104,7 @@ class CpuStateTest {
   void shouldRefuseOtherVersionsAndProcessorsInOneLine() throws Exception {
     byte[] bytes = saved(cpu());
     bytes[3]++;
-    assertThatThrownBy(() -> load(cpu(), bytes)).isInstanceOf(IOException.class).hasMessage("cpu: saved state has version 2, expected 1");
+    assertThatThrownBy(() -> load(cpu(), bytes)).isInstanceOf(IOException.class).hasMessage("cpu: saved state has version 3, expected 2");
     bytes[3]--;
     Cpu without = cpu();
     without.mtrrs = null;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.CpuModel;
+import dev.gnomon.guest.cpu.MachineCheck;
 import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.cpu.Mtrrs;
 import dev.gnomon.guest.memory.HostMemory;
@@ -83,7 +84,9 @@ class ReservedBitsTest {
 
   /** MSR, processor model, base value, bits that can be set on top of it; of memory types those of one bit, WC and WT. */
   @ParameterizedTest
-  @CsvSource({"0, max, 0, 0", "1, max, 0, 0", "179, max, 0, 0", "17a, max, 0, 0", "10, max, 0, ffffffffffffffff", "17, max, 0, 0", "1b, max, 0, 3ffffffff900", "8b, max, 0, ffffffffffffffff", "fe, max, 0, 0",
+  @CsvSource({"0, max, 0, 0", "1, max, 0, 0", "10, max, 0, ffffffffffffffff", "17, max, 0, 0", "1b, max, 0, 3ffffffff900", "3b, max, 0, ffffffffffffffff", "8b, max, 0, ffffffffffffffff",
+      "fe, max, 0, 0", "179, max, 0, 0", "17a, max, 0, 7", "17b, max, 0, 0", "400, max, 0, 0", "401, max, 0, 0", "402, max, 0, ffffffffffffffff",
+      "427, max, 0, ffffffffffffffff",
       "174, max, 0, ffffffffffffffff", "175, default, 0, 7fffffffffff", "176, default, 0, 7fffffffffff", "175, max, 0, ffffffffffffff", "176, max, 0, ffffffffffffff",
       "1a0, max, 1, 400c51889", "200, max, 0, 3ffffffff005", "201, max, 0, 3ffffffff800", "20e, max, 0, 3ffffffff005", "20f, max, 0, 3ffffffff800",
       "250, max, 0, 505050505050505", "258, max, 0, 505050505050505", "26f, max, 0, 505050505050505", "277, max, 0, 505050505050505", "2ff, max, 0, c05",
@@ -145,7 +148,7 @@ class ReservedBitsTest {
         }
       }
     }
-    Set<String> expected = new TreeSet<>(Set.of("0", "1", "10", "17", "1b", "8b", "fe", "174", "175", "176", "179", "17a", "1a0", "250", "258", "259", "277", "2ff", "6e1", "c0000080",
+    Set<String> expected = new TreeSet<>(Set.of("0", "1", "10", "17", "1b", "3b", "8b", "179", "17a", "17b", "fe", "174", "175", "176", "1a0", "250", "258", "259", "277", "2ff", "6e1", "c0000080",
         "c0000081", "c0000082", "c0000083", "c0000084", "c0000100", "c0000101", "c0000102", "c0000103"));
     for (int i = 0; i < 16; i++) {
       expected.add(Integer.toHexString(0x200 + i));
@@ -153,23 +156,54 @@ class ReservedBitsTest {
     for (int i = 0; i < 8; i++) {
       expected.add(Integer.toHexString(0x268 + i));
     }
+    for (int i = 0; i < 4 * MachineCheck.BANKS; i++) {
+      expected.add(Integer.toHexString(MachineCheck.FIRST_BANK + i));
+    }
     assertThat(known).isEqualTo(expected);
   }
 
   @Test
-  void shouldHaveNoMachineCheckBanksAndNoMachineCheck() {
-    ModelRegisters registers = new ModelRegisters(machine("max").cpu);
-    assertThat(registers.write(Msr.MCG_CAP, 0)).isNotEqualTo(Status.OK);
-    assertThat(registers.write(Msr.MCG_STATUS, 0)).isEqualTo(Status.OK);
+  void shouldReadNoBanksAndNoMachineCheckWithoutTheFeature() {
+    SystemMachine m = machine("default");
+    ModelRegisters registers = new ModelRegisters(m.cpu);
+    for (int msr : new int[] {Msr.P5_MC_ADDR, Msr.P5_MC_TYPE, MachineCheck.CAP, MachineCheck.STATUS}) {
+      assertThat(registers.read(msr)).isEqualTo(Status.OK);
+      assertThat(m.cpu.value).isZero();
+    }
+    assertThat(registers.write(MachineCheck.CAP, 0)).isNotEqualTo(Status.OK);
+    assertThat(registers.write(MachineCheck.STATUS, 0)).isEqualTo(Status.OK);
   }
 
   @ParameterizedTest
-  @CsvSource({"6e1, max, true", "6e1, 'max,-pks', false", "c0000103, max, true", "c0000103, 'max,-rdpid,-rdtscp', false", "c0000103, 'max,-rdtscp', true"})
+  @CsvSource({"6e1, max, true", "6e1, 'max,-pks', false", "17a, max, true", "402, 'max,-mca', false", "401, default, false",
+      "3b, max, true", "3b, 'max,-tsc-adjust', false", "c0000103, max, true", "c0000103, 'max,-rdpid,-rdtscp', false", "c0000103, 'max,-rdtscp', true"})
   void shouldHaveMsrsOfFeaturesWithThem(String msr, String model, boolean exists) {
     SystemMachine m = machine(model);
     ModelRegisters registers = new ModelRegisters(m.cpu);
     assertThat(registers.read((int) hex(msr)) == Status.OK).isEqualTo(exists);
     assertThat(registers.write((int) hex(msr), 0) == Status.OK).isEqualTo(exists);
+  }
+
+  @Test
+  void shouldTakeAllOnesForMachineCheckControls() {
+    ModelRegisters registers = new ModelRegisters(machine("max").cpu);
+    for (int msr : new int[] {MachineCheck.CTL, MachineCheck.FIRST_BANK, MachineCheck.FIRST_BANK + 36}) {
+      assertThat(registers.write(msr, -1)).isEqualTo(Status.OK);
+      assertThat(registers.write(msr, 0)).isEqualTo(Status.OK);
+    }
+  }
+
+  /** SDM vol. 3B, "IA32_TSC_ADJUST Register Support": each adds to the other what is written to it. */
+  @Test
+  void shouldKeepTscAndItsAdjustmentTogether() {
+    SystemMachine m = machine("max");
+    ModelRegisters registers = new ModelRegisters(m.cpu);
+    registers.write(Msr.TSC_ADJUST, 5000);
+    registers.read(Msr.TSC);
+    assertThat(m.cpu.value).isEqualTo(m.cpu.now() + 5000);
+    registers.write(Msr.TSC, m.cpu.now() + 7000);
+    registers.read(Msr.TSC_ADJUST);
+    assertThat(m.cpu.value).isEqualTo(7000);
   }
 
   /** RDMSR clears the upper halves, and ECX alone names the register. */

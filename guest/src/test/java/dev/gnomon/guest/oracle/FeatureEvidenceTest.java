@@ -6,6 +6,7 @@ import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.CpuModel;
 import dev.gnomon.guest.cpu.Feature;
+import dev.gnomon.guest.cpu.MachineCheck;
 import dev.gnomon.guest.cpu.Msr;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.exec.ModelRegisters;
@@ -86,10 +87,17 @@ class FeatureEvidenceTest {
       case CLWB -> executes("660fae36");
       case UMIP -> controls(ControlRegister.CR4_UMIP);
       case PKU -> keys();
-      case PKS -> controls(ControlRegister.CR4_PKS) && new ModelRegisters(machine.cpu).read(Msr.PKRS) == Status.OK;
+      case PKS -> controls(ControlRegister.CR4_PKS) && reads(Msr.PKRS);
       case LA57 -> controls(ControlRegister.CR4_LA57) && machine.cpu.canonicalBase(1L << 55);
       case RDPID -> executes("f30fc7f8");
+      case MCE -> reads(Msr.P5_MC_TYPE);
+      case MCA -> reads(MachineCheck.CAP);
+      case TSC_ADJUST -> reads(Msr.TSC_ADJUST);
     };
+  }
+
+  private boolean reads(int msr) {
+    return new ModelRegisters(machine.cpu).read(msr) == Status.OK;
   }
 
   private boolean keys() {
