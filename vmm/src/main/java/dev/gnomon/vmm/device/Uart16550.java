@@ -21,7 +21,7 @@ import java.util.List;
  *
  * <p>The interrupt pin is gated by OUT2, as PC boards wire it, and so is silent in loopback, where OUT2 is
  * disconnected. Teaching kernels that never set OUT2 work under QEMU, which has no gate; the constructor's switch is
- * for them.
+ * for machines that do as it does.
  */
 public final class Uart16550 implements PortDevice {
   /** First port and IRQ of the PC's first serial port. */
