@@ -91,7 +91,7 @@ class FeatureEvidenceTest {
       case LA57 -> controls(ControlRegister.CR4_LA57) && machine.cpu.canonicalBase(1L << 55);
       case RDPID -> executes("f30fc7f8");
       case MCE -> reads(Msr.P5_MC_TYPE);
-      case MCA -> reads(MachineCheck.CAP);
+      case MCA -> reads(MachineCheck.FIRST_BANK);
       case TSC_ADJUST -> reads(Msr.TSC_ADJUST);
     };
   }
