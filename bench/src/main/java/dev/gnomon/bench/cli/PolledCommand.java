@@ -82,7 +82,7 @@ final class PolledCommand implements Callable<Integer> {
       }
     }
     StreamComparison comparison = new StreamComparison(options, machine.memory != null, costModel, requests,
-        Polling.parse("period=" + period), Polling.parse("adaptive=" + adaptive), environment.interruption());
+        Polling.parse(Polling.Kind.PERIOD, "--period", period), Polling.parse(Polling.Kind.ADAPTIVE, "--adaptive", adaptive), environment.interruption());
     List<Mode> distinctModes = new ArrayList<>(new LinkedHashSet<>(modes));
     List<BackEnd> distinctBackEnds = new ArrayList<>(new LinkedHashSet<>(backEnds));
     List<Integer> distinctRates = new TreeSet<>(rates).stream().map(Long::intValue).toList();

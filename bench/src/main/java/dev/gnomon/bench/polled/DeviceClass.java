@@ -18,6 +18,10 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 
 /**
@@ -30,6 +34,7 @@ public final class DeviceClass {
   public static final Duration STEP_LIMIT = Duration.ofSeconds(10);
 
   private static final long PAGE = 4096;
+  private static final double MS_PER_S = 1000;
   private static final int PORTS = 0x10000;
   private static final String NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}";
   private static final String OPTIONS = "expected address=HEX, mmio=HEX, ports=HEX, irq=N, doorbell=HEX or name=NAME";
@@ -77,7 +82,7 @@ public final class DeviceClass {
     if ((device.address != Window.ANYWHERE ? 1 : 0) + (device.mmio != Window.ANYWHERE ? 1 : 0) + (device.ports >= 0 ? 1 : 0) > 1) {
       throw device.bad("address, mmio and ports contradict each other: expected one of them");
     }
-    device.check(device.make(0));
+    device.inTime("the constructor, name, windows or registers", () -> device.check(device.make(0)));
     device.setup(PollPolicy.never(), 0);
     return device;
   }
@@ -87,7 +92,29 @@ public final class DeviceClass {
       case "request" -> shipped("request", RequestDevice::new);
       case "ring" -> shipped("ring", (label, window, seed) -> new SharedRing(label, window, 0));
       case "timer" -> shipped("timer-page", (label, window, seed) -> new TimerPage(label, window));
-      default -> load(word, loader);
+      default -> inTime("its static initializer", () -> load(word, loader));
+    }
+  }
+
+  /** Runs code of a class that need not come to an end, and not for longer than one of its steps may take. */
+  private void inTime(String what, Runnable code) {
+    if (stepLimit.isZero() || shipped != null) {
+      code.run();
+      return;
+    }
+    FutureTask<Void> task = new FutureTask<>(code, null);
+    Thread thread = new Thread(task, "device class");
+    thread.setDaemon(true);
+    thread.start();
+    try {
+      task.get(stepLimit.toNanos(), TimeUnit.NANOSECONDS);
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof IllegalArgumentException refusal ? refusal : bad(DeviceFailure.describe(e.getCause()));
+    } catch (TimeoutException e) {
+      throw bad(what + " did not return within " + stepLimit.toMillis() / MS_PER_S + " s");
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw bad("interrupted");
     }
   }
 

@@ -2,6 +2,7 @@ package dev.gnomon.bench.polled;
 
 import dev.gnomon.vmm.polled.PollPolicy;
 import java.math.BigDecimal;
+import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -51,24 +52,40 @@ public record Polling(String text, Kind kind, long[] times) {
     int equals = text.indexOf('=');
     String word = equals < 0 ? text : text.substring(0, equals);
     for (Kind kind : Kind.values()) {
-      if (kind.name().equalsIgnoreCase(word)) {
-        String[] parts = equals < 0 ? new String[0] : text.substring(equals + 1).split(":", -1);
-        long[] times = new long[parts.length];
-        for (int i = 0; i < parts.length; i++) {
-          times[i] = nanos(parts[i]);
-          if (times[i] < 0) {
-            throw new IllegalArgumentException("--poll '" + text + "': " + EXPECTED);
-          }
-        }
-        if (times.length != 0 && times.length != kind.most || times.length < kind.least) {
-          throw new IllegalArgumentException("--poll '" + text + "': " + EXPECTED);
-        }
-        Polling polling = new Polling(text, kind, times);
-        polling.policy(0);
+      Polling polling = kind.name().equalsIgnoreCase(word) ? read(kind, text, equals < 0 ? null : text.substring(equals + 1)) : null;
+      if (polling != null) {
         return polling;
       }
     }
     throw new IllegalArgumentException("--poll '" + text + "': " + EXPECTED);
+  }
+
+  /** Reads the times of one policy, which have an option of their own. @throws IllegalArgumentException if they are none or out of range */
+  public static Polling parse(Kind kind, String option, String times) {
+    Polling polling = read(kind, kind.name().toLowerCase(Locale.ROOT) + "=" + times, times);
+    if (polling == null) {
+      throw new IllegalArgumentException(option + " '" + times + "': expected " + (kind.most == 1 ? "a time" : kind.most + " times, separated by colons,")
+          + " such as 500ns, 10us or 1ms");
+    }
+    return polling;
+  }
+
+  /** @param list of times, null if there is none. @return null if these are not the policy's times */
+  private static Polling read(Kind kind, String text, String list) {
+    String[] parts = list == null ? new String[0] : list.split(":", -1);
+    long[] times = new long[parts.length];
+    for (int i = 0; i < parts.length; i++) {
+      times[i] = nanos(parts[i]);
+      if (times[i] < 0) {
+        return null;
+      }
+    }
+    if (times.length != 0 && times.length != kind.most || times.length < kind.least) {
+      return null;
+    }
+    Polling polling = new Polling(text, kind, times);
+    polling.policy(0);
+    return polling;
   }
 
   /** A time such as {@code 10us} in nanoseconds, −1 if it is none. */

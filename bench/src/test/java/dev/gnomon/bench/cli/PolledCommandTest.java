@@ -155,8 +155,9 @@ class PolledCommandTest {
       "--rate often              | expected a count such as",
       "--requests 0              | --requests 0: expected 1 to 87381",
       "--requests 1M             | --requests 1000000: expected 1 to 87381",
-      "--period soon             | --poll 'period=soon': expected",
-      "--adaptive 1us            | --poll 'adaptive=1us': expected",
+      "--period soon             | --period 'soon': expected a time such as 500ns, 10us or 1ms",
+      "--period 0                | poll period of 0 ns: expected at least 1",
+      "--adaptive 1us            | --adaptive '1us': expected 3 times, separated by colons, such as",
       "--cpus 2 --machine pc     | --cpus 2: expected one processor",
       "--mode vmx                | expected native, ept or shadow",
       "--cost host.nap=3         | cost key 'host.nap' is unknown"})

@@ -160,6 +160,14 @@ class PolledOptionsTest {
   }
 
   @Test
+  void shouldRefuseADeviceWhoseConstructorDoesNotReturn(@TempDir Path directory) throws IOException {
+    compile(directory, "Endless", "try { Thread.sleep(60_000); } catch (InterruptedException e) { }", "return Poll.IDLE;");
+    Cli.Result result = Cli.run("run", "gups:updates=1", "--polled", "lab.Endless", "--class-path", directory.toString(), "--step-limit", "0.2");
+    assertThat(result.err()).isEqualTo("gnomon: --polled 'lab.Endless': the constructor, name, windows or registers did not return within 0.2 s\n");
+    assertThat(result.code()).isEqualTo(ExitCode.USAGE);
+  }
+
+  @Test
   void shouldKeepWhatADevicePrintsOutOfTheData(@TempDir Path directory) throws IOException {
     compile(directory, "Talking", "System.out.println(\"constructor\");", "System.out.println(\"step\"); return Poll.SLEEP;");
     PrintStream out = System.out;
