@@ -6,9 +6,13 @@ import dev.gnomon.bench.polled.PolledGuest;
 import dev.gnomon.bench.polled.Polling;
 import dev.gnomon.bench.polled.ThreadPolling;
 import java.io.File;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.net.URL;
 import java.net.URLClassLoader;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -78,7 +82,7 @@ final class PolledOptions {
       urls.add(path.toUri().toURL());
     }
     // What devices print must not get among the data that a command writes to standard output.
-    System.setOut(System.err);
+    System.setOut(new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8));
     // Not closed: devices may load classes as long as they run.
     return new URLClassLoader(urls.toArray(URL[]::new), own);
   }

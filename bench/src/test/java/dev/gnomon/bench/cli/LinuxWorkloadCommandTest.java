@@ -77,7 +77,7 @@ class LinuxWorkloadCommandTest {
       }
     }
     assertThat(modes.at("/2/counters/kvm/pf_fixed").asLong()).as("fills are counted").isPositive();
-    assertThat(modes.at("/2/counters/exits").findValuesAsText("cause")).as("those of the device's page apart").contains("hidden (device page) 0x8000000");
+    assertThat(modes.at("/2/counters/exits").findValuesAsText("cause")).as("those of the device's page apart").contains("hidden (device page) 0x10000000");
   }
 
   @Test
