@@ -3,6 +3,7 @@ package dev.gnomon.vmm.harness;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.decode.Instruction;
 import dev.gnomon.guest.decode.InstructionDecoder;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.HostMemory;
@@ -83,7 +84,7 @@ final class CodeMachine extends GuestMachine {
   }
 
   private static InitialState at(InitialState s, @Gpa long code) {
-    return new InitialState(code, s.rax(), s.rbx(), s.rdx(), s.rsi(), s.segments(), s.cr0(), s.cr3(), s.cr4(), s.efer(), s.gdtrBase(), s.gdtrLimit(),
+    return new InitialState(Addresses.bits(code), s.rax(), s.rbx(), s.rdx(), s.rsi(), s.segments(), s.cr0(), s.cr3(), s.cr4(), s.efer(), s.gdtrBase(), s.gdtrLimit(),
         s.idtrLimit());
   }
 
@@ -170,8 +171,12 @@ final class CodeMachine extends GuestMachine {
 
   private boolean isUncached(Cpu cpu, @Gva long gva) {
     @Hpa long hpa = cpu.mmu.peek(gva, Access.READ, translation, null);
+    if (hpa < 0) {
+      return false;
+    }
+    int offset = memory.offset(hpa);
     int type = translation.memoryType;
-    return hpa >= 0 && (memory.offset(hpa) < 0 || type == UC || type == WC || type == UC_MINUS);
+    return offset < 0 || type == UC || type == WC || type == UC_MINUS;
   }
 
   /** The bytes of a processor's next instruction; empty if it is not of the driver's code. */

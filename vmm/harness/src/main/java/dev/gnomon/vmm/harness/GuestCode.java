@@ -2,6 +2,7 @@ package dev.gnomon.vmm.harness;
 
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Reg;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.vmm.Mode;
 import java.util.ArrayList;
@@ -34,6 +35,8 @@ public record GuestCode(Mode mode, List<byte[]> codes) {
   public static final int BEGIN_PORT = 0x780;
   /** A 32-bit OUT here says that the request of that number has been found completed. */
   public static final int END_PORT = 0x784;
+  /** A 32-bit OUT here says that the driver is ready: devices may touch what it has named from now on. */
+  public static final int READY_PORT = 0x788;
   /** Where the guest ends: F4h, as everywhere. */
   private static final int EXIT_PORT = 0xF4;
   /** ISA interrupt of all devices. */
@@ -61,7 +64,7 @@ public record GuestCode(Mode mode, List<byte[]> codes) {
       processor.accept(a);
       // With whatever is in AL, so that registers stay as the code leaves them.
       a.out(EXIT_PORT, Reg.AL);
-      codes.add(a.assemble(code(codes.size())));
+      codes.add(a.assemble(Addresses.bits(code(codes.size()))));
     }
     return new GuestCode(mode, codes);
   }

@@ -18,6 +18,7 @@ import java.util.function.LongConsumer;
  *  +4  a request has been found completed: its number
  *  +8  rings a doorbell: the index of the device
  *  +C  the guest is where schedules begin
+ *  +10 the driver is ready: devices may touch what it has named
  * </pre>
  */
 final class HarnessPorts implements PortDevice, MmioDevice {
@@ -26,24 +27,27 @@ final class HarnessPorts implements PortDevice, MmioDevice {
   private static final int BEGIN = 0;
   private static final int END = 4;
   private static final int DOORBELL = 8;
-  private static final int READY = 0xC;
-  private static final int PAGE_BYTES = 16;
+  private static final int START = 0xC;
+  private static final int READY = 0x10;
+  private static final int PAGE_BYTES = 20;
 
   private IntConsumer doorbell = index -> { };
   private LongConsumer begin = id -> { };
   private LongConsumer end = id -> { };
   private Runnable ready = () -> { };
+  private Runnable start = () -> { };
 
-  /** Who hears of doorbells, by the device's index, and of requests that begin and end, by their numbers. */
-  void connect(IntConsumer doorbells, LongConsumer begins, LongConsumer ends) {
+  /** Who hears of doorbells, by the device's index, of requests that begin and end, by their numbers, and of the driver's being ready. */
+  void connect(IntConsumer doorbells, LongConsumer begins, LongConsumer ends, Runnable readies) {
     doorbell = doorbells;
     begin = begins;
     end = ends;
+    ready = readies;
   }
 
   /** What happens when the guest is where schedules begin. */
-  void whenReady(Runnable action) {
-    ready = action;
+  void atStart(Runnable action) {
+    start = action;
   }
 
   @Override
@@ -53,7 +57,7 @@ final class HarnessPorts implements PortDevice, MmioDevice {
 
   @Override
   public List<PortRange> ports() {
-    return List.of(new PortRange(GuestCode.DOORBELL_PORT, GuestCode.END_PORT + 4 - GuestCode.DOORBELL_PORT));
+    return List.of(new PortRange(GuestCode.DOORBELL_PORT, GuestCode.READY_PORT + 4 - GuestCode.DOORBELL_PORT));
   }
 
   @Override
@@ -90,6 +94,8 @@ final class HarnessPorts implements PortDevice, MmioDevice {
       begin.accept(value & 0xFFFF_FFFFL);
     } else if (port == GuestCode.END_PORT) {
       end.accept(value & 0xFFFF_FFFFL);
+    } else if (port == GuestCode.READY_PORT) {
+      ready.run();
     } else {
       doorbell.accept((port - GuestCode.DOORBELL_PORT) / 4);
     }
@@ -111,6 +117,7 @@ final class HarnessPorts implements PortDevice, MmioDevice {
       case BEGIN -> begin.accept(value);
       case END -> end.accept(value);
       case DOORBELL -> doorbell.accept((int) value);
+      case START -> start.run();
       case READY -> ready.run();
       default -> { }
     }

@@ -24,6 +24,7 @@ import java.util.Objects;
  *  begin N   the request of this number begins
  *  end N     it has been found completed
  *  kick I    rings the doorbell of the device of this index
+ *  ready     devices may touch what the script has named
  * </pre>
  * Its exit status is the guest's ({@link Outcome#assertGuestStatus}).
  */
@@ -101,13 +102,13 @@ public final class LinuxGuest {
             .append(Long.toHexString(device.window(i))).append('\n');
       }
     }
-    text.append(function("begin", 0)).append(function("end", 4)).append(function("kick", 8));
+    text.append(function("begin", 0)).append(function("end", 4)).append(function("kick", 8)).append(function("ready", 0x10));
     text.append("devmem 0x").append(Long.toHexString(HarnessPorts.PAGE + 0xC)).append(" 32 1\n(\n").append(script)
         .append("\n)\ndevmem 0x").append(Long.toHexString(DebugExit.GPA)).append(" 8 $?\n");
     return text.toString().getBytes(StandardCharsets.UTF_8);
   }
 
   private static String function(String name, int offset) {
-    return name + "() {\n  devmem 0x" + Long.toHexString(HarnessPorts.PAGE + offset) + " 32 $1\n}\n";
+    return name + "() {\n  devmem 0x" + Long.toHexString(HarnessPorts.PAGE + offset) + " 32 ${1:-0}\n}\n";
   }
 }

@@ -56,15 +56,15 @@ final class LinuxMachine extends GuestMachine {
     ByteArrayOutputStream console = new ByteArrayOutputStream();
     VmOptions options = VmOptions.of(mode).withMemoryBytes(LinuxGuest.MEMORY_BYTES).withNsPerInstruction(NS_PER_INSTRUCTION);
     LinuxMachine machine = new LinuxMachine(new VmBuilder(options).console(console::write), console, devices);
-    boolean[] ready = new boolean[1];
-    machine.ports.whenReady(() -> {
-      ready[0] = true;
+    boolean[] started = new boolean[1];
+    machine.ports.atStart(() -> {
+      started[0] = true;
       machine.vm.requestStop();
     });
     machine.vm.boot(GuestImages.recognize(BootRequest.of("kernel", kernel).withCommandLine(COMMAND_LINE)
         .withModules(List.of(new BootRequest.File("initramfs", initramfs)))));
     RunResult result = machine.vm.run(BOOT_INSTRUCTIONS);
-    if (!ready[0]) {
+    if (!started[0]) {
       throw new IllegalArgumentException("the kernel does not come to its script: " + result.end() + " " + result.detail() + machine.lastWords());
     }
     machine.markStart();

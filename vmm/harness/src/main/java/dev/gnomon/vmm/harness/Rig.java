@@ -314,7 +314,7 @@ public final class Rig {
       if (index < devices.size()) {
         witness.rang(devices.get(index).actor);
       }
-    }, witness::began, witness::ended);
+    }, witness::began, witness::ended, witness::ready);
     memory().setGuest(machine.vm.guestMemory());
     if (machine instanceof LinuxMachine booted) {
       processors.add(new LinuxActor(this, booted, firstAgent, linux.instructions()));

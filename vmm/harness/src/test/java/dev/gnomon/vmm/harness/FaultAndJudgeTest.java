@@ -349,6 +349,10 @@ class FaultAndJudgeTest {
       rig.driver("driver", port -> port.trap(0xFEB00000L));
       rig.run().assertNoExits(0xFEB00000L, 4096);
     });
+    shouldFail("exit: trap", rig -> {
+      rig.driver("driver", port -> port.trap(0x100));
+      rig.run().assertNoExits();
+    });
     shouldFail("exits: 2 by doorbell, expected at most 1", rig -> {
       Rig.Device device = device(rig, (self, memory) -> { });
       rig.driver("driver", port -> {

@@ -26,7 +26,11 @@ class GuestCodeTest {
 
   /** Publishes requests of the ring one by one and waits for each. @param fence between the store of the index and the load of the flag */
   private static GuestCode ringDriver(Mode mode, long window, Consumer<Assembler> fence) {
-    return GuestCode.of(mode, a -> {
+    return GuestCode.of(mode, ring(window, fence));
+  }
+
+  private static Consumer<Assembler> ring(long window, Consumer<Assembler> fence) {
+    return a -> {
       Label next = new Label("next");
       Label wait = new Label("wait");
       Label poll = new Label("poll");
@@ -47,7 +51,7 @@ class GuestCodeTest {
       a.jne(wait);
       a.cmp(EBX, REQUESTS);
       a.jb(next);
-    });
+    };
   }
 
   private static void ring(Rig rig, Mode mode, Consumer<Assembler> fence) {
@@ -99,6 +103,54 @@ class GuestCodeTest {
       });
       assertThat(counted.failure().cause()).hasMessageStartingWith("window fills: ");
     }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Mode.class)
+  void shouldBeginAgainAfterAReset(Mode mode) {
+    int[] resets = new int[1];
+    Report report = EXPLORATION.withSchedules(500).run(rig -> {
+      Rig.Device ring = rig.attach(() -> new SharedRing("ring", Window.anywhere(4096), 1));
+      rig.guest(GuestCode.of(mode, ring(ring.window(0), Assembler::mfence), a -> {
+        a.mov(RSI, GuestCode.DATA);
+        a.cmp(ptr(RSI).d(), 0);
+        Label clean = new Label("clean");
+        a.je(clean);
+        // What it wrote before the reset is gone.
+        a.ud2();
+        a.bind(clean);
+        a.mov(ptr(RSI).d(), 1);
+      }));
+      rig.inject(Fault.guestReset(2)).run().assertFinished().assertNoLostWakeup();
+      resets[0] += rig.history().resets();
+    });
+    assertThat(report.isClean()).as(report.isClean() ? "" : report.describe("")).isTrue();
+    assertThat(resets[0]).isGreaterThan(100);
+  }
+
+  /** A device must leave a buffer alone until the driver is ready. */
+  @Test
+  void shouldSayThatItIsReady() {
+    Report report = EXPLORATION.withSchedules(500).run(rig -> {
+      Rig.Device device = rig.attach(() -> new OnePageDevice() {
+        @Override
+        public Poll step(DmaPort memory, VirtualClock clock) {
+          long buffer = memory.poll64(page);
+          if (buffer == 0 || !context.pin(buffer, 8, true)) {
+            return Poll.IDLE;
+          }
+          memory.put64(buffer, 1);
+          return Poll.SLEEP;
+        }
+      });
+      rig.guest(GuestCode.of(Mode.EPT, a -> {
+        a.mov(RDI, device.window(0));
+        a.mov(ptr(RDI).q(), 0x5000);
+        GuestCode.out(a, GuestCode.READY_PORT, 0);
+      }));
+      rig.requireReady().run().assertNoAccessBeforeReady();
+    });
+    assertThat(report.failure().cause()).hasMessageStartingWith("access before the driver was ready: device wrote 8 bytes at 0x5000");
   }
 
   /** A guest that computes for ever and touches nothing is given up. */

@@ -121,6 +121,8 @@ class LinuxGuestTest {
     });
     assertThat(report.isClean()).as(report.isClean() ? "" : report.describe("")).isTrue();
     assertThat(ups).hasSize(1);
+    assertThat(EXPLORATION.withSchedules(1).run(rig -> rig.guest(linux).run().assertGuestStatus(255)).failure().cause())
+        .hasMessageStartingWith("guest status: expected 255; linux finished with status ");
     LinuxGuest hurried = linux.withInstructions(1000);
     assertThat(EXPLORATION.withSchedules(1).run(rig -> rig.guest(hurried).run().assertFinished()).failure().cause()).hasMessageStartingWith("too long");
   }

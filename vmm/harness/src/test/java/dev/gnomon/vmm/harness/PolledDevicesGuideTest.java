@@ -121,7 +121,7 @@ class PolledDevicesGuideTest {
 
   @Test
   void shouldMeasureWhatIsShown() throws IOException, ReflectiveOperationException {
-    Class<?> test = compile(template("main/java/example/Mailbox.java"), template("test/java/example/MailboxTest.java"));
+    Class<?> test = compile(template("main/java/example/Mailbox.java"), code(blocks("java").get(1)));
     assertThat(run(test, "everyRequestIsAnsweredOnce").summary() + "\n").isEqualTo(blocks("text").get(1));
   }
 
