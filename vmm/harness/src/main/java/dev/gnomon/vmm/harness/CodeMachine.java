@@ -79,13 +79,13 @@ final class CodeMachine extends GuestMachine {
   private static VmOptions options(GuestCode code) {
     VmOptions options = VmOptions.of(code.mode()).withMemoryBytes(GuestCode.MEMORY_BYTES);
     int processors = code.codes().size();
-    return processors == 1 ? options
-        : options.withPlatform(PlatformOptions.DEFAULT.withMachine(MachineType.PC).withProcessors(new Processors(processors, Processors.DEFAULT_TURN)));
+    return processors == 1 ? options : options.withPlatform(PlatformOptions.DEFAULT.withMachine(MachineType.PC)
+        .withProcessors(new Processors(processors, Processors.DEFAULT_TURN)));
   }
 
   private static InitialState at(InitialState s, @Gpa long code) {
-    return new InitialState(Addresses.bits(code), s.rax(), s.rbx(), s.rdx(), s.rsi(), s.segments(), s.cr0(), s.cr3(), s.cr4(), s.efer(), s.gdtrBase(), s.gdtrLimit(),
-        s.idtrLimit());
+    return new InitialState(Addresses.bits(code), s.rax(), s.rbx(), s.rdx(), s.rsi(), s.segments(), s.cr0(), s.cr3(), s.cr4(), s.efer(),
+        s.gdtrBase(), s.gdtrLimit(), s.idtrLimit());
   }
 
   /** Sets all A and D flags: processors set them at once and for all to see, which their store buffers would not. */
@@ -139,7 +139,8 @@ final class CodeMachine extends GuestMachine {
       known = decode(processor, at) ? InstructionClass.of(instruction) : InstructionClass.ACCESS;
       classes[processor][at] = known;
     }
-    return known == InstructionClass.ACCESS && code.mode() == Mode.NATIVE && decode(processor, at) && isUncached(cpu) ? InstructionClass.LOCKED : known;
+    boolean uncached = known == InstructionClass.ACCESS && code.mode() == Mode.NATIVE && decode(processor, at) && isUncached(cpu);
+    return uncached ? InstructionClass.LOCKED : known;
   }
 
   private int offset(int processor) {

@@ -92,6 +92,6 @@ public record GuestCode(Mode mode, List<byte[]> codes) {
 
   /** Whether it is the same guest, though it was assembled again. */
   boolean isSame(GuestCode other) {
-    return mode == other.mode && codes.size() == other.codes.size() && Arrays.equals(image(), other.image());
+    return mode == other.mode && (codes == other.codes || Arrays.deepEquals(codes.toArray(), other.codes.toArray()));
   }
 }

@@ -16,8 +16,8 @@ import java.util.List;
 final class LinuxMachine extends GuestMachine {
   private static final long NS_PER_INSTRUCTION = 8;
   private static final long BOOT_INSTRUCTIONS = 3_000_000_000L;
-  private static final String COMMAND_LINE = "console=ttyS0 quiet acpi=off noapic nolapic nohpet tsc=reliable no_timer_check mitigations=off panic=-1 "
-      + "reboot=t cryptomgr.notests";
+  private static final String COMMAND_LINE = "console=ttyS0 quiet acpi=off noapic nolapic nohpet tsc=reliable no_timer_check "
+      + "mitigations=off panic=-1 reboot=t cryptomgr.notests";
   private static final int CONSOLE_SHOWN = 400;
 
   private final List<List<Window>> windows;

@@ -142,7 +142,8 @@ public final class Outcome {
   public Outcome assertGuestStatus(int expected) {
     assertFinished();
     for (GuestActor processor : rig.processors()) {
-      require(!(processor instanceof LinuxActor linux) || linux.status() == expected, "guest status", "expected " + expected + "; " + rig.standstill());
+      boolean differs = processor instanceof LinuxActor linux && linux.status() != expected;
+      require(!differs, "guest status", "expected " + expected + "; " + rig.standstill());
     }
     return this;
   }

@@ -112,8 +112,12 @@ class LinuxGuestTest {
 
   @Test
   void shouldBeginEachScheduleWhereTheScriptDoes() {
-    LinuxGuest linux = LinuxGuest.of(Mode.NATIVE, kernel, busybox).withScript("touch /tmp/here\n[ $(ls /tmp | wc -l) = 1 ]\nread -r up rest </proc/uptime\n"
-        + "exit ${up%.*}\n");
+    LinuxGuest linux = LinuxGuest.of(Mode.NATIVE, kernel, busybox).withScript("""
+        touch /tmp/here
+        [ $(ls /tmp | wc -l) = 1 ] || exit 100
+        read -r up rest </proc/uptime
+        exit ${up%.*}
+        """);
     Set<Integer> ups = new TreeSet<>();
     Report report = EXPLORATION.withSchedules(3).run(rig -> {
       rig.guest(linux).run().assertFinished();
