@@ -16,8 +16,9 @@ import java.util.List;
 import java.util.function.Consumer;
 
 /**
- * A guest of several processors: the bootstrap processor starts the others by INIT and start-up messages to all, they go from real mode to 64-bit
- * mode with its tables, and each part runs its own code. R12 is the processor's number, the local APIC's page is addressed by RBX.
+ * A guest of several processors: the bootstrap processor starts the others by INIT and start-up messages to all, they
+ * go from real mode to 64-bit mode with its tables, and each part runs its own code. R12 is the processor's number, the
+ * local APIC's page is addressed by RBX.
  */
 record SmpGuest(Consumer<Assembler> bootstrap, Consumer<Assembler> others) {
   static final int CODE_SELECTOR = 0x10;
@@ -52,6 +53,18 @@ record SmpGuest(Consumer<Assembler> bootstrap, Consumer<Assembler> others) {
 
   static void endOfInterrupt(Assembler a) {
     apic(a, 0xB0, 0);
+  }
+
+  /** Makes a handler of a vector. */
+  static void handler(Assembler a, int vector, Runnable body) {
+    Label handler = new Label("handler");
+    Label over = new Label("over");
+    a.jmp(over);
+    a.bind(handler);
+    body.run();
+    a.iretq();
+    a.bind(over);
+    InterruptTest.gate(a, vector, handler);
   }
 
   /** Waits, with PAUSE, until a word has at least a value. */
@@ -117,7 +130,8 @@ record SmpGuest(Consumer<Assembler> bootstrap, Consumer<Assembler> others) {
     a.rdmsr();
     a.or(EAX, (int) ControlRegister.EFER_LME);
     a.wrmsr();
-    a.mov(EAX, ControlRegister.CR0_PG | ControlRegister.CR0_WP | ControlRegister.CR0_NE | ControlRegister.CR0_ET | ControlRegister.CR0_PE);
+    a.mov(EAX, ControlRegister.CR0_PG | ControlRegister.CR0_WP | ControlRegister.CR0_NE | ControlRegister.CR0_ET
+        | ControlRegister.CR0_PE);
     a.mov(CR0, EAX);
     a.jmpFar(CODE_SELECTOR, OTHERS_CODE, 4);
     return a.assemble((long) TRAMPOLINE_PAGE << 12);
@@ -133,7 +147,8 @@ record SmpGuest(Consumer<Assembler> bootstrap, Consumer<Assembler> others) {
 
   /** Everything that the guest could know, of all processors. */
   static String state(Vm vm) {
-    StringBuilder state = new StringBuilder("now=" + vm.now() + " retired=" + vm.retired() + " memory=" + Machines.memory(vm));
+    StringBuilder state = new StringBuilder("now=" + vm.now() + " retired=" + vm.retired() + " memory="
+        + Machines.memory(vm));
     vm.vcpus().forEach(vcpu -> state.append('\n').append(Machines.state(vcpu.cpu())));
     return state.toString();
   }
