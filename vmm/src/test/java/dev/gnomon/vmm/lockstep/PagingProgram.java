@@ -24,7 +24,6 @@ import static dev.gnomon.guest.asm.Reg.RAX;
 import static dev.gnomon.guest.asm.Reg.RBX;
 import static dev.gnomon.guest.asm.Reg.RDI;
 import static dev.gnomon.guest.asm.Reg.RDX;
-import static dev.gnomon.guest.asm.Reg.RSI;
 import static dev.gnomon.guest.asm.Reg.RSP;
 
 import dev.gnomon.guest.asm.Assembler;
@@ -42,18 +41,13 @@ import dev.gnomon.vmm.boot.InitialState;
 import dev.gnomon.vmm.lockstep.PagingStep.AccessKind;
 import dev.gnomon.vmm.lockstep.PagingStep.Store;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * A 64-bit guest program made of random steps: edits of its own {@link LongModeTables}, accesses through them from rings 0 and 3 and from
- * compatibility mode, and changes of the
- * control registers that decide about rights. Every exception is logged with its error code and CR2, and the program goes on with the next step.
- *
- * <pre>
- *  GPA 386000  INVPCID descriptor
- * </pre>
+ * A 64-bit guest program made of random steps: edits of its own {@link LongModeTables}, accesses through them from
+ * rings 0 and 3 and from compatibility mode, and changes of the control registers that decide about rights. Every
+ * exception is logged with its error code and CR2, and the program goes on with the next step.
  */
 final class PagingProgram implements GuestProgram {
   /** Which invalidations follow an edit, and which contexts there are. */
@@ -81,22 +75,19 @@ final class PagingProgram implements GuestProgram {
   }
 
   /**
-   * Written at the end of each step of an unsynchronised program, when R12 holds vector (high half) and error code of the last exception or 0, R11 CR2, R10
-   * the last value read.
+   * Written at the end of each step of an unsynchronised program, when R12 holds vector (high half) and error code of
+   * the last exception or 0, R11 CR2, R10 the last value read.
    */
   static final int STEP_PORT = 0xE0;
-  private static final @Gpa long DESCRIPTOR = 0x386000;
   /** Ends an excursion into ring 3. */
   static final int RETURN_VECTOR = 0x80;
-  private static final int ALL = -1;
   private static final int KEYS = 4;
-  private static final int[] PCIDS = {0, 1, 2, 3, 0xFFF};
 
   private final Kind kind;
   private final int crowd;
   private final Assembler a = new Assembler(64);
   private final Label[] handlers = {new Label("ud"), new Label("gp"), new Label("pf"), new Label("back")};
-  private final Label[] invalidateEverywhere = new Label[LongModeTables.PT_INDICES];
+  private final PagingInvalidations invalidations;
   private final List<PagingStep> steps = new ArrayList<>();
   private final byte[] code;
 
@@ -107,7 +98,7 @@ final class PagingProgram implements GuestProgram {
   PagingProgram(Kind kind, int crowd, List<Integer> seeds) {
     this.kind = kind;
     this.crowd = crowd;
-    Arrays.setAll(invalidateEverywhere, index -> new Label());
+    invalidations = new PagingInvalidations(kind, a);
     code = assemble(seeds);
   }
 
@@ -129,8 +120,10 @@ final class PagingProgram implements GuestProgram {
 
   @Override
   public InitialState start(InitialState s) {
-    return kind != Kind.FIVE_LEVELS ? s : new InitialState(s.rip(), s.rax(), s.rbx(), s.rdx(), s.rsi(), s.segments(), s.cr0(),
-        LongModeTables.top(0), s.cr4() | ControlRegister.CR4_LA57, s.efer(), s.gdtrBase(), s.gdtrLimit(), s.idtrLimit());
+    return kind != Kind.FIVE_LEVELS ? s : new InitialState(s.rip(), s.rax(), s.rbx(), s.rdx(), s.rsi(), s.segments(),
+        s.cr0(),
+        LongModeTables.top(0), s.cr4() | ControlRegister.CR4_LA57, s.efer(), s.gdtrBase(), s.gdtrLimit(),
+        s.idtrLimit());
   }
 
   private @Gpa long root(int n) {
@@ -178,7 +171,7 @@ final class PagingProgram implements GuestProgram {
     handler(handlers[2], 14, true);
     handler(handlers[3], RETURN_VECTOR, false);
     if (kind.hasPcids()) {
-      invalidationRoutines();
+      invalidations.routines();
     }
     a.align(8);
     a.bind(gdtr);
@@ -277,108 +270,13 @@ final class PagingProgram implements GuestProgram {
         stores = List.of(new Store(at, 8, entry));
       }
     }
-    int index = level == 1 ? LongModeTables.indexOf(at) : ALL;
+    int index = level == 1 ? LongModeTables.indexOf(at) : PagingInvalidations.ALL;
     switch (kind) {
-      case SYNCHRONISED, FIVE_LEVELS, KEYS -> synchronise(index, random);
-      case PCIDS, GLOBAL_PCIDS -> synchronisePcids(index, random);
+      case SYNCHRONISED, FIVE_LEVELS, KEYS -> invalidations.synchronise(index, random);
+      case PCIDS, GLOBAL_PCIDS -> invalidations.synchronisePcids(index, random);
       case UNSYNCHRONISED -> { }
     }
     return new PagingStep.Edit(stores);
-  }
-
-  /** @param index of the entries in page tables that changed, or {@link #ALL} */
-  private void synchronise(int index, SplittableRandom random) {
-    if (index == ALL || random.nextBoolean()) {
-      flushAll();
-      return;
-    }
-    for (@Gva long gva : LongModeTables.addressesOf(index)) {
-      for (int top : LongModeTables.TOP_INDICES) {
-        if (top == 0 || kind == Kind.FIVE_LEVELS) {
-          a.mov(RAX, LongModeTables.below(top, gva));
-          a.invlpg(ptr(RAX));
-        }
-      }
-    }
-  }
-
-  /** @param index of the entries in page tables that changed, or {@link #ALL} */
-  private void synchronisePcids(int index, SplittableRandom random) {
-    boolean globals = kind == Kind.GLOBAL_PCIDS;
-    int choice = random.nextInt(globals ? 3 : 6);
-    switch (choice) {
-      case 0 -> invalidatePcid(Mmu.ALL_CONTEXTS, 0, 0);
-      case 1 -> togglePge();
-      case 2 -> {
-        if (index == ALL) {
-          invalidatePcid(Mmu.ALL_CONTEXTS, 0, 0);
-        } else {
-          a.call(invalidateEverywhere[index]);
-        }
-      }
-      case 3 -> invalidatePcid(Mmu.RETAIN_GLOBALS, 0, 0);
-      case 4 -> {
-        for (int pcid : PCIDS) {
-          invalidatePcid(Mmu.SINGLE_CONTEXT, pcid, 0);
-        }
-      }
-      default -> {
-        a.mov(RSI, CR3);
-        for (int i = 0; i < PCIDS.length; i++) {
-          a.mov(RAX, rootOf(i));
-          a.mov(CR3, RAX);
-        }
-        a.mov(CR3, RSI);
-      }
-    }
-  }
-
-  /**
-   * Subroutines, one for each index in page tables: for all PCIDs INVPCID of each address, and if there are global
-   * translations INVLPG, which drops them too.
-   */
-  private void invalidationRoutines() {
-    for (int index = 0; index < invalidateEverywhere.length; index++) {
-      a.bind(invalidateEverywhere[index]);
-      for (@Gva long gva : LongModeTables.addressesOf(index)) {
-        if (kind == Kind.GLOBAL_PCIDS) {
-          a.mov(RAX, gva);
-          a.invlpg(ptr(RAX));
-        }
-        for (int pcid : PCIDS) {
-          invalidatePcid(Mmu.INDIVIDUAL_ADDRESS, pcid, gva);
-        }
-      }
-      a.ret();
-    }
-  }
-
-  private void invalidatePcid(int type, int pcid, @Gva long gva) {
-    a.mov(RDI, DESCRIPTOR);
-    a.mov(ptr(RDI).q(), pcid);
-    a.mov(RAX, gva);
-    a.mov(ptr(RDI, 8), RAX);
-    a.mov(RAX, type);
-    a.invpcid(RAX, ptr(RDI));
-  }
-
-  private static long rootOf(int context) {
-    return LongModeTables.root(context % LongModeTables.ROOT_COUNT) | PCIDS[context];
-  }
-
-  private void togglePge() {
-    a.mov(RAX, CR4);
-    a.xor(RAX, ControlRegister.CR4_PGE);
-    a.mov(CR4, RAX);
-    a.xor(RAX, ControlRegister.CR4_PGE);
-    a.mov(CR4, RAX);
-  }
-
-  /** Flushes everything, global translations too. */
-  private void flushAll() {
-    togglePge();
-    a.mov(RAX, CR3);
-    a.mov(CR3, RAX);
   }
 
   /** One access at a random address; the value read goes into the checksum in R13. */
@@ -479,20 +377,20 @@ final class PagingProgram implements GuestProgram {
     int index = random.nextInt(LongModeTables.PT_INDICES / crowd);
     @Gva long[] affected = LongModeTables.addressesOf(index);
     @Gva long gva = affected[random.nextInt(affected.length)] + 8 + 8 * random.nextInt(64);
-    int first = random.nextInt(PCIDS.length - LongModeTables.ROOT_COUNT);
+    int first = random.nextInt(PagingInvalidations.PCIDS.length - LongModeTables.ROOT_COUNT);
     // Contexts of one root agree on global pages.
     int second = kind == Kind.GLOBAL_PCIDS ? first + LongModeTables.ROOT_COUNT : first + 1;
     a.stac();
     loadContext(first, random);
     editLeaves(index, random);
-    invalidatePcid(Mmu.ALL_CONTEXTS, 0, 0);
+    invalidations.invalidatePcid(Mmu.ALL_CONTEXTS, 0, 0);
     use(gva, random);
     loadContext(second, random);
     use(gva, random);
     List<Store> stores = editLeaves(index, random);
-    synchronisePcids(index, random);
+    invalidations.synchronisePcids(index, random);
     use(gva, random);
-    a.mov(RAX, rootOf(first) | ControlRegister.CR3_NO_FLUSH);
+    a.mov(RAX, PagingInvalidations.rootOf(first) | ControlRegister.CR3_NO_FLUSH);
     a.mov(CR3, RAX);
     use(gva, random);
     return new PagingStep.Edit(stores);
@@ -511,7 +409,7 @@ final class PagingProgram implements GuestProgram {
   }
 
   private void loadContext(int context, SplittableRandom random) {
-    a.mov(RAX, rootOf(context) | (random.nextInt(4) == 0 ? 0 : ControlRegister.CR3_NO_FLUSH));
+    a.mov(RAX, PagingInvalidations.rootOf(context) | (random.nextInt(4) == 0 ? 0 : ControlRegister.CR3_NO_FLUSH));
     a.mov(CR3, RAX);
   }
 
@@ -529,7 +427,7 @@ final class PagingProgram implements GuestProgram {
   private PagingStep flushSomething(SplittableRandom random) {
     switch (random.nextInt(6)) {
       case 0 -> {
-        flushAll();
+        invalidations.flushAll();
         return new PagingStep.FlushAll();
       }
       case 1, 2 -> {
@@ -550,16 +448,16 @@ final class PagingProgram implements GuestProgram {
       a.mov(RAX, root);
       a.mov(CR3, RAX);
       if (kind.isSynchronised()) {
-        flushAll();
+        invalidations.flushAll();
       }
       return new PagingStep.LoadRoot(root);
     }
-    long root = rootOf(random.nextInt(PCIDS.length));
+    long root = PagingInvalidations.rootOf(random.nextInt(PagingInvalidations.PCIDS.length));
     a.mov(RAX, root | (random.nextInt(3) == 0 ? 0 : ControlRegister.CR3_NO_FLUSH));
     a.mov(CR3, RAX);
     if (kind == Kind.GLOBAL_PCIDS) {
       // The roots do not agree on global pages.
-      synchronisePcids(ALL, random);
+      invalidations.synchronisePcids(PagingInvalidations.ALL, random);
     }
     return new PagingStep.LoadRoot(root);
   }
@@ -614,8 +512,8 @@ final class PagingProgram implements GuestProgram {
       }
     }
     switch (kind) {
-      case SYNCHRONISED, FIVE_LEVELS, KEYS -> flushAll();
-      case PCIDS, GLOBAL_PCIDS -> synchronisePcids(ALL, random);
+      case SYNCHRONISED, FIVE_LEVELS, KEYS -> invalidations.flushAll();
+      case PCIDS, GLOBAL_PCIDS -> invalidations.synchronisePcids(PagingInvalidations.ALL, random);
       case UNSYNCHRONISED -> { }
     }
     return new PagingStep.Toggle();
