@@ -11,7 +11,9 @@ import static dev.gnomon.guest.asm.Reg.SS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.gnomon.guest.asm.AluOp;
 import dev.gnomon.guest.asm.Assembler;
+import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.asm.Mem;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Cpuid;
@@ -91,6 +93,40 @@ class FirmwareStartTest {
     assertThat(cpu.rflags()).isEqualTo(2);
     assertThat(vm.run(100).end()).isEqualTo(RunResult.End.GUEST_EXIT);
     assertThat(cpu.base[Segments.CS]).isEqualTo(0xF0000);
+  }
+
+  /** As the Bochs BIOS waits: it sets up 8254 and 8259, and does not know that there is an APIC between them and the processor. */
+  @ParameterizedTest
+  @EnumSource(Mode.class)
+  void shouldBeWokenByTheTimerThoughItKnowsNoApic(Mode mode) {
+    Vm vm = rom(mode, a -> {
+      for (int[] write : new int[][] {{0x20, 0x11}, {0x21, 8}, {0x21, 4}, {0x21, 1}, {0x21, 0xFE}, {0x43, 0x34}, {0x40, 0}, {0x40, 0}}) {
+        a.mov(AL, write[1]);
+        a.out(write[0], AL);
+      }
+      Label handler = new Label("handler");
+      a.alu(AluOp.XOR, AX, AX);
+      a.mov(DS, AX);
+      a.mov(AX, handler);
+      a.mov(Mem.abs(8 * 4), AX);
+      a.mov(AX, 0xF000);
+      a.mov(Mem.abs(8 * 4 + 2), AX);
+      a.sti();
+      a.hlt();
+      Machines.exit(a, 1);
+      a.bind(handler);
+      Machines.exit(a, 0);
+    });
+    RunResult result = vm.run(1000);
+    assertThat(result.end()).isEqualTo(RunResult.End.GUEST_EXIT);
+    assertThat(result.status()).isEqualTo(1);
+  }
+
+  @Test
+  void shouldHaveTheVideoBiosWhereThatOfADisplayIs() {
+    byte[] video = {0x55, (byte) 0xAA, 1, (byte) 0xCB};
+    Vm vm = new VmBuilder(pc(Mode.NATIVE)).firmware(new RomImage("rom", new byte[ROM_BYTES], video)).build();
+    assertThat(vm.guestMemory().read(0xC0000, 4)).isEqualTo(0xCB01AA55L);
   }
 
   @ParameterizedTest

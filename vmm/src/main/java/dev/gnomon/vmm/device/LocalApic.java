@@ -18,7 +18,8 @@ import java.util.function.LongSupplier;
  *
  * <p>Where the manual leaves a choice this does what Linux KVM does (arch/x86/kvm/lapic.c): the timer's clock is one
  * tick a virtual nanosecond; only aligned 32-bit accesses reach a register, others read zero and write nothing; the ID
- * cannot be written; SMI and redirected ExtINT messages vanish; the page moves with IA32_APIC_BASE, but is not seen
+ * cannot be written; the bootstrap processor's LINT0 is ExtINT after a reset, so that software that knows no APIC gets the
+ * 8259's interrupts; SMI and redirected ExtINT messages vanish; the page moves with IA32_APIC_BASE, but is not seen
  * where there is RAM or another device. An EOI of a level-triggered interrupt is always broadcast.
  *
  * <p>INIT and start-up messages are kept for whoever runs the processor ({@link #takeInit}, {@link #takeStartup}).
@@ -116,6 +117,9 @@ public final class LocalApic implements MmioDevice {
     irr.clear();
     for (int i = 0; i < LVTS; i++) {
       lvt[i] = LVT_MASKED;
+    }
+    if (id == 0) {
+      lvt[lvtIndex(LVT_LINT0)] = EXTINT << MODE_SHIFT;
     }
     tpr = 0;
     ldr = 0;

@@ -1,5 +1,6 @@
 package dev.gnomon.vmm.firmware;
 
+import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.vmm.device.FwCfg;
 import dev.gnomon.vmm.device.Mc146818;
 import dev.gnomon.vmm.memory.E820;
@@ -15,13 +16,16 @@ import java.util.Objects;
  *
  * @param name the file's, for messages
  * @param bytes a multiple of 4096, at most 16 MiB; a PC's has at least 64 KiB
- * @param videoBios an option ROM for the display that firmware finds in the firmware configuration device, or null;
- *     without one the firmware is told to use the serial port for its console
+ * @param videoBios an option ROM for the display that firmware finds in the firmware configuration device, and if it
+ *     fits at C0000h, where that of a real display is, or null; without one the firmware is told to use the serial port
+ *     for its console
  */
 public record RomImage(String name, byte[] bytes, byte[] videoBios) {
   private static final int PAGE = 4096;
   private static final int MAX_BYTES = 16 << 20;
   private static final int LOW_BYTES = 128 << 10;
+  private static final @Gpa long VIDEO_BIOS = 0xC0000;
+  private static final int VIDEO_BIOS_BYTES = 128 << 10;
   private static final int E820_ENTRY = 20;
 
   // Bytes of the clock's memory in which QEMU leaves the order of boot devices.
@@ -49,6 +53,9 @@ public record RomImage(String name, byte[] bytes, byte[] videoBios) {
     memory.write(MemoryLayout.FIRMWARE_END - bytes.length, bytes);
     int low = Math.min(bytes.length, LOW_BYTES);
     memory.write(MemoryLayout.HIGH_START - low, bytes, bytes.length - low, low);
+    if (videoBios != null && videoBios.length <= VIDEO_BIOS_BYTES) {
+      memory.write(VIDEO_BIOS, videoBios);
+    }
   }
 
   /**

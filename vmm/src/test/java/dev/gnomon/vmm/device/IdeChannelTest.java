@@ -170,6 +170,7 @@ class IdeChannelTest {
     int[] w = words(256);
     assertThat(w[0]).isEqualTo(0x40);
     assertThat(w[1] + " " + w[3] + " " + w[6]).isEqualTo("2 16 63");
+    assertThat(w[4] + " " + w[5]).as("bytes of a track and a sector, for old firmware").isEqualTo("32256 512");
     assertThat(w[27] + " " + w[28]).as("GNOM").isEqualTo(('G' << 8 | 'N') + " " + ('O' << 8 | 'M'));
     assertThat(w[47] & 0xFF).isEqualTo(16);
     assertThat(w[49] & 0x300).as("LBA, no DMA").isEqualTo(0x200);

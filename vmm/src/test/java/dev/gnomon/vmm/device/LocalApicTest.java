@@ -63,8 +63,8 @@ class LocalApicTest {
   @ParameterizedTest
   @CsvSource({"020,0", "030,50014", "080,0", "090,0", "0A0,0", "0D0,0", "0E0,FFFFFFFF", "0F0,FF", "100,0", "180,0",
       "200,0", "280,0", "300,0", "310,0",
-      "320,10000", "330,10000", "340,10000", "350,10000", "360,10000", "370,10000", "380,0", "390,0", "3E0,0"})
-  void shouldHaveTheManualsValuesAfterReset(String register, String value) {
+      "320,10000", "330,10000", "340,10000", "350,700", "360,10000", "370,10000", "380,0", "390,0", "3E0,0"})
+  void shouldHaveTheManualsValuesAfterResetAndKvmsInLint0(String register, String value) {
     apic.reset();
     assertThat(read(Integer.parseInt(register, 16))).isEqualTo(Integer.parseUnsignedInt(value, 16));
     assertThat(apic.base()).isEqualTo(ENABLED);
@@ -154,7 +154,9 @@ class LocalApicTest {
   @Test
   void shouldBeginInVirtualWireMode() {
     apic.reset();
-    assertThat(apic.acceptsExtInt()).isFalse();
+    assertThat(apic.acceptsExtInt()).as("for software that knows no APIC").isTrue();
+    second.reset();
+    assertThat(second.acceptsExtInt()).as("of the bootstrap processor alone").isFalse();
     apic.setAsFirmware();
     assertThat(apic.acceptsExtInt()).isTrue();
     assertThat(read(0x350)).isEqualTo(0x700);
