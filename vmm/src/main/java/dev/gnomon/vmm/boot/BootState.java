@@ -8,15 +8,20 @@ import java.nio.ByteOrder;
 import java.util.List;
 
 /**
- * Builds initial states, with the tables that they need in guest memory. The descriptor table suits all protocols (Linux wants its selectors
- * to be 10h and 18h):
+ * Builds initial states, with the tables that they need in guest memory. Linux wants the selectors of its descriptors to be 10h and 18h; the
+ * multiboot specification leaves them open, but kernels that go on with CS as they found it expect QEMU's:
  * <pre>
- *  08  unused   10  code, 32- or 64-bit   18  data   20  busy TSS (16 bytes in 64-bit mode)        +40: the TSS, all zero
+ *             08      10                         18     20
+ *  Linux              code, 32- or 64-bit        data   busy TSS (16 bytes in 64-bit mode)
+ *  multiboot  code    data                              busy TSS
+ *                                                       +40: the TSS, all zero
  * </pre>
  */
 final class BootState {
   private static final int CODE = 0x10;
   private static final int DATA = 0x18;
+  private static final int MULTIBOOT_CODE = 0x08;
+  private static final int MULTIBOOT_DATA = 0x10;
   private static final int TSS = 0x20;
   private static final int GDT_BYTES = 0x30;
   private static final int TSS_OFFSET = 0x40;
@@ -35,15 +40,23 @@ final class BootState {
 
   /** 32-bit protected mode, flat segments, paging off. */
   static InitialState protectedMode(String file, BootMemory memory, @Gpa long entry, long rax, long rbx, long rsi) {
-    SegmentState code = SegmentState.code32(CODE);
-    return descriptors(file, memory, code).state(entry, rax, rbx, rsi, InitialState.CR0_BASE | ControlRegister.CR0_PE, 0, 0, 0);
+    return protectedMode(descriptors(file, memory, SegmentState.code32(CODE), SegmentState.data(DATA)), entry, rax, rbx, rsi);
+  }
+
+  /** As {@link #protectedMode}, with the selectors of a multiboot loader. */
+  static InitialState multiboot(String file, BootMemory memory, @Gpa long entry, long rax, long rbx) {
+    return protectedMode(descriptors(file, memory, SegmentState.code32(MULTIBOOT_CODE), SegmentState.data(MULTIBOOT_DATA)), entry, rax, rbx, 0);
+  }
+
+  private static InitialState protectedMode(Descriptors descriptors, @Gpa long entry, long rax, long rbx, long rsi) {
+    return descriptors.state(entry, rax, rbx, rsi, InitialState.CR0_BASE | ControlRegister.CR0_PE, 0, 0, 0);
   }
 
   /** 64-bit mode, the first 4 GiB mapped to themselves by 2M pages. */
   static InitialState longMode(String file, BootMemory memory, @Gpa long entry, long rsi) {
     SegmentState code = SegmentState.code64(CODE);
     @Gpa long pml4 = identityTables(file, memory);
-    return descriptors(file, memory, code).state(entry, 0, 0, rsi,
+    return descriptors(file, memory, code, SegmentState.data(DATA)).state(entry, 0, 0, rsi,
         InitialState.CR0_BASE | ControlRegister.CR0_PE | ControlRegister.CR0_WP | ControlRegister.CR0_PG, pml4,
         ControlRegister.CR4_PAE, ControlRegister.EFER_LME | ControlRegister.EFER_LMA);
   }
@@ -73,12 +86,11 @@ final class BootState {
     }
   }
 
-  private static Descriptors descriptors(String file, BootMemory memory, SegmentState code) {
+  private static Descriptors descriptors(String file, BootMemory memory, SegmentState code, SegmentState data) {
     @Gpa long gdt = memory.placeLow(file, PAGE, PAGE, BootMemory.LIMIT_4G, "descriptor table");
-    SegmentState data = SegmentState.data(DATA);
     SegmentState tss = SegmentState.tss(TSS, Addresses.identityMapped(gdt + TSS_OFFSET));
     ByteBuffer page = ByteBuffer.allocate(PAGE).order(ByteOrder.LITTLE_ENDIAN);
-    page.putLong(CODE, code.descriptor()).putLong(DATA, data.descriptor()).putLong(TSS, tss.descriptor());
+    page.putLong(code.selector(), code.descriptor()).putLong(data.selector(), data.descriptor()).putLong(TSS, tss.descriptor());
     memory.write(gdt, page.array());
     return new Descriptors(gdt, code, data, tss);
   }

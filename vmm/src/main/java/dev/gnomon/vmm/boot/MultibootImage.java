@@ -10,7 +10,7 @@ import java.util.List;
  * protected mode with 2BADB002h in EAX and the information structure in EBX.
  *
  * <p>Where the specification leaves room: load addresses in the header win over the ELF headers, and ELF64 files are taken too, as GRUB does;
- * the command line begins with the file's name, as QEMU's does; an image that asks for a video mode is told of 80 by 25 text. Modules go
+ * the command line begins with the file's name and the selectors are 08h and 10h, as with QEMU; an image that asks for a video mode is told of 80 by 25 text. Modules go
  * behind the image, each at a page boundary.
  */
 final class MultibootImage implements GuestImage {
@@ -47,7 +47,7 @@ final class MultibootImage implements GuestImage {
     String text = request.commandLine().isEmpty() ? baseName : baseName + " " + request.commandLine();
     byte[] commandLine = ImageBytes.zeroTerminated(image.name(), "command line", text);
     @Gpa long info = MultibootInfo.write(image.name(), memory, commandLine, modules, header.has(MultibootHeader.VIDEO));
-    return BootState.protectedMode(image.name(), memory, entry, LOADER_MAGIC, Addresses.bits(info), 0);
+    return BootState.multiboot(image.name(), memory, entry, LOADER_MAGIC, Addresses.bits(info));
   }
 
   private @Gpa long loadElf(BootMemory memory) {

@@ -89,8 +89,10 @@ class MultibootImageTest {
   @Test
   void shouldGiveUsableDescriptors() {
     InitialState state = load(BootRequest.of("kernel", Images.multibootElf32()));
-    assertThat(machine.guest.read(state.gdtrBase() + 0x10, 8)).isEqualTo(0x00CF9B000000FFFFL);
-    assertThat(machine.guest.read(state.gdtrBase() + 0x18, 8)).isEqualTo(0x00CF93000000FFFFL);
+    assertThat(machine.guest.read(state.gdtrBase() + 0x08, 8)).isEqualTo(0x00CF9B000000FFFFL);
+    assertThat(machine.guest.read(state.gdtrBase() + 0x10, 8)).isEqualTo(0x00CF93000000FFFFL);
+    assertThat(state.segments().get(Segments.CS).selector()).isEqualTo(0x08);
+    assertThat(state.segments().get(Segments.GS).selector()).isEqualTo(0x10);
     SegmentState tr = state.segments().get(Segments.TR);
     assertThat(tr.rights()).isEqualTo(0x8B);
     assertThat(tr.limit()).isEqualTo(0x67);
