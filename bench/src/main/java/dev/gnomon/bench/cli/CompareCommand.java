@@ -67,7 +67,7 @@ final class CompareCommand implements Callable<Integer> {
     Environment environment = gnomon.environment();
     output.check();
     CostModel costModel = costs.model();
-    VmOptions options = machine.vmOptions(true);
+    VmOptions options = machine.vmOptions(true, guests);
     List<Mode> distinct = new ArrayList<>(new LinkedHashSet<>(modes));
     List<String> names = workloads.isEmpty() && guests.none() ? WorkloadCatalog.all().stream()
         .map(Workload::name).toList() : workloads;

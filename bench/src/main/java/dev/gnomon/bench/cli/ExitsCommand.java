@@ -72,7 +72,7 @@ final class ExitsCommand implements Callable<Integer> {
     }
     Guest guest = guests.guest(workload, machine.seed);
     environment.interruption().check();
-    GuestRun run = new GuestRun(guest, machine.vmOptions(false).withMode(mode), machine.memory != null,
+    GuestRun run = new GuestRun(guest, machine.vmOptions(false, guests).withMode(mode), machine.memory != null,
         ByteSink.DISCARD, environment.interruption());
     run.watchMmio();
     RunResult result;

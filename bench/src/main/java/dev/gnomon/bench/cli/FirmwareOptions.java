@@ -42,6 +42,11 @@ final class FirmwareOptions {
       description = "Takes what the guest writes to ports 0xE9 and 0x402.")
   Path debugConsole;
 
+  /** Whether only a machine pc has what was asked for. */
+  boolean needsPc() {
+    return bios != null || !disks.isEmpty();
+  }
+
   /** The guest that the options name by themselves, null if they name none. */
   Guest guest() throws IOException {
     if (videoBios != null && bios == null) {

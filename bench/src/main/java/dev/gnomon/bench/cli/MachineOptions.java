@@ -99,9 +99,19 @@ final class MachineOptions {
   long blocks;
 
   /**
-   * The machine's options but for the mode. @param countByDefault whether TLBs are counted if {@code --tlb} is not
-   * given
+   * The machine's options but for the mode.
+   *
+   * @param countByDefault whether TLBs are counted if {@code --tlb} is not given
+   * @param guests may imply a machine
    */
+  VmOptions vmOptions(boolean countByDefault, GuestOptions guests) {
+    if (guests.firmware.needsPc()) {
+      machine = MachineType.PC;
+    }
+    return vmOptions(countByDefault);
+  }
+
+  /** The same for guests that need no certain machine. */
   VmOptions vmOptions(boolean countByDefault) {
     VmOptions options = VmOptions.of(Mode.NATIVE)
         .withNsPerInstruction(nsPerInstruction)

@@ -90,7 +90,7 @@ final class RunCommand implements Callable<Integer> {
     }
     output.check();
     CostModel costModel = costs.model();
-    VmOptions options = machine.vmOptions(Boolean.TRUE.equals(count)).withMode(mode);
+    VmOptions options = machine.vmOptions(Boolean.TRUE.equals(count), guests).withMode(mode);
     ThreadPolling threads = pollThread == null ? null : ThreadPolling.parse(pollThread);
     if (threads != null && consoles.logs()) {
       throw new IllegalArgumentException("--poll-thread with --record or --replay: expected one of them, as a run with threads of the host cannot be had again");

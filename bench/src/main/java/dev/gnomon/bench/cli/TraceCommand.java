@@ -93,7 +93,7 @@ final class TraceCommand implements Callable<Integer> {
     if (region && !guest.marksRegion()) {
       throw new IllegalArgumentException("--region: " + guest.name() + " marks none, expected a workload");
     }
-    GuestRun run = new GuestRun(guest, machine.vmOptions(false).withMode(mode), machine.memory != null, ByteSink.DISCARD,
+    GuestRun run = new GuestRun(guest, machine.vmOptions(false, guests).withMode(mode), machine.memory != null, ByteSink.DISCARD,
         environment.interruption());
     List<Writer> writers = new ArrayList<>();
     try {

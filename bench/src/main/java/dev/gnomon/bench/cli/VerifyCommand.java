@@ -73,7 +73,7 @@ final class VerifyCommand implements Callable<Integer> {
     output.check();
     Guest guest = guests.guest(workload, machine.seed);
     environment.interruption().check();
-    VmOptions options = machine.vmOptions(false);
+    VmOptions options = machine.vmOptions(false, guests);
     boolean memoryGiven = machine.memory != null;
     Map<String, String> described = MachineOptions.describe(options, memoryGiven);
     described.put("every", Long.toString(every));

@@ -109,7 +109,7 @@ final class WalkCommand implements Callable<Integer> {
     machine.checkVcpu(vcpu);
     Guest guest = guests.guest(workload, machine.seed);
     gnomon.environment().interruption().check();
-    GuestRun run = new GuestRun(guest, machine.vmOptions(false).withMode(mode), machine.memory != null,
+    GuestRun run = new GuestRun(guest, machine.vmOptions(false, guests).withMode(mode), machine.memory != null,
         ByteSink.DISCARD, environment.interruption());
     RunResult result = runTo(run, guest);
     if (environment.interruption().requested()) {

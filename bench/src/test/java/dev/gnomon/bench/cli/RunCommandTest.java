@@ -10,7 +10,9 @@ import dev.gnomon.bench.Interruption;
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -35,6 +37,31 @@ class RunCommandTest {
     assertThat(result.out()).isEqualTo("hello\n");
     assertThat(result.err()).startsWith("gnomon: the guest reports success").hasLineCount(1);
     assertThat(result.code()).isEqualTo(ExitCode.DONE);
+  }
+
+  /** The boot sector looks for device 1 and ends the run with 0 if it is there. */
+  @Test
+  void shouldStartTheBootSectorOfTheFirstOfTwoDisksOnAMachinePc() throws IOException {
+    Assembler a = new Assembler(16);
+    a.mov(DX, 0x1F6);
+    a.mov(AL, 0xF0);
+    a.out(DX, AL);
+    a.inc(DX);
+    a.in(AL, DX);
+    a.sub(AL, 0x50);
+    a.mov(DX, 0xF4);
+    a.out(DX, AL);
+    byte[] sector = Arrays.copyOf(a.assemble(0x7C00), 512);
+    sector[510] = 0x55;
+    sector[511] = (byte) 0xAA;
+    String first = Files.write(directory.resolve("first.img"), sector).toString();
+    String second = Files.write(directory.resolve("second.img"), new byte[1]).toString();
+    assertThat(Cli.run("run", "--disk", first, "--disk", second, "--cpus", "2").err()).startsWith("gnomon: the guest reports success");
+    assertThat(Cli.run("run", "--disk", first).err()).contains("exit status 353");
+    Cli.Result twice = Cli.run("run", "--disk", first, "--disk", first);
+    assertThat(twice.err()).contains("twice: expected another image").hasLineCount(1);
+    assertThat(twice.code()).isEqualTo(ExitCode.USAGE);
+    assertThat(Cli.run("run", "--disk", first, "--disk", second, "--disk", first).err()).contains("expected at most 2 disks");
   }
 
   @Test
