@@ -327,10 +327,11 @@ public final class Rig {
   }
 
   private void attachNow(Device device) {
+    DeviceHost.Parts parts = new DeviceHost.Parts(device.factory, device.windows, PollPolicy.never(), machinery.domain(device, policy), device.actor,
+        limits, this::erase, () -> raise(device), () -> 0, (id, written) -> witness.completed(device.actor, id, written),
+        line -> trace.say(device.actor, line));
     Actor outer = watch.enter(device.actor);
-    device.actor.host = new DeviceHost(device.first, new DeviceHost.Parts(device.factory, device.windows, PollPolicy.never(),
-        machinery.domain(device, policy), device.actor, limits, this::erase, () -> raise(device), () -> 0,
-        (id, written) -> witness.completed(device.actor, id, written), line -> trace.say(device.actor, line)));
+    device.actor.host = new DeviceHost(device.first, parts);
     watch.leave(outer);
   }
 
