@@ -250,7 +250,7 @@ class RealThreadsTest {
     AtomicBoolean over = new AtomicBoolean();
     List<String> reports = Collections.synchronizedList(new ArrayList<>());
     Vm vm = new VmBuilder(Machines.options(Mode.EPT)).deviceReport(reports::add).polled(DeviceSetup.polled(() -> new Spinner(over), PollPolicy.never())
-        .withLimits(StepLimits.DEFAULT.withHostTime(Duration.ofMillis(200))).withIrq(5)).build();
+        .withLimits(StepLimits.DEFAULT.withHostTime(Duration.ofSeconds(1))).withIrq(5)).build();
     Machines.boot(vm, a -> {
       a.mov(RDI, WINDOW);
       a.mov(ptr(RDI).d(), 1);
@@ -278,7 +278,7 @@ class RealThreadsTest {
     DeviceHost host = vm.deviceHosts().get(0);
     assertThat(host.state()).isEqualTo(DeviceHost.State.STOPPED);
     assertThat(reports).singleElement().asString()
-        .startsWith("device spinner: stopped in step " + host.steps() + ": did not return within 0.2 s, at ");
+        .startsWith("device spinner: stopped in step " + host.steps() + ": did not return within 1 s, at ");
     over.set(true);
     assertThat(vm.guestMemory().read(WINDOW, 4)).isEqualTo(1);
   }

@@ -162,8 +162,8 @@ class PolledOptionsTest {
   @Test
   void shouldRefuseADeviceWhoseConstructorDoesNotReturn(@TempDir Path directory) throws IOException {
     compile(directory, "Endless", "try { Thread.sleep(60_000); } catch (InterruptedException e) { }", "return Poll.IDLE;");
-    Cli.Result result = Cli.run("run", "gups:updates=1", "--polled", "lab.Endless", "--class-path", directory.toString(), "--step-limit", "0.2");
-    assertThat(result.err()).isEqualTo("gnomon: --polled 'lab.Endless': the constructor, name, windows or registers did not return within 0.2 s\n");
+    Cli.Result result = Cli.run("run", "gups:updates=1", "--polled", "lab.Endless", "--class-path", directory.toString(), "--step-limit", "1");
+    assertThat(result.err()).isEqualTo("gnomon: --polled 'lab.Endless': the constructor, name, windows or registers did not return within 1.0 s\n");
     assertThat(result.code()).isEqualTo(ExitCode.USAGE);
   }
 
@@ -205,8 +205,8 @@ class PolledOptionsTest {
   @Test
   void shouldGoOnWithoutADeviceThatDoesNotReturn(@TempDir Path directory) throws IOException {
     compile(directory, "Spinning", "", "boolean told = false; while (!told) { told = Thread.currentThread().isInterrupted(); } return Poll.BUSY;");
-    String[] command = {"run", "gups:updates=2000", "--polled", "lab.Spinning", "--class-path", directory.toString(), "--step-limit", "0.2"};
+    String[] command = {"run", "gups:updates=2000", "--polled", "lab.Spinning", "--class-path", directory.toString(), "--step-limit", "1"};
     assertThat(logged(() -> assertThat(Cli.run(command).code()).isEqualTo(ExitCode.DONE))).singleElement().asString()
-        .startsWith("device mine: stopped in step 1: did not return within 0.2 s, at ").contains("lab.Spinning.step(Spinning.java:");
+        .startsWith("device mine: stopped in step 1: did not return within 1 s, at ").contains("lab.Spinning.step(Spinning.java:");
   }
 }

@@ -16,7 +16,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Devices and drivers that do not come back fail their test, by name and with their stack, instead of keeping it for ever. */
 class NoReturnTest {
-  private static final Duration LIMIT = Duration.ofMillis(200);
+  private static final Duration LIMIT = Duration.ofMillis(500);
 
   private volatile boolean over;
 
@@ -61,7 +61,7 @@ class NoReturnTest {
     HarnessFailure failure = (HarnessFailure) report.failure().cause();
     assertThat(failure.kind()).isEqualTo("no return");
     assertThat(report.failure().seed()).isEqualTo(100 + report.schedules() - 1);
-    assertThat(report.describe("mvn test")).startsWith("no return: device device, step 3 has not returned for 0.2 s\n    at ")
+    assertThat(report.describe("mvn test")).startsWith("no return: device device, step 3 has not returned for 0.5 s\n    at ")
         .contains("NoReturnTest.spin(NoReturnTest.java:", "NoReturnTest$Spinner.step(NoReturnTest.java:", "seed " + report.failure().seed(),
             "load device+0x0/4 = 0x1", "replay: mvn test -Dpolled.replay=").doesNotContain("DeviceActor.act");
     Report again = Exploration.of("test").withStepLimit(LIMIT).replay(report.failure().replay(), this::spinner);
