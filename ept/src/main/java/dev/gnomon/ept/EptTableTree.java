@@ -288,7 +288,7 @@ final class EptTableTree {
           throw new IOException("EPT page at guest-physical 0x" + Long.toHexString(gpa)
               + ": expected one of a memory slot");
         }
-        set(at, level, entry & ~EptEntry.ADDRESS_MASK | next & -1L << EptEntry.shift(level));
+        set(at, level, entry & ~EptEntry.ADDRESS_MASK | Addresses.bits(next) & -1L << EptEntry.shift(level));
       } else {
         set(at, level, entry);
       }

@@ -76,7 +76,7 @@ public final class SubPageTables {
     for (long frame : writable.keySet().toSortedArray()) {
       out.writeLong(frame);
       out.writeInt(writable.get(frame));
-      out.writeBoolean(leaf(frame << HostMemory.FRAME_SHIFT, false) >= 0);
+      out.writeByte(leaf(frame << HostMemory.FRAME_SHIFT, false) < 0 ? 0 : 1);
     }
   }
 
@@ -85,7 +85,7 @@ public final class SubPageTables {
     for (int left = in.readInt(); left > 0; left--) {
       @Gpa long gpa = in.readLong() << HostMemory.FRAME_SHIFT;
       set(gpa, in.readInt());
-      if (in.readBoolean() && !fill(gpa)) {
+      if (in.readByte() != 0 && !fill(gpa)) {
         throw new IOException("sub-page permission tables: no frame left");
       }
     }

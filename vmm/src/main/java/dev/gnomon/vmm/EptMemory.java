@@ -144,7 +144,7 @@ final class EptMemory {
 
   /** Writes the processor's page-modification log. */
   void saveModificationLog(DataOutput out) throws IOException {
-    out.writeBoolean(modificationLog >= 0);
+    out.writeByte(modificationLog < 0 ? 0 : 1);
     if (modificationLog >= 0) {
       out.writeShort(walker.pmlIndex());
       for (int i = 0; i < EptWalker.PML_ENTRIES; i++) {
@@ -154,7 +154,7 @@ final class EptMemory {
   }
 
   void loadModificationLog(DataInput in) throws IOException {
-    if (in.readBoolean()) {
+    if (in.readByte() != 0) {
       startModificationLog();
       walker.setPmlIndex(in.readShort() & 0xFFFF);
       for (int i = 0; i < EptWalker.PML_ENTRIES; i++) {
