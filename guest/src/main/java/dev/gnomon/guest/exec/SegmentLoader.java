@@ -246,7 +246,10 @@ final class SegmentLoader {
     cpu.selector[Segments.CS] = d.selector & ~Descriptor.RPL | level;
   }
 
-  /** A return to an outer ring makes null every data segment that the new level must not use. */
+  /**
+   * A return to an outer ring makes null every data segment that the new level must not use. Unlike a load it leaves the base, which FS and GS have in
+   * 64-bit mode all the same (SDM vol. 2A, "IRET": only selector and validity change).
+   */
   void dropInnerSegments(int level) {
     for (int segment = Segments.ES; segment <= Segments.GS; segment++) {
       if (segment != Segments.CS && segment != Segments.SS) {
@@ -255,7 +258,8 @@ final class SegmentLoader {
             == (Segments.TYPE_CODE | Segments.TYPE_EXPAND_DOWN);
         boolean unusable = (rights & Segments.UNUSABLE) != 0;
         if (!unusable && !conformingCode && (rights >> Segments.DPL_SHIFT & 3) < level) {
-          commitNull(segment, 0);
+          cpu.selector[segment] = 0;
+          cpu.rights[segment] = Segments.UNUSABLE;
         }
       }
     }

@@ -29,6 +29,18 @@ class InterruptReturnTest {
   }
 
   @Test
+  void shouldKeepTheBaseOfGsThatTheOuterRingMustNotUse() {
+    SystemMachine m = SystemMachine.longMode(0);
+    m.load(Segments.GS, SystemMachine.DATA0);
+    m.cpu.base[Segments.GS] = 0x40_0000;
+    m.push(8, SystemMachine.DATA3, STACK, Rflags.FIXED, CODE3, HANDLER);
+    assertThat(iretq(m)).isEqualTo("OK");
+    assertThat(m.cpu.cpl).isEqualTo(3);
+    assertThat(m.cpu.selector[Segments.GS]).isZero();
+    assertThat(m.cpu.base[Segments.GS]).isEqualTo(0x40_0000);
+  }
+
+  @Test
   void shouldReturnInRealMode() {
     SystemMachine m = SystemMachine.real();
     m.cpu.setSystemFlags(Rflags.AC);
