@@ -256,7 +256,10 @@ public final class DeviceClass {
 
   /** Whether the guest reaches it by shared memory, and not by what traps. */
   public boolean isPolled() {
-    return mmio == Window.ANYWHERE && ports < 0;
+    if (mmio != Window.ANYWHERE) {
+      return false;
+    }
+    return ports < 0;
   }
 
   @Override

@@ -22,7 +22,6 @@ final class LongDifferences {
   private static final String NULL_STACK =
       "SDM vol. 2A, \"IRET\", and vol. 2B, \"RET\": #GP(0) if a null stack selector's RPL is not "
       + "the privilege returned to; they do not ask";
-  private static final String NULL_BASE = "the manual has the selector become null and leaves open what base stays";
   private static final String FMASK = "IA32_FMASK has 32 bits, the others are reserved (SDM vol. 4); they ignore them";
   private static final String TASK_LIMIT =
       "SDM vol. 2A, \"LTR\": the base must be canonical; they ask for the segment's end too, or raise "
@@ -68,7 +67,6 @@ final class LongDifferences {
             "SDM vol. 2A, \"IRET\": 64-bit code pops SS and RSP whatever the operand size; Bochs with 64 bits alone"),
         bochs(RETURNS, "(iret|retf) of 8 bytes in ring 0 to ring . with ss [0-3]", NULL_STACK),
         bochs(RETURNS, "iret of 8 bytes in ring 0 to ring . with absent stack segment", ABSENT_STACK),
-        bochs(RETURNS, "base of fs that iretq .* makes null", NULL_BASE),
         bochs(FAST, "sysret with a stack that is not canonical",
             "the manual leaves open what becomes of upper halves of registers in compatibility mode"),
         bochs(REGISTERS, "wrmsr c0000084 of .*", FMASK),
@@ -101,7 +99,6 @@ final class LongDifferences {
         qemu(RETURNS, ".* to rip .* of 32-bit code", "QEMU keeps bits of RIP that compatibility mode does not have"),
         qemu(RETURNS, "iret .* to flags 3cfed7", VIRTUAL_FLAGS),
         qemu(RETURNS, "iret of 4 bytes .* to flags 20202", "QEMU enters virtual-8086 mode from IA-32e mode"),
-        qemu(RETURNS, "base of fs that iretq .* makes null", NULL_BASE),
         qemu(CALLS, "call from ring . .* to (code )?.f.*", "QEMU takes the ring of conforming code for the new one"),
         qemu(CALLS, "jmp from ring . through gate to absent code",
             "QEMU raises #GP for JMP to code that is not present, which is #NP"),
