@@ -35,8 +35,8 @@ final class MachineOptions {
 
   @Option(names = "--cpu", paramLabel = "MODEL", converter = CpuConverter.class, defaultValue = "default",
       description = "Processor: minimal, default, max or one that QEMU knows, such as qemu64, Nehalem or Skylake-Client; "
-          + "then features, as in Nehalem,+rdrand,-popcnt. Default: ${DEFAULT-VALUE}.")
-  CpuModel cpu;
+          + "then features, as in Nehalem,+rdrand,-popcnt; +x2apic is --x2apic. Default: ${DEFAULT-VALUE}.")
+  CpuChoice cpu;
 
   @Option(names = "--cpus", paramLabel = "N", converter = Quantity.Whole.class, defaultValue = "1",
       description = "Virtual processors, 1 to 64; several need machine pc. Default: ${DEFAULT-VALUE}.")
@@ -145,7 +145,10 @@ final class MachineOptions {
   }
 
   private PlatformOptions platform() {
-    PlatformOptions options = PlatformOptions.DEFAULT.withMachine(machine).withX2Apic(x2Apic).withCpu(cpu)
+    if (cpu.deadlineTimer() && machine != MachineType.PC) {
+      throw new IllegalArgumentException("--cpu " + cpu.model() + ",+tsc-deadline on machine " + machine + ": expected machine pc, which has a local APIC");
+    }
+    PlatformOptions options = PlatformOptions.DEFAULT.withMachine(machine).withX2Apic(x2Apic || cpu.x2Apic()).withCpu(cpu.model())
         .withProcessors(new Processors((int) Math.max(-1, Math.min(Integer.MAX_VALUE, cpus)), turn));
     if (keyboard != null) {
       options = options.withKeyboard(keyboard);
@@ -258,11 +261,11 @@ final class MachineOptions {
   }
 
   /** Reads {@code --cpu}. */
-  static final class CpuConverter implements ITypeConverter<CpuModel> {
+  static final class CpuConverter implements ITypeConverter<CpuChoice> {
     @Override
-    public CpuModel convert(String text) {
+    public CpuChoice convert(String text) {
       try {
-        return CpuModel.parse(text);
+        return CpuChoice.parse(text);
       } catch (IllegalArgumentException e) {
         throw new TypeConversionException(e.getMessage());
       }
