@@ -152,23 +152,23 @@ final class GuestWalk {
    * The last step of a walk whose steps above it are known to be as they were, with its effects on the guest.
    *
    * @param page level-1 shadow page that stands for the guest's table; its role has the rights of the levels above
-   * @param hpa host-physical address of the guest's entry
-   * @param gpa its guest-physical address
+   * @param index of the entry in the shadow page
    * @return false if this access takes the whole walk: it faults, or another agent changed the entry meanwhile
    */
-  boolean walkLeaf(ShadowPage page, @Hpa long hpa, @Gpa long gpa, @Gva long gva, int request) {
+  boolean walkLeaf(ShadowPage page, int index, @Gva long gva, int request) {
     role = page.role;
     topLevel = 1;
     leafLevel = 1;
     tableRead = true;
-    long gpte = GuestPte.size(role) == 8 ? pages.memory.read64(hpa) : pages.memory.read32(hpa);
+    long gpte = page.readGuestEntry(pages.memory, index);
     if ((gpte & GuestPte.P) == 0 || GuestPte.hasReservedBits(gpte, 1, role)) {
       return false;
     }
     tableGfn[1] = page.gfn;
     tableAccess[1] = Role.access(role);
-    entryGpa[1] = gpa;
-    entryHpa[1] = hpa;
+    int offset = index * GuestPte.size(role);
+    entryGpa[1] = page.guestTable + offset;
+    entryHpa[1] = page.guestTableHpa + offset;
     entry[1] = gpte;
     access = Role.access(role) & GuestPte.access(gpte);
     this.gpa = GuestPte.address(gpte, 1, role) | Addresses.offset(gva, 0x1000);

@@ -123,7 +123,7 @@ public final class ShadowAudit {
   /** Guest entry behind an entry of a page that is not direct; the entry of a 2-level page directory serves two. */
   private long guestEntry(ShadowPage page, int index) {
     if (page.level() == 1) {
-      return UnsyncPages.readGuestEntry(pages, page, index);
+      return page.readGuestEntry(pages.memory, index);
     }
     long table = page.gfn << 12;
     return Role.has4ByteGpte(page.role)

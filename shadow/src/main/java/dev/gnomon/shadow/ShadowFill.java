@@ -244,7 +244,7 @@ final class ShadowFill {
     if (!pages.options.prefetch()) {
       return false;
     }
-    long gpte = UnsyncPages.readGuestEntry(pages, page, index);
+    long gpte = page.readGuestEntry(pages.memory, index);
     if (GuestPte.isInvalidForPrefetch(gpte, 1, page.role)) {
       return false;
     }

@@ -37,7 +37,9 @@ public final class ShadowMmu {
   private final GuestTableWrites writes;
   private final GuestWalk walk;
   private final ShadowAudit audit;
-  private final LeafRefill refill;
+  /** Of the current root. */
+  private final RecentLeaf recent;
+  private final RecentLeaf other;
 
   /**
    * @param pages the machine's shadow pages
@@ -52,7 +54,8 @@ public final class ShadowMmu {
     this.writes = new GuestTableWrites(pages, fill);
     this.walk = new GuestWalk(pages, state, writes, false);
     this.audit = new ShadowAudit(pages);
-    this.refill = new LeafRefill(pages, fill, walk);
+    this.recent = new RecentLeaf(pages, fill, walk);
+    this.other = new RecentLeaf(pages, fill, walk);
     for (int i = 0; i < roots.length; i++) {
       roots[i] = new ShadowRoot();
     }
@@ -81,6 +84,7 @@ public final class ShadowMmu {
   public HardwareFlush loadRoot(GuestPagingState state, boolean flush) {
     this.state.copyFrom(state);
     walk.stateChanged();
+    pages.links++;
     int role = Role.root(state);
     long pgd = pgd(state);
     boolean sameRole = roots[0].loaded && roots[0].role == role;
@@ -174,7 +178,6 @@ public final class ShadowMmu {
 
   /** What every operation ends with, so that the processors may be entered. */
   private void finish() {
-    pages.operations++;
     if (pages.unsettled) {
       settle();
     }
@@ -244,7 +247,7 @@ public final class ShadowMmu {
         statistics.pfGuest++;
         if (state.paging()) {
           // The guest's #PF drops what it had cached for the address, and an entry that is out of step is such a cache.
-          invalidate(roots[0], gva, false);
+          invalidate(roots[0], gva);
         }
       }
       case FIXED -> statistics.pfFixed++;
@@ -262,7 +265,7 @@ public final class ShadowMmu {
     if ((errorCode & PageFaultCode.RSVD) != 0 && !state.keys() && isKnownMmio(gva, request)) {
       return emulate(Reason.MMIO);
     }
-    if (refill.isFor(gva, errorCode) && refill.fill(gva, request, state)) {
+    if (recent.fill(gva, errorCode, request, state)) {
       fault.gpa = walk.gpa;
       return FaultResult.FIXED;
     }
@@ -443,19 +446,22 @@ public final class ShadowMmu {
   /** The guest executed INVLPG. The vCPU drops the address from the TLB. */
   public void invlpg(@Gva long gva) {
     pages.statistics.invlpg++;
-    for (ShadowRoot root : roots) {
-      // Shadow entries are not marked global, and any entry may stand for a global page, so all roots lose it.
-      invalidate(root, gva, root == roots[0]);
+    ShadowPage part = roots[0].part(gva);
+    if (recent.isFor(gva) || recent.find(part, gva, isUsedHereOnly(part, gva))) {
+      recent.invalidate(gva);
+    }
+    // Shadow entries are not marked global, and any entry may stand for a global page, so all roots lose it.
+    for (int i = 1; i < roots.length; i++) {
+      invalidate(roots[i], gva);
     }
     finish();
-    refill.arm();
   }
 
   /** The guest executed INVPCID of type 0 (individual address). The vCPU drops the address from the TLB. */
   public void invpcidAddress(@Gva long gva, int pcid) {
     for (int i = 0; i < roots.length; i++) {
       if (i == 0 ? state.pcid() == pcid : (roots[i].pgd & ControlRegister.CR3_PCID) == pcid) {
-        invalidate(roots[i], gva, false);
+        invalidate(roots[i], gva);
       }
     }
     finish();
@@ -481,51 +487,26 @@ public final class ShadowMmu {
     finish();
   }
 
-  /**
-   * Brings the entry for an address up to date if its table is out of step; all others are in step already. The vCPU's
-   * own INVLPG is all the flushing that is needed if the processor cannot have used the entry for another address or
-   * PCID.
-   *
-   * @param remember for the fault that follows an INVLPG; the root is the current one
-   */
-  private void invalidate(ShadowRoot root, @Gva long gva, boolean remember) {
-    if (remember) {
-      refill.forget();
-    }
-    ShadowPage page = root.loaded ? root.part(gva) : null;
-    if (page == null || !page.unsync && page.unsyncChildren == 0) {
-      return;
-    }
-    boolean onlyPath = pages.vcpus.size() == 1 && !state.pcide() && isOnlyPart(page, gva);
-    while (page != null && (page.unsync || page.unsyncChildren > 0)) {
-      int index = ShadowPte.index(gva, page.level());
-      long spte = pages.read(page, index);
-      if (page.unsync) {
-        pages.zapEntry(page, index);
-        if (ShadowPte.isPresent(spte) && !onlyPath) {
-          pages.requestFlush();
-        }
-        if (!fill.prefetchFromGuest(page, index) && remember) {
-          refill.remember(page, index, gva);
-        }
-        return;
+  private void invalidate(ShadowRoot root, @Gva long gva) {
+    if (root.loaded) {
+      ShadowPage part = root.part(gva);
+      if (other.find(part, gva, isUsedHereOnly(part, gva))) {
+        other.invalidate(gva);
       }
-      if (remember) {
-        refill.pass(page);
-      }
-      page = ShadowPte.isPresent(spte) && !ShadowPte.isLeaf(spte, page.level()) ? pages.child(spte) : null;
-      onlyPath &= page != null && page.parentCount == 1;
     }
   }
 
-  /** No other part of the current root is the page. */
-  private boolean isOnlyPart(ShadowPage page, @Gva long gva) {
-    ShadowRoot current = roots[0];
-    int parts = 0;
-    for (ShadowPage part : current.parts) {
-      parts += part == page ? 1 : 0;
+  /** The processor can have used a top page for no other address or PCID, and no other processor has. */
+  private boolean isUsedHereOnly(ShadowPage part, @Gva long gva) {
+    if (pages.vcpus.size() > 1 || state.pcide()) {
+      return false;
     }
-    return parts == 0 || parts == 1 && current.part(gva) == page;
+    ShadowRoot current = roots[0];
+    int uses = 0;
+    for (ShadowPage page : current.parts) {
+      uses += page == part ? 1 : 0;
+    }
+    return uses == 0 || uses == 1 && current.part(gva) == part;
   }
 
   /**

@@ -1,5 +1,7 @@
 package dev.gnomon.shadow;
 
+import dev.gnomon.guest.memory.Gpa;
+import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
@@ -18,6 +20,9 @@ public final class ShadowPage {
   final int role;
   /** Value of the MMU's generation when the page was made. */
   final int generation;
+  /** Of a level-1 page that is not direct: where the guest's entries lie for which its own stand. Of others, anything. */
+  final @Gpa long guestTable;
+  final @Hpa long guestTableHpa;
   /** Guest frame of each leaf entry and the rights that the guest grants it; {@code null} if direct. */
   final long[] gfns;
   final byte[] access;
@@ -47,16 +52,23 @@ public final class ShadowPage {
   ShadowPage older;
   ShadowPage newer;
 
-  ShadowPage(@Hpa long spt, int id, long gfn, int role, int generation) {
+  ShadowPage(@Hpa long spt, int id, long gfn, int role, int generation, @Hpa long guestTableHpa) {
     this.spt = spt;
     this.id = id;
     this.gfn = gfn;
     this.role = role;
     this.generation = generation;
     boolean direct = Role.direct(role);
+    this.guestTable = guestTable(gfn, role);
+    this.guestTableHpa = guestTableHpa;
     this.gfns = direct ? null : new long[ShadowPte.ENTRIES];
     this.access = direct ? null : new byte[ShadowPte.ENTRIES];
     this.unsyncChildBitmap = Role.level(role) > 1 ? new long[ShadowPte.ENTRIES / Long.SIZE] : null;
+  }
+
+  /** Where the guest's entries lie for which those of a level-1 page stand that is not direct. */
+  static @Gpa long guestTable(long gfn, int role) {
+    return (gfn << 12) + Role.quadrant(role) * ShadowPte.ENTRIES * GuestPte.size(role);
   }
 
   /** Host-physical address of the table. */
@@ -92,6 +104,13 @@ public final class ShadowPage {
 
   @Hpa long entryHpa(int index) {
     return spt + 8L * index;
+  }
+
+  /** The guest's entry behind one of a level-1 page that is not direct. */
+  long readGuestEntry(HostMemory memory, int index) {
+    int size = GuestPte.size(role);
+    @Hpa long hpa = guestTableHpa + index * size;
+    return size == 8 ? memory.read64(hpa) : memory.read32(hpa);
   }
 
   /** Guest frame that a leaf entry maps. */

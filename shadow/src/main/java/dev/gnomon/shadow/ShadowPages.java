@@ -38,8 +38,8 @@ public final class ShadowPages {
   int inUse;
   /** A page was thrown away or a flush asked for since the vCPUs were last made safe to enter. */
   boolean unsettled;
-  /** Operations that the vCPUs have finished: what one found holds until the number changes. */
-  long operations;
+  /** Links made and cut, and roots loaded: a way down the tables that was found holds until the number grows. */
+  long links;
   private ShadowObserver observer = NOBODY;
 
   private final TableFrames frames;
@@ -175,7 +175,9 @@ public final class ShadowPages {
     }
     statistics.mmuCacheMiss++;
     int id = (int) (spt - HostMemory.TABLES_BASE >> HostMemory.FRAME_SHIFT);
-    ShadowPage page = new ShadowPage(spt, id, gfn, role, generation);
+    boolean leaf = Role.level(role) == 1 && !Role.direct(role);
+    @Hpa long guestTable = leaf ? slots.back(ShadowPage.guestTable(gfn, role)) : -1;
+    ShadowPage page = new ShadowPage(spt, id, gfn, role, generation, guestTable);
     byId[id] = page;
     inUse++;
     page.older = newest;
@@ -270,6 +272,7 @@ public final class ShadowPages {
 
   /** Makes a not-present entry point to a lower table. */
   void link(ShadowPage parent, int index, ShadowPage child) {
+    links++;
     write(parent, index, ShadowPte.table(child.spt));
     rmap.addParent(child, parent, index);
     if (child.unsync || child.unsyncChildren > 0) {
@@ -289,6 +292,7 @@ public final class ShadowPages {
         rmap.remove(page, index, page.leafGfn(index));
         statistics.pages[page.level()]--;
       } else {
+        links++;
         rmap.removeParent(child(spte), page, index);
       }
     }

@@ -1,7 +1,5 @@
 package dev.gnomon.shadow;
 
-import dev.gnomon.guest.memory.Gpa;
-import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.SlotMap;
 import java.util.Arrays;
 
@@ -143,18 +141,6 @@ final class UnsyncPages {
     return foundCount > before;
   }
 
-  /** Guest-physical address of the guest entry behind an entry of a level-1 page that is not direct. */
-  static @Gpa long guestEntry(ShadowPage page, int index) {
-    int size = GuestPte.size(page.role);
-    int offset = (Role.quadrant(page.role) * ShadowPte.ENTRIES + index) * size;
-    return (page.gfn << 12) + offset;
-  }
-
-  static long readGuestEntry(ShadowPages pages, ShadowPage page, int index) {
-    @Hpa long hpa = pages.slots.back(guestEntry(page, index));
-    return Role.has4ByteGpte(page.role) ? pages.memory.read32(hpa) : pages.memory.read64(hpa);
-  }
-
   /**
    * Compares each entry of a level-1 page with the guest's and drops or narrows it; adds nothing. Does not
    * write-protect the guest's table, nor does it mark the page synchronised.
@@ -170,7 +156,7 @@ final class UnsyncPages {
   }
 
   private void syncEntry(ShadowPage page, int index, long spte) {
-    long gpte = readGuestEntry(pages, page, index);
+    long gpte = page.readGuestEntry(pages.memory, index);
     long gfn = GuestPte.address(gpte, 1, page.role) >>> 12;
     boolean mmio = ShadowPte.isMmio(spte);
     long mapped = mmio ? ShadowPte.mmioGfn(spte) : page.gfns[index];

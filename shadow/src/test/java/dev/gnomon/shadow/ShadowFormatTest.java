@@ -64,7 +64,7 @@ class ShadowFormatTest {
     GuestPagingState state = new GuestPagingState();
     state.cr0 = ControlRegister.CR0_PG | ControlRegister.CR0_PE | ControlRegister.CR0_WP;
     state.cr4 = ControlRegister.CR4_PAE;
-    ShadowPage page = new ShadowPage(HostMemory.TABLES_BASE, 0, 0x1a, Role.root(state), 3);
+    ShadowPage page = new ShadowPage(HostMemory.TABLES_BASE, 0, 0x1a, Role.root(state), 3, -1);
     assertThat(page).hasToString("sp gen 3 gfn 1a l2 8-byte q0 wux !nxe root 0 sync");
   }
 }

@@ -14,8 +14,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The fault that follows INVLPG on an address whose table the guest writes without exits. */
-class LeafRefillTest {
+/** Faults and INVLPGs that follow one INVLPG on an address whose table the guest writes without exits. */
+class RecentLeafTest {
   private static final long X = 0x40_0000;
   private static final long DATA = 0x40_0000;
   private static final long WINDOW = 1L << 39;
@@ -57,6 +57,47 @@ class LeafRefillTest {
     assertThat(guest.spte(X)).isEqualTo(walking.spte(X));
     assertThat(guest.statistics()).usingRecursiveComparison().isEqualTo(walking.statistics());
     assertThat(guest.machine.mmu.fault.gpa).isEqualTo(DATA + 0x1000);
+  }
+
+  @Test
+  void shouldCountAndMarkAsTheWholeWalkDoesElsewhereInTheSame2Mib() {
+    TestGuest walking = unsynchronised();
+    walking.machine.mmu.setObserver(new ShadowObserver() { });
+    for (TestGuest each : new TestGuest[] {guest, walking}) {
+      remap(each, DATA + 0x1000 | ALL);
+      each.store(WINDOW + ENTRY + 16, DATA + 0x2000 | ALL);
+      assertThat(each.read(X + 0x2000)).isEqualTo(DATA + 0x2000);
+      each.store(WINDOW + ENTRY + 16, DATA + 0x3000 | ALL);
+      each.machine.invlpg(X + 0x2000);
+      assertThat(each.write(X + 0x2000)).isEqualTo(DATA + 0x3000);
+      assertThat(each.entry(X + 0x2000, 1)).isEqualTo(DATA + 0x3000 | ALL | A | D);
+    }
+    assertThat(guest.spte(X + 0x2000)).isEqualTo(walking.spte(X + 0x2000));
+    assertThat(guest.statistics()).usingRecursiveComparison().isEqualTo(walking.statistics());
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void shouldFollowTheTablesOfAnotherRoot(boolean known) {
+    GuestPagingState state = guest.machine.state;
+    long first = state.cr3;
+    long second = guest.newTable();
+    guest.machine.poke(guest.entryGpa(second, X, 1), 8, DATA + 0x4000 | ALL);
+    if (known) {
+      state.cr3 = second;
+      guest.start();
+      guest.read(X);
+      state.cr3 = first;
+      guest.start();
+      guest.write(X);
+    }
+    remap(guest, DATA + 0x1000 | ALL);
+    state.cr3 = second;
+    guest.start();
+    assertThat(guest.read(X)).isEqualTo(DATA + 0x4000);
+    guest.machine.foreignWrite(guest.entryGpa(second, X, 1), 8, DATA + 0x5000 | ALL);
+    guest.machine.invlpg(X);
+    assertThat(guest.read(X)).isEqualTo(DATA + 0x5000);
   }
 
   @Test
