@@ -98,7 +98,7 @@ final class ReverseMap {
   }
 
   ShadowPage page(int location) {
-    return byId[location / ShadowPte.ENTRIES];
+    return byId[location >>> ShadowPte.INDEX_BITS];
   }
 
   static int index(int location) {

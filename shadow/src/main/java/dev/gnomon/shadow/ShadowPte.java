@@ -38,7 +38,8 @@ public final class ShadowPte {
   /** Frame address, bits 45:12. */
   public static final long FRAME = (1L << HostMemory.MAXPHYADDR) - HostMemory.FRAME_SIZE;
   /** Entries of a table. */
-  public static final int ENTRIES = 512;
+  static final int INDEX_BITS = 9;
+  public static final int ENTRIES = 1 << INDEX_BITS;
   /** Bits of the slots' generation that a marker holds. */
   public static final int GENERATION_BITS = 18;
   public static final int GENERATION_MASK = (1 << GENERATION_BITS) - 1;

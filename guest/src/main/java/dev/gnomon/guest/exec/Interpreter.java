@@ -77,7 +77,7 @@ public final class Interpreter {
   int execute(long most) {
     budget = most;
     end = cpu.retired + most;
-    tlb = cpu.mmu.data.entries;
+    chooseTlb();
     addressMask = cpu.code64() ? -1L : LOW32;
     int pc = enter(finder.find(cpu.rip, 0), cpu.rip);
     while (pc > 0) {
@@ -391,6 +391,14 @@ public final class Interpreter {
       pc = leave(pc);
     }
     return pc;
+  }
+
+  private void chooseTlb() {
+    long[] entries = cpu.mmu.data.entries;
+    // Storing a reference costs the collector's barrier each time.
+    if (tlb != entries) {
+      tlb = entries;
+    }
   }
 
   /** Brings the flags into the processor's state. */

@@ -93,7 +93,10 @@ public final class Processor {
    *     the exit's reason, details in {@code cpu.exit}
    */
   public int run(long limit) {
-    codeWrites.running = linear;
+    if (codeWrites.running != linear) {
+      // Storing a reference costs the collector's barrier each time.
+      codeWrites.running = linear;
+    }
     boolean once = false;
     int deliveries = 0;
     long entered = cpu.retired;
