@@ -157,27 +157,21 @@ final class GuestWalk {
    */
   boolean walkLeaf(ShadowPage page, int index, @Gva long gva, int request) {
     role = page.role;
-    topLevel = 1;
-    leafLevel = 1;
-    tableRead = true;
     long gpte = page.readGuestEntry(pages.memory, index);
     if ((gpte & GuestPte.P) == 0 || GuestPte.hasReservedBits(gpte, 1, role)) {
       return false;
     }
-    tableGfn[1] = page.gfn;
-    tableAccess[1] = Role.access(role);
-    int offset = index * GuestPte.size(role);
-    entryGpa[1] = page.guestTable + offset;
-    entryHpa[1] = page.guestTableHpa + offset;
-    entry[1] = gpte;
     access = Role.access(role) & GuestPte.access(gpte);
     this.gpa = GuestPte.address(gpte, 1, role) | Addresses.offset(gva, 0x1000);
     boolean write = (request & Access.WRITE) != 0;
-    if (!permits(access, request) || !setAccessedAndDirty(write)) {
+    if (!permits(access, request)) {
       return false;
     }
-    access = write ? access : GuestPte.protectClean(access, entry[1]);
-    return true;
+    int offset = index * GuestPte.size(role);
+    access = write ? access : GuestPte.protectClean(access, gpte);
+    long marked = gpte | (write ? GuestPte.A | GuestPte.D : GuestPte.A);
+    @Gpa long at = page.guestTable + offset;
+    return !needsMark(gpte, marked, at) || mark(gpte, marked, at, page.guestTableHpa + offset);
   }
 
   private boolean keyDenies(long gpte, int combined, int request) {
@@ -213,18 +207,30 @@ final class GuestWalk {
   private boolean setAccessedAndDirty(boolean write) {
     for (int level = topLevel; level >= leafLevel; level--) {
       long old = entry[level];
-      long updated = old | GuestPte.A | (write && level == leafLevel ? GuestPte.D : 0);
-      if (updated != old && pages.slots.kind(entryGpa[level]) == SlotMap.RAM) {
-        int size = GuestPte.size(role);
-        if (!pages.memory.compareAndSet(entryHpa[level], size, old, updated)) {
+      long marked = old | GuestPte.A | (write && level == leafLevel ? GuestPte.D : 0);
+      if (needsMark(old, marked, entryGpa[level])) {
+        if (!mark(old, marked, entryGpa[level], entryHpa[level])) {
           return false;
         }
-        entry[level] = updated;
-        pages.slots.markDirty(entryGpa[level]);
-        pages.observer().setAccessedOrDirty(entryGpa[level], updated);
-        writes.marked(entryGpa[level], role);
+        entry[level] = marked;
       }
     }
+    return true;
+  }
+
+  /** A and D are not set yet and can be: the table is not in a read-only slot. */
+  private boolean needsMark(long old, long marked, @Gpa long at) {
+    return marked != old && pages.slots.kind(at) == SlotMap.RAM;
+  }
+
+  /** False if another agent changed the entry since it was read. */
+  private boolean mark(long old, long marked, @Gpa long at, @Hpa long hpa) {
+    if (!pages.memory.compareAndSet(hpa, GuestPte.size(role), old, marked)) {
+      return false;
+    }
+    pages.slots.markDirty(at);
+    pages.observer().setAccessedOrDirty(at, marked);
+    writes.marked(at, role);
     return true;
   }
 

@@ -44,7 +44,7 @@ final class RecentLeaf {
   /**
    * Follows the links as far as they lead to a table that is out of step.
    *
-   * @param part top page for the address, or {@code null}
+   * @param part top page for the address
    * @param alone nothing but that top page's entry for the address can have brought the processor here
    * @return whether there is one
    */

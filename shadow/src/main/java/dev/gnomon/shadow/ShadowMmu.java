@@ -247,7 +247,7 @@ public final class ShadowMmu {
         statistics.pfGuest++;
         if (state.paging()) {
           // The guest's #PF drops what it had cached for the address, and an entry that is out of step is such a cache.
-          invalidate(roots[0], gva);
+          invalidate(roots[0], gva, other);
         }
       }
       case FIXED -> statistics.pfFixed++;
@@ -446,13 +446,14 @@ public final class ShadowMmu {
   /** The guest executed INVLPG. The vCPU drops the address from the TLB. */
   public void invlpg(@Gva long gva) {
     pages.statistics.invlpg++;
-    ShadowPage part = roots[0].part(gva);
-    if (recent.isFor(gva) || recent.find(part, gva, isUsedHereOnly(part, gva))) {
+    if (recent.isFor(gva)) {
       recent.invalidate(gva);
+    } else {
+      invalidate(roots[0], gva, recent);
     }
     // Shadow entries are not marked global, and any entry may stand for a global page, so all roots lose it.
     for (int i = 1; i < roots.length; i++) {
-      invalidate(roots[i], gva);
+      invalidate(roots[i], gva, other);
     }
     finish();
   }
@@ -461,7 +462,7 @@ public final class ShadowMmu {
   public void invpcidAddress(@Gva long gva, int pcid) {
     for (int i = 0; i < roots.length; i++) {
       if (i == 0 ? state.pcid() == pcid : (roots[i].pgd & ControlRegister.CR3_PCID) == pcid) {
-        invalidate(roots[i], gva);
+        invalidate(roots[i], gva, other);
       }
     }
     finish();
@@ -487,12 +488,11 @@ public final class ShadowMmu {
     finish();
   }
 
-  private void invalidate(ShadowRoot root, @Gva long gva) {
-    if (root.loaded) {
-      ShadowPage part = root.part(gva);
-      if (other.find(part, gva, isUsedHereOnly(part, gva))) {
-        other.invalidate(gva);
-      }
+  /** @param leaf remembers the table, if one is out of step */
+  private void invalidate(ShadowRoot root, @Gva long gva, RecentLeaf leaf) {
+    ShadowPage part = root.loaded ? root.part(gva) : null;
+    if (part != null && part.unsyncChildren > 0 && leaf.find(part, gva, isUsedHereOnly(part, gva))) {
+      leaf.invalidate(gva);
     }
   }
 

@@ -282,11 +282,13 @@ public final class ShadowPages {
 
   /** Clears an entry, whatever it is; returns the old value. Asks for no flush. */
   long zapEntry(ShadowPage page, int index) {
-    long spte = read(page, index);
+    int offset = offset(page, index);
+    long spte = memory.get64(offset);
     if (spte == 0) {
       return 0;
     }
-    write(page, index, 0);
+    memory.beforeWrite(offset, Long.BYTES);
+    memory.set64(offset, 0);
     if (ShadowPte.isPresent(spte)) {
       if (ShadowPte.isLeaf(spte, page.level())) {
         rmap.remove(page, index, page.leafGfn(index));
