@@ -35,6 +35,8 @@ public final class SoftTlb {
    * use.
    */
   private int filledCount;
+  /** The next member of its group. */
+  SoftTlb nextInGroup;
 
   public SoftTlb() {
     Arrays.fill(entries, EMPTY);

@@ -29,6 +29,9 @@ final class SoftTlbGroup {
 
   SoftTlbGroup(SoftTlb... members) {
     this.members = members;
+    for (int i = 1; i < members.length; i++) {
+      members[i - 1].nextInGroup = members[i];
+    }
   }
 
   /**
@@ -96,8 +99,9 @@ final class SoftTlbGroup {
 
   /** Drops one 4-KiB piece. */
   boolean dropPiece(@Gva long gva) {
+    // The compiler would unroll a loop over the array for many more members than there are.
     boolean dropped = false;
-    for (SoftTlb member : members) {
+    for (SoftTlb member = members[0]; member != null; member = member.nextInGroup) {
       dropped |= member.drop(gva);
     }
     return dropped;
