@@ -1,6 +1,5 @@
 package dev.gnomon.vmm;
 
-import dev.gnomon.guest.cpu.CpuState;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.vmm.polled.DeviceHost;
 import java.io.ByteArrayInputStream;
@@ -77,7 +76,7 @@ public final class Checkpoint {
     DataOutputStream out = new DataOutputStream(bytes);
     try {
       for (Vcpu vcpu : vm.vcpus()) {
-        CpuState.save(vcpu.cpu(), out);
+        vcpu.save(out);
       }
       vm.turns().save(out);
       vm.platform().bus().save(out);
@@ -94,11 +93,14 @@ public final class Checkpoint {
   }
 
   private void load() {
+    if (vm.shadow() != null) {
+      // Guest tables came back unseen by their shadows; processors make new ones as they load.
+      vm.shadow().zapAll();
+    }
     DataInputStream in = new DataInputStream(new ByteArrayInputStream(state));
     try {
       for (Vcpu vcpu : vm.vcpus()) {
-        CpuState.load(vcpu.cpu(), in);
-        vcpu.processor.stateLoaded();
+        vcpu.load(in);
       }
       vm.turns().load(in);
       vm.platform().bus().load(in);
@@ -111,10 +113,6 @@ public final class Checkpoint {
     } catch (IOException e) {
       throw new IllegalStateException("a state that this very machine has saved", e);
     }
-    if (vm.shadow() != null) {
-      vm.shadow().zapAll();
-    }
-    vm.vcpus().forEach(Vcpu::registersChanged);
   }
 
   /** The rules of a single view do not change while the guest runs. */

@@ -133,7 +133,7 @@ public final class Vcpu {
   }
 
   /** What the hypervisor derives from registers is made anew. */
-  void registersChanged() {
+  private void registersChanged() {
     if (shadow != null) {
       shadow.reload(true);
     }

@@ -6,18 +6,29 @@ import static dev.gnomon.guest.asm.Reg.*;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
+import dev.gnomon.guest.cpu.ControlRegister;
+import dev.gnomon.guest.mmu.PageTableEntry;
 import dev.gnomon.vmm.RunResult.End;
+import dev.gnomon.vmm.boot.BootRequest;
 import dev.gnomon.vmm.polled.DeviceSetup;
 import dev.gnomon.vmm.polled.PollPolicy;
 import dev.gnomon.vmm.polled.device.TimerPage;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** A machine that goes back to a point of its run goes on as it did before. */
 class CheckpointTest {
+  private static final int PAGE_2M = (int) (PageTableEntry.P | PageTableEntry.RW | PageTableEntry.PS);
+  private static final long PDPT = Machines.DATA;
+  /** Page directories of the first GiB and the second, and behind the latter another one for that. */
+  private static final long LOW = PDPT + 0x1000;
+  private static final long HIGH = PDPT + 0x2000;
+
   /** Writes over its own code, its page tables, a page for each processor and a device's port. */
   private static final SmpGuest BUSY = new SmpGuest(a -> {
     Label top = new Label("top");
@@ -91,6 +102,101 @@ class CheckpointTest {
     vm.run(5000);
     assertThat(vm.guestMemory().read(clock, 8)).isEqualTo(later);
     assertThat(vm.deviceHosts().get(0).steps()).isEqualTo(steps);
+  }
+
+  /** A PAE guest that flips bits of an entry, and long after that loads CR3 and with it the PDPTE registers; meanwhile it reads from 40000000h. */
+  private static byte[] paeGuest(long entry, int bits) {
+    Assembler a = new Assembler(32);
+    a.mov(abs(PDPT).d(), (int) (LOW | PageTableEntry.P));
+    a.mov(abs(PDPT + 8).d(), (int) (HIGH | PageTableEntry.P));
+    a.mov(abs(LOW).d(), PAGE_2M);
+    a.mov(abs(LOW + 8).d(), 0x20_0000 | PAGE_2M);
+    a.mov(abs(HIGH).d(), 0x40_0000 | PAGE_2M);
+    a.mov(abs(HIGH + 0x1000).d(), 0x60_0000 | PAGE_2M);
+    a.mov(abs(0x40_0000).d(), 3);
+    a.mov(abs(0x60_0000).d(), 5);
+    a.mov(EAX, (int) PDPT);
+    a.mov(CR3, EAX);
+    a.mov(EAX, ControlRegister.CR4_PAE);
+    a.mov(CR4, EAX);
+    a.mov(EAX, CR0);
+    a.or(EAX, ControlRegister.CR0_PG);
+    a.mov(CR0, EAX);
+    Label top = a.here();
+    a.xor(abs(entry).d(), bits);
+    a.invlpg(abs(0x4000_0000));
+    a.mov(ECX, 100);
+    Label look = a.here();
+    a.add(EBX, abs(0x4000_0000).d());
+    a.add(EBX, EBX);
+    a.dec(ECX);
+    a.jnz(look);
+    a.mov(EAX, CR3);
+    a.mov(CR3, EAX);
+    a.jmp(top);
+    return a.assemble(Machines.CODE);
+  }
+
+  private static void shouldGoOnAlikeAfterAFlip(Mode mode, byte[] guest) {
+    Vm vm = Machines.boot(new VmBuilder(Machines.options(mode)).build(), guest, BootRequest.Entry.PROTECTED);
+    vm.run(1000);
+    Checkpoint point = new Checkpoint(vm);
+    vm.run(8);
+    String soon = Machines.state(vm.cpu());
+    point.restore();
+    vm.run(400);
+    point.restore();
+    vm.run(8);
+    assertThat(Machines.state(vm.cpu())).isEqualTo(soon);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Mode.class)
+  void shouldTakePdpteRegistersBackThoughMemoryHoldsOthers(Mode mode) {
+    shouldGoOnAlikeAfterAFlip(mode, paeGuest(PDPT + 8, (int) (HIGH ^ HIGH + 0x1000)));
+  }
+
+  @ParameterizedTest
+  @EnumSource(Mode.class)
+  void shouldFollowTablesThatWentBack(Mode mode) {
+    shouldGoOnAlikeAfterAFlip(mode, paeGuest(HIGH, 0x20_0000));
+  }
+
+  /** An interrupt window that was asked for before the point is not asked for once more. */
+  @ParameterizedTest
+  @EnumSource(value = Mode.class, names = "NATIVE", mode = EnumSource.Mode.EXCLUDE)
+  void shouldTakeAnInterruptWindowBack(Mode mode) {
+    Vm vm = Machines.boot(Machines.options(mode), a -> {
+      Label handler = new Label("handler");
+      Label begin = new Label("begin");
+      a.jmp(begin);
+      a.bind(handler);
+      a.iretq();
+      a.bind(begin);
+      InterruptTest.loadIdt(a);
+      InterruptTest.gate(a, DeviceInterruptTest.BASE + 5, handler);
+      DeviceInterruptTest.startPics(a, 0xFFDF);
+      a.mov(ECX, 1000);
+      Label masked = a.here();
+      a.dec(ECX);
+      a.jnz(masked);
+      a.sti();
+      Label top = a.here();
+      a.jmp(top);
+    });
+    vm.run(500);
+    vm.platform().pic().line(5).set(true);
+    vm.run(500);
+    Checkpoint point = new Checkpoint(vm);
+    Map<String, Long> before = vm.statistics();
+    vm.run(5000);
+    Map<String, Long> after = vm.statistics();
+    point.restore();
+    vm.run(5000);
+    assertThat(after.get("irq_window_exits")).isEqualTo(before.get("irq_window_exits") + 1);
+    for (String counter : List.of("irq_window_exits", "request_irq_exits", "irq_injections")) {
+      assertThat(vm.statistics().get(counter) - after.get(counter)).as(counter).isEqualTo(after.get(counter) - before.get(counter));
+    }
   }
 
   /** Whoever decides on turns himself runs one processor at a time, and one that sleeps does not run. */

@@ -14,7 +14,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Interrupts of the devices by way of the two 8259 reach a sleeping guest alike in every mode. */
 class DeviceInterruptTest {
-  private static final int BASE = 0x20;
+  static final int BASE = 0x20;
   private static final int SLAVE_BASE = 0x28;
   private static final int EVENTS = 4;
 
