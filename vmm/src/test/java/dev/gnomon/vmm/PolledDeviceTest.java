@@ -5,7 +5,6 @@ import static dev.gnomon.guest.asm.Reg.*;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.mmu.PageTableEntry;
@@ -235,18 +234,6 @@ class PolledDeviceTest {
     return DeviceSetup.polled(() -> new SharedRing("ring", Window.anywhere(4096), sleepAfter), PollPolicy.period(PERIOD_NS));
   }
 
-  /** Fills the entry of request {@code EBX} with "sum nothing of {@code EBX}". */
-  private static void entry(Assembler a) {
-    a.mov(EAX, EBX);
-    a.and(EAX, SharedRing.ENTRIES - 1);
-    a.shl(EAX, 5);
-    a.add(RAX, RDI);
-    a.mov(ptr(RAX, SharedRing.ENTRY_0 + SharedRing.ID), RBX);
-    a.mov(ptr(RAX, SharedRing.ENTRY_0 + SharedRing.OPERATION).d(), SharedRing.OP_NONE);
-    a.inc(EBX);
-    a.mov(ptr(RDI, SharedRing.PRODUCER), EBX);
-  }
-
   @ParameterizedTest
   @EnumSource(Mode.class)
   void shouldRingTheDoorbellOnlyOfADeviceThatSleeps(Mode mode) {
@@ -255,23 +242,12 @@ class PolledDeviceTest {
     for (int sleepAfter : new int[] {0, 2}) {
       Vm vm = build(mode, ring(sleepAfter).withDoorbell(0x610));
       Machines.boot(vm, a -> {
-        Label next = new Label("next");
-        Label wait = new Label("wait");
-        Label awake = new Label("awake");
         a.mov(RDI, WINDOW);
         a.xor(EBX, EBX);
-        a.bind(next);
-        entry(a);
-        a.mfence();
-        a.test(ptr(RDI, SharedRing.DEVICE_FLAGS).d(), SharedRing.ASLEEP);
-        a.jz(awake);
-        a.mov(DX, 0x610);
-        a.out(DX, EAX);
-        a.bind(awake);
-        a.bind(wait);
-        a.pause();
-        a.cmp(ptr(RDI, SharedRing.CONSUMER), EBX);
-        a.jne(wait);
+        Label next = a.here();
+        RingGuest.publish(a, SharedRing.OP_NONE);
+        RingGuest.wake(a, 0x610);
+        RingGuest.await(a);
         a.mov(ECX, 1000);
         Label work = a.here();
         a.dec(ECX);
@@ -305,14 +281,14 @@ class PolledDeviceTest {
       Machines.boot(vm, DeviceInterruptTest.guest(0x25, a -> {
         a.mov(RDI, WINDOW);
         a.mov(EBX, R15D);
-        entry(a);
+        RingGuest.publish(a, SharedRing.OP_NONE);
         DeviceInterruptTest.out(a, 0x20, 0x65);
       }, a -> {
         DeviceInterruptTest.startPics(a, 0xFFDF);
         a.mov(RDI, WINDOW);
         a.mov(ptr(RDI, SharedRing.GUEST_FLAGS).d(), SharedRing.WANTS_INTERRUPT);
         a.xor(EBX, EBX);
-        entry(a);
+        RingGuest.publish(a, SharedRing.OP_NONE);
       }));
       RunResult result = vm.run(BUDGET);
       assertThat(result.end()).as(result.toString()).isEqualTo(End.GUEST_EXIT);
@@ -401,10 +377,8 @@ class PolledDeviceTest {
         a.mov(RDI, WINDOW);
         a.xor(EBX, EBX);
         Label next = a.here();
-        entry(a);
-        Label wait = a.here();
-        a.cmp(ptr(RDI, SharedRing.CONSUMER), EBX);
-        a.jne(wait);
+        RingGuest.publish(a, SharedRing.OP_NONE);
+        RingGuest.await(a);
         a.cmp(EBX, 60);
         a.jb(next);
         Machines.exit(a, 0);
