@@ -22,14 +22,14 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** Real x86 code as the driver: the same bugs, in the memory order of its processor. */
 class GuestCodeTest {
-  private static final int REQUESTS = 2;
+  static final int REQUESTS = 2;
 
-  /** Publishes requests of the ring one by one and waits for each. @param fence between the store of the index and the load of the flag */
   private static GuestCode ringDriver(Mode mode, long window, Consumer<Assembler> fence) {
     return GuestCode.of(mode, ring(window, fence));
   }
 
-  private static Consumer<Assembler> ring(long window, Consumer<Assembler> fence) {
+  /** Publishes requests of the ring one by one and waits for each. @param fence between the store of the index and the load of the flag */
+  static Consumer<Assembler> ring(long window, Consumer<Assembler> fence) {
     return a -> {
       Label next = new Label("next");
       Label wait = new Label("wait");

@@ -5,7 +5,6 @@ import static dev.gnomon.guest.asm.Reg.EBX;
 import static dev.gnomon.guest.asm.Reg.RDI;
 
 import dev.gnomon.guest.asm.Assembler;
-import dev.gnomon.guest.asm.Label;
 import dev.gnomon.vmm.Mode;
 import dev.gnomon.vmm.polled.Window;
 import dev.gnomon.vmm.polled.device.SharedRing;
@@ -15,14 +14,13 @@ import org.junit.jupiter.api.Test;
 
 /** Measures how many schedules run in a second; no test, and run only by its name. */
 class SchedulesPerSecond {
-  private static final int REQUESTS = 2;
   private static final int ROUNDS = 4;
 
   private static void mock(Rig rig) {
     Rig.Device ring = rig.attach(() -> new SharedRing("ring", Window.anywhere(4096), 1));
     long window = ring.window(0);
     rig.driver("driver", port -> {
-      for (int i = 1; i <= REQUESTS; i++) {
+      for (int i = 1; i <= GuestCodeTest.REQUESTS; i++) {
         port.put32(window + SharedRing.PRODUCER, i);
         port.fence();
         if ((port.u32(window + SharedRing.DEVICE_FLAGS) & SharedRing.ASLEEP) != 0) {
@@ -36,41 +34,16 @@ class SchedulesPerSecond {
     rig.run().assertNoLostWakeup();
   }
 
-  private static Consumer<Assembler> producer(long window, int first, int last) {
-    return a -> {
-      Label next = new Label("next");
-      Label wait = new Label("wait");
-      Label poll = new Label("poll");
-      a.mov(RDI, window);
-      a.mov(EBX, first);
-      a.bind(next);
-      a.inc(EBX);
-      a.mov(ptr(RDI, SharedRing.PRODUCER), EBX);
-      a.mfence();
-      a.test(ptr(RDI, SharedRing.DEVICE_FLAGS).d(), SharedRing.ASLEEP);
-      a.jz(poll);
-      GuestCode.out(a, GuestCode.DOORBELL_PORT, 1);
-      a.jmp(poll);
-      a.bind(wait);
-      a.pause();
-      a.bind(poll);
-      a.cmp(ptr(RDI, SharedRing.CONSUMER), EBX);
-      a.jne(wait);
-      a.cmp(EBX, last);
-      a.jb(next);
-    };
-  }
-
   /** The first processor's requests, and on a second one as many loads and stores of its own. */
   private static Consumer<Rig> guest(Mode mode, int processors) {
     GuestCode[] code = new GuestCode[1];
     return rig -> {
       Rig.Device ring = rig.attach(() -> new SharedRing("ring", Window.anywhere(4096), 1));
       if (code[0] == null) {
-        Consumer<Assembler> first = producer(ring.window(0), 0, REQUESTS);
+        Consumer<Assembler> first = GuestCodeTest.ring(ring.window(0), Assembler::mfence);
         Consumer<Assembler> second = a -> {
           a.mov(RDI, GuestCode.DATA);
-          for (int i = 0; i < 4 * REQUESTS; i++) {
+          for (int i = 0; i < 4 * GuestCodeTest.REQUESTS; i++) {
             a.mov(ptr(RDI, 8 * i), EBX);
             a.mov(EBX, ptr(RDI, 8 * i));
           }
@@ -98,7 +71,7 @@ class SchedulesPerSecond {
 
   @Test
   void print() {
-    Exploration tso = Exploration.of("ring of " + REQUESTS);
+    Exploration tso = Exploration.of("ring of " + GuestCodeTest.REQUESTS);
     System.out.println("Best of " + ROUNDS + " rounds, " + System.getProperty("java.vm.name") + " " + System.getProperty("java.version"));
     measure("mock driver, SC", 100_000, tso.withModel(MemoryModel.SC), SchedulesPerSecond::mock);
     measure("mock driver, TSO", 100_000, tso, SchedulesPerSecond::mock);
