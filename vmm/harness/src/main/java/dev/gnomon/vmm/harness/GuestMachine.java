@@ -8,7 +8,6 @@ import dev.gnomon.guest.mmu.PageTableEntry;
 import dev.gnomon.vmm.Checkpoint;
 import dev.gnomon.vmm.DirtyLog;
 import dev.gnomon.vmm.Mode;
-import dev.gnomon.vmm.Vcpu;
 import dev.gnomon.vmm.Vm;
 import dev.gnomon.vmm.VmBuilder;
 import java.util.List;
@@ -23,7 +22,6 @@ abstract class GuestMachine {
   final HarnessPorts ports;
   private Checkpoint start;
   private boolean logs;
-  private long exits;
 
   GuestMachine(VmBuilder builder, List<Rig.Device> devices) {
     ports = new HarnessPorts();
@@ -46,20 +44,6 @@ abstract class GuestMachine {
       vm.dirtyLog().stop(LOGGED_SLOT);
     }
     start.restore();
-    exits = allExits();
-  }
-
-  /** Exits in the schedule so far. */
-  final long exits() {
-    return allExits() - exits;
-  }
-
-  private long allExits() {
-    long total = 0;
-    for (Vcpu vcpu : vm.vcpus()) {
-      total += vcpu.exits().total();
-    }
-    return total;
   }
 
   /** Whether a hypervisor is there that does not log writes yet. */

@@ -246,11 +246,6 @@ public final class Rig {
     return offset < 0 ? -1L >>> 64 - 8 * size : memory().visible(offset, size);
   }
 
-  /** The exits of a real guest in this schedule; 0 without one. */
-  public long guestExits() {
-    return machinery.machine() == null ? 0 : machinery.machine().exits();
-  }
-
   /** The exit status of a Linux guest's script, −1 if it did not come to its end. */
   public int guestStatus() {
     return processors.isEmpty() || !(processors.get(0) instanceof LinuxActor script) ? -1 : script.status();
