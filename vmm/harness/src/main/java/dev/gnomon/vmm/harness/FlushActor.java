@@ -3,6 +3,7 @@ package dev.gnomon.vmm.harness;
 /** A store buffer that lets its oldest store become visible. */
 final class FlushActor extends Actor {
   private final Rig rig;
+
   FlushActor(String owner, Rig rig, int agent) {
     super("flush(" + owner + ")");
     this.rig = rig;

@@ -24,11 +24,12 @@ import java.util.function.LongConsumer;
 final class HarnessPorts implements PortDevice, MmioDevice {
   /** A page in the hole below 4 GiB that no PC device uses. */
   static final @Gpa long PAGE = 0xFEDE_2000L;
-  private static final int BEGIN = 0;
-  private static final int END = 4;
-  private static final int DOORBELL = 8;
-  private static final int START = 0xC;
-  private static final int READY = 0x10;
+  /** Offsets in the page. */
+  static final int BEGIN = 0;
+  static final int END = 4;
+  static final int DOORBELL = 8;
+  static final int START = 0xC;
+  static final int READY = 0x10;
   private static final int PAGE_BYTES = 20;
 
   private IntConsumer doorbell = index -> { };

@@ -102,8 +102,9 @@ public final class LinuxGuest {
             .append(Long.toHexString(device.window(i))).append('\n');
       }
     }
-    text.append(function("begin", 0)).append(function("end", 4)).append(function("kick", 8)).append(function("ready", 0x10));
-    text.append("devmem 0x").append(Long.toHexString(HarnessPorts.PAGE + 0xC)).append(" 32 1\n(\n").append(script)
+    text.append(function("begin", HarnessPorts.BEGIN)).append(function("end", HarnessPorts.END)).append(function("kick", HarnessPorts.DOORBELL))
+        .append(function("ready", HarnessPorts.READY));
+    text.append("devmem 0x").append(Long.toHexString(HarnessPorts.PAGE + HarnessPorts.START)).append(" 32 1\n(\n").append(script)
         .append("\n)\ndevmem 0x").append(Long.toHexString(DebugExit.GPA)).append(" 8 $?\n");
     return text.toString().getBytes(StandardCharsets.UTF_8);
   }

@@ -3,7 +3,6 @@ package dev.gnomon.vmm.harness;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.vmm.polled.dma.DmaFault;
 import java.time.Duration;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.BooleanSupplier;
 
@@ -88,8 +87,7 @@ public final class Outcome {
 
   /** So many hundredths of the requests took no longer than a time, from begin to end in virtual time. */
   public Outcome assertLatencyBelow(double percentile, Duration limit) {
-    long[] times = history.requests().values().stream().filter(request -> request.ended >= 0).mapToLong(request -> request.ended - request.begun)
-        .sorted().toArray();
+    long[] times = latencies();
     if (times.length > 0) {
       long at = times[Math.min(times.length - 1, (int) Math.ceil(percentile / 100 * times.length) - 1)];
       require(at <= limit.toNanos(), "latency", at + " ns at the " + percentile + "th percentile, expected at most " + limit.toNanos());
@@ -169,9 +167,8 @@ public final class Outcome {
 
   /** Latencies of the requests that ended, in virtual ns, ascending. */
   public long[] latencies() {
-    long[] times = history.requests().values().stream().filter(request -> request.ended >= 0).mapToLong(request -> request.ended - request.begun).toArray();
-    Arrays.sort(times);
-    return times;
+    return history.requests().values().stream().filter(request -> request.ended >= 0).mapToLong(request -> request.ended - request.begun).sorted()
+        .toArray();
   }
 
   /** What devices and drivers did. */

@@ -2,6 +2,7 @@ package dev.gnomon.vmm.harness;
 
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.ExitInfo;
+import dev.gnomon.guest.cpu.ExitQualification;
 import dev.gnomon.guest.cpu.ExitReason;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.memory.Gpa;
@@ -10,9 +11,6 @@ import dev.gnomon.vmm.polled.Window;
 
 /** Hears from a schedule's actors what they do and writes down what the judges want to know. */
 final class Witness {
-  /** Vector of interruption information. */
-  private static final int VECTOR = 0xFF;
-
   private final Rig rig;
   private History history = new History();
   private boolean readyNeeded;
@@ -109,7 +107,7 @@ final class Witness {
       return;
     }
     history.exit(ExitReason.name(exit.reason), -1);
-    if (exit.reason == ExitReason.EXCEPTION_NMI && (exit.interruptionInfo & VECTOR) == Vector.PF
+    if (exit.reason == ExitReason.EXCEPTION_NMI && (exit.interruptionInfo & ExitQualification.INFO_VECTOR) == Vector.PF
         && isWindow(machine.guestPhysical(cpu, exit.qualification))) {
       history.windowFill();
     }
