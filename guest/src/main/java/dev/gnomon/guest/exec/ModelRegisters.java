@@ -77,7 +77,7 @@ public final class ModelRegisters {
       cpu.value = cpu.apic.read(msr);
     } else if (isMachineCheck(msr)) {
       cpu.value = cpu.machineCheck.read(msr);
-    } else if (isAbsentMachineCheck(msr) || isPentiumMachineCheck(msr)) {
+    } else if (isEmptyMachineCheck(msr)) {
       cpu.value = 0;
     } else if (msr == Msr.TSC_ADJUST && cpu.cpuid.offers(Feature.TSC_ADJUST)) {
       // The TSC starts at 0 with virtual time, so all that sets it apart is what was written to it.
@@ -92,13 +92,10 @@ public final class ModelRegisters {
     return MachineCheck.is(msr) && cpu.cpuid.offers(Feature.MCA);
   }
 
-  /** What reads as no banks and no machine check on a processor without them. */
-  private static boolean isAbsentMachineCheck(int msr) {
-    return msr == MachineCheck.CAP || msr == MachineCheck.STATUS;
-  }
-
-  private boolean isPentiumMachineCheck(int msr) {
-    return (msr == Msr.P5_MC_ADDR || msr == Msr.P5_MC_TYPE) && cpu.cpuid.offers(Feature.MCE);
+  /** The Pentium's registers, which never hold a machine check, and those that without banks say that there are none. */
+  private boolean isEmptyMachineCheck(int msr) {
+    return msr == MachineCheck.CAP || msr == MachineCheck.STATUS
+        || (msr == Msr.P5_MC_ADDR || msr == Msr.P5_MC_TYPE) && cpu.cpuid.offers(Feature.MCE);
   }
 
   private boolean isApic(int msr) {
@@ -178,7 +175,7 @@ public final class ModelRegisters {
       cpu.mmu.setPkrs((int) value);
       return Status.OK;
     }
-    if ((msr == MachineCheck.STATUS || isPentiumMachineCheck(msr)) && value == 0) {
+    if (isEmptyMachineCheck(msr) && msr != MachineCheck.CAP && value == 0) {
       return Status.OK;
     }
     boolean taken = cpu.mtrrs != null && Mtrrs.is(msr) ? cpu.mtrrs.write(msr, value) : isApic(msr) && cpu.apic.write(msr, value);
