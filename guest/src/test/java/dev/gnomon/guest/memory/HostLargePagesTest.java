@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import com.sun.jna.Native;
 import com.sun.jna.Pointer;
 import java.io.IOException;
+import java.lang.reflect.Field;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,10 +24,21 @@ class HostLargePagesTest {
 
     assertThat(HostLargePages.advise(buffer)).isTrue();
 
-    assertThat(flags(Pointer.nativeValue(Native.getDirectBufferPointer(buffer)) + (32 << 20))).contains("hg");
+    assertThat(flagsInTheMiddle(buffer)).contains("hg");
     for (int at = 0; at < buffer.capacity(); at += 4096) {
       assertThat(buffer.getLong(at)).isZero();
     }
+  }
+
+  @Test
+  void shouldMarkTheMemoryOfAMachine() throws IOException, ReflectiveOperationException {
+    assumeTrue(Files.exists(MAPPINGS) && Files.exists(SWITCH), "the host is not a Linux with transparent large pages");
+    HostMemory memory = new HostMemory(HostMemory.VM_DRAM_BASE, 48 << 20, 16 << 20);
+    Field store = HostMemory.class.getDeclaredField("store");
+    store.setAccessible(true);
+
+    assertThat(flagsInTheMiddle((ByteBuffer) store.get(memory))).contains("hg");
+    assertThat(memory.read64(HostMemory.VM_DRAM_BASE)).isZero();
   }
 
   @Test
@@ -34,8 +46,9 @@ class HostLargePagesTest {
     assertThat(HostLargePages.advise(ByteBuffer.allocateDirect(1 << 20))).isFalse();
   }
 
-  /** The kernel's flags of the mapping around an address. */
-  private static List<String> flags(long address) throws IOException {
+  /** The kernel's flags of the mapping that holds the middle of a direct buffer. */
+  private static List<String> flagsInTheMiddle(ByteBuffer buffer) throws IOException {
+    long address = Pointer.nativeValue(Native.getDirectBufferPointer(buffer)) + buffer.capacity() / 2;
     boolean inside = false;
     for (String line : Files.readAllLines(MAPPINGS)) {
       if (line.matches("[0-9a-f]+-[0-9a-f]+ .*")) {
