@@ -33,10 +33,6 @@ class InterprocessorInterruptTest {
   private static final int VECTOR = 0x41;
   private static final int ANSWER = 0x51;
 
-  private static void countHit(Assembler a) {
-    a.inc(ptr(R12, HITS).q());
-  }
-
   @Test
   void shouldWakeEachOtherByInterrupts() {
     SmpGuest guest = new SmpGuest(a -> {

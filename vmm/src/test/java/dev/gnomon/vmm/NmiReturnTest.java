@@ -1,7 +1,6 @@
 package dev.gnomon.vmm;
 
 import static dev.gnomon.guest.asm.Mem.abs;
-import static dev.gnomon.guest.asm.Mem.ptr;
 import static dev.gnomon.guest.asm.Mem.rip;
 import static dev.gnomon.guest.asm.Reg.*;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -20,7 +19,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** IRET at the end of an NMI handler, when it exits or faults. */
 class NmiReturnTest {
-  private static final long IDT = 0x210000;
   /** A stack page that only IRET reads. */
   private static final long FRAME = 0x500000;
   private static final long ABSENT = 0x600000;
@@ -29,45 +27,24 @@ class NmiReturnTest {
   private static final int R13_INDEX = 13;
   private static final int R14_INDEX = 14;
 
-  private static void gate(Assembler a, int vector, Label handler) {
-    a.mov(RDI, IDT + 16 * vector);
-    a.lea(RAX, rip(handler));
-    a.mov(ptr(RDI).w(), AX);
-    a.mov(ptr(RDI, 2).w(), 0x10);
-    a.mov(ptr(RDI, 4).w(), 0x8E00);
-    a.shr(RAX, 16);
-    a.mov(ptr(RDI, 6).w(), AX);
-  }
-
   /** Waits for an NMI, whose handler returns by the frame at an address; a page fault ends the run. */
   private static void guest(Assembler a, long frame) {
-    Label start = new Label("start");
-    Label pointer = new Label("idtr");
-    Label nmi = new Label("nmi");
-    Label fault = new Label("fault");
-    Label after = new Label("after");
-    Label wait = new Label("wait");
-    a.jmp(start);
-    a.bind(nmi);
-    a.inc(R12);
-    a.mov(RSP, frame);
-    a.iretq();
-    a.bind(fault);
-    a.inc(R14);
-    Machines.exit(a, 0);
-    a.bind(pointer);
-    a.dw(0xFFF);
-    a.dq(IDT);
-    a.bind(start);
+    InterruptTest.loadIdt(a);
+    SmpGuest.handler(a, 2, () -> {
+      a.inc(R12);
+      a.mov(RSP, frame);
+    });
+    SmpGuest.handler(a, 14, () -> {
+      a.inc(R14);
+      Machines.exit(a, 0);
+    });
     a.xor(R12D, R12D);
     a.xor(R14D, R14D);
-    a.lidt(rip(pointer));
-    gate(a, 2, nmi);
-    gate(a, 14, fault);
     a.mov(abs(PAGE_DIRECTORY + (ABSENT >> 21 << 3)).q(), 0);
     a.invlpg(abs(ABSENT));
+    Label after = new Label("after");
     a.lea(R13, rip(after));
-    a.bind(wait);
+    Label wait = a.here();
     a.jmp(wait);
     a.bind(after);
     Machines.exit(a, 0);
