@@ -16,7 +16,6 @@ final class PvhNote {
   private static final long XEN = 0x006E_6558L;
   private static final int ELF_HEADER = 64;
   private static final int HEADER = 12;
-  private static final int CLASS_64 = 2;
 
   private PvhNote() {}
 
@@ -25,7 +24,7 @@ final class PvhNote {
     if (image.length() < ELF_HEADER) {
       return NONE;
     }
-    boolean is64 = image.u8(4, "ELF class") == CLASS_64;
+    boolean is64 = ElfFile.is64(image);
     long table = is64 ? image.raw64(0x20) : image.u32(0x1C, "e_phoff");
     int size = image.u16(is64 ? 0x36 : 0x2A, "e_phentsize");
     int count = image.u16(is64 ? 0x38 : 0x2C, "e_phnum");

@@ -50,8 +50,12 @@ final class VmlinuxImage implements GuestImage {
     if (request.entry() != BootRequest.Entry.DEFAULT) {
       return request.entry();
     }
-    return Addresses.bits(PvhNote.entry(image)) != Addresses.bits(PvhNote.NONE) ? BootRequest.Entry.PVH
-        : ElfFile.is64(image) ? BootRequest.Entry.LONG : BootRequest.Entry.PROTECTED;
+    return Addresses.bits(PvhNote.entry(image)) != Addresses.bits(PvhNote.NONE) ? BootRequest.Entry.PVH : protocolEntry();
+  }
+
+  /** The boot protocol of its ELF class. */
+  private BootRequest.Entry protocolEntry() {
+    return ElfFile.is64(image) ? BootRequest.Entry.LONG : BootRequest.Entry.PROTECTED;
   }
 
   @Override
@@ -70,12 +74,17 @@ final class VmlinuxImage implements GuestImage {
 
   @Override
   public InitialState load(BootMemory memory) {
-    BootRequest.Entry entry = entry();
-    if (request.entry() == BootRequest.Entry.REAL || request.entry() == BootRequest.Entry.PROTECTED) {
-      throw new ImageException(image.name(), "an ELF kernel is entered by PVH or in 64-bit mode, found a request for "
-          + (request.entry() == BootRequest.Entry.REAL ? "real mode" : "32-bit mode"));
-    }
     ElfFile elf = ElfFile.parse(image);
+    BootRequest.Entry entry = entry();
+    if (entry != BootRequest.Entry.PVH && entry != protocolEntry()) {
+      String found = switch (entry) {
+        case REAL -> "real mode";
+        case LONG -> "64-bit mode";
+        default -> "32-bit mode";
+      };
+      throw new ImageException(image.name(), "a kernel of class " + (ElfFile.is64(image) ? "ELF64 is entered by PVH or in 64-bit mode"
+          : "ELF32 is entered by PVH or in 32-bit mode") + ", found a request for " + found);
+    }
     requireMemory(elf, memory);
     elf.load(image, memory);
     long limit = header == null ? COMMAND_LINE_LIMIT : LinuxImage.commandLineLimit(header);

@@ -189,6 +189,15 @@ class VmlinuxImageTest {
     assertThatThrownBy(() -> load(pvh)).isInstanceOf(ImageException.class).hasMessageContaining("without a PVH note");
   }
 
+  @ParameterizedTest
+  @CsvSource({"64, PROTECTED, 32-bit mode", "64, REAL, real mode", "32, LONG, 64-bit mode", "32, REAL, real mode"})
+  void shouldRefuseAnEntryThatIsNotOfTheKernelsClass(int bits, BootRequest.Entry entry, String found) {
+    ImageBytes kernel = new ImageBytes("vmlinux", bits == 64 ? vmlinux() : vmlinux32());
+    BootRequest request = BootRequest.of("vmlinux", kernel.array()).withEntry(entry);
+    assertThatThrownBy(() -> new VmlinuxImage(request, kernel, null).load(machine.boot)).isInstanceOf(ImageException.class)
+        .hasMessage("vmlinux: a kernel of class ELF%d is entered by PVH or in %d-bit mode, found a request for %s", bits, bits, found);
+  }
+
   @Test
   void shouldLeaveToTheGuestWhatTheHostCannotUnpack() throws IOException {
     byte[] lzo = bzImage(pack("LZ4", vmlinux()));
