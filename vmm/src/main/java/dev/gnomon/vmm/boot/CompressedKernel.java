@@ -25,6 +25,8 @@ final class CompressedKernel {
   private static final int SIZE_FIELD = 4;
   /** More than any kernel unpacks to: its memory must be mapped by the 1 GiB that the kernel's part of the address space has. */
   private static final long MAX_UNPACKED = 1L << 30;
+  /** For a dictionary of 256 MiB, larger than any kernel's; a corrupt header can name one of 2 GiB. */
+  private static final int MOST_MEMORY_KIB = 300 << 10;
   private static final long LZ4_LEGACY_MAGIC = 0x184C2102L;
   private static final int ZSTD_HEADER_DESCRIPTOR = 4;
   private static final int ZSTD_SINGLE_SEGMENT = 1 << 5;
@@ -164,8 +166,8 @@ final class CompressedKernel {
     return switch (format) {
       case GZIP -> new GZIPInputStream(packed, 1 << 16);
       case BZIP2 -> new BZip2CompressorInputStream(packed);
-      case LZMA -> new LZMAInputStream(packed);
-      case XZ -> new XZInputStream(packed);
+      case LZMA -> new LZMAInputStream(packed, MOST_MEMORY_KIB);
+      case XZ -> new XZInputStream(packed, MOST_MEMORY_KIB);
       case LZO, LZ4, ZSTD -> throw new IOException(format.text + " is no stream");
     };
   }

@@ -238,6 +238,14 @@ class VmlinuxImageTest {
   }
 
   @Test
+  void shouldRefuseAPayloadThatWantsADictionaryOf2GiB() throws IOException {
+    byte[] payload = pack("LZMA", vmlinux());
+    ByteBuffer.wrap(payload).order(ByteOrder.LITTLE_ENDIAN).putInt(1, 0x7F00_0000);
+    assertThatThrownBy(() -> load(BootRequest.of("bzImage", bzImage(payload)))).isInstanceOf(ImageException.class)
+        .hasMessageContaining("LZMA payload at offset 0x700").hasMessageContaining("KiB of memory would be needed");
+  }
+
+  @Test
   void shouldRefuseAPayloadBehindTheEndOfTheFileOrOfAnUnknownFormat() throws IOException {
     byte[] image = bzImage(pack("LZ4", vmlinux()));
     byte[] truncated = Arrays.copyOf(image, image.length - 100);
