@@ -14,7 +14,6 @@ import dev.gnomon.vmm.device.LocalApic;
 final class MpTable {
   private static final int POINTER_BYTES = 16;
   private static final int POINTER_CHECKSUM = 10;
-  private static final int HEADER_BYTES = 44;
   private static final int HEADER_LENGTH = 4;
   private static final int HEADER_CHECKSUM = 7;
   private static final int HEADER_COUNT = 34;

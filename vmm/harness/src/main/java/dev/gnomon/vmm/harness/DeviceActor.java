@@ -44,10 +44,6 @@ final class DeviceActor extends Actor implements DmaMemory {
     this.agent = agent;
   }
 
-  boolean isStepping() {
-    return stepping;
-  }
-
   String waiting() {
     return down ? "is down" : host.state() != DeviceHost.State.RUNNING ? host.failure() : last == Poll.SLEEP ? "sleeps until its doorbell rings"
         : "polls in vain";

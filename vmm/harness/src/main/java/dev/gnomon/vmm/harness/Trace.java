@@ -18,10 +18,6 @@ final class Trace {
     timeline = wanted ? new Timeline() : null;
   }
 
-  boolean isOn() {
-    return timeline != null;
-  }
-
   String render() {
     return timeline.render();
   }
