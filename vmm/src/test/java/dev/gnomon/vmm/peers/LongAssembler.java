@@ -9,45 +9,18 @@ import dev.gnomon.guest.cpu.Rflags;
 import java.util.function.Consumer;
 
 /** What cases of 64-bit mode are written with. */
-final class LongAssembler {
+final class LongAssembler extends CaseAssembler {
   static final int PRESENT = 0x80;
   /** Where code of 16 and 32 bits goes: behind an instruction that ends the case. */
   static final int START32 = LongLayout.CODE32 + 0x100;
 
-  final Assembler asm;
-  /** Ends the case, from code of any size. */
-  final Label done;
-  /** Pops six registers and ends the case. */
-  final Label popAndDone;
-  /** Handler of {@link PeerLayout#USER}. */
-  final Label handler;
-
   LongAssembler(Assembler asm, Label done, Label popAndDone, Label handler) {
-    this.asm = asm;
-    this.done = done;
-    this.popAndDone = popAndDone;
-    this.handler = handler;
-  }
-
-  static long address(Label label) {
-    return PeerLayout.PROGRAM + label.offset();
-  }
-
-  void store(long address, long value) {
-    asm.mov(Mem.abs(address).d(), (int) value);
+    super(asm, done, popAndDone, handler);
   }
 
   void store64(long address, long value) {
     store(address, value);
     store(address + 4, value >>> 32);
-  }
-
-  void storeByte(long address, int value) {
-    asm.mov(Mem.abs(address).b(), value);
-  }
-
-  void storeWord(long address, int value) {
-    asm.mov(Mem.abs(address).w(), value);
   }
 
   void descriptor(int selector, long low) {
@@ -80,10 +53,14 @@ final class LongAssembler {
   }
 
   void msr(int number, long value) {
-    asm.mov(ECX, number);
-    asm.mov(EAX, (int) value);
-    asm.mov(EDX, (int) (value >>> 32));
-    asm.wrmsr();
+    writeMsr(asm, number, value);
+  }
+
+  static void writeMsr(Assembler a, int number, long value) {
+    a.mov(ECX, number);
+    a.mov(EAX, (int) value);
+    a.mov(EDX, (int) (value >>> 32));
+    a.wrmsr();
   }
 
   /** Goes on in a ring, in 64-bit mode. */
@@ -120,26 +97,9 @@ final class LongAssembler {
 
   /** Copies code to {@link #START32}. */
   void code(int bits, Consumer<Assembler> body) {
-    copy(bits, START32, body);
-  }
-
-  private void copy(int bits, long address, Consumer<Assembler> body) {
     Assembler code = new Assembler(bits);
     body.accept(code);
-    copy(address, code.assemble(address));
-  }
-
-  private void copy(long address, byte[] bytes) {
-    Label data = new Label();
-    Label behind = new Label();
-    asm.jmp(behind);
-    asm.bind(data);
-    asm.emit(bytes);
-    asm.bind(behind);
-    asm.mov(ESI, data);
-    asm.mov(EDI, (int) address);
-    asm.mov(ECX, bytes.length);
-    asm.rep().movsb();
+    copy(START32, code.assemble(START32));
   }
 
   /** Puts code so that it ends where the lower canonical half does, and jumps to it. */
@@ -166,10 +126,5 @@ final class LongAssembler {
     store64(PeerLayout.SCRATCH, offset);
     storeWord(PeerLayout.SCRATCH + size, selector);
     return Mem.abs(PeerLayout.SCRATCH).sized(size);
-  }
-
-  /** Ends the case with its registers in the result. */
-  void finish() {
-    asm.interrupt(PeerLayout.DONE);
   }
 }

@@ -1,29 +1,21 @@
 package dev.gnomon.vmm.peers;
 
 import static dev.gnomon.guest.asm.Reg.EAX;
-import static dev.gnomon.guest.asm.Reg.ECX;
-import static dev.gnomon.guest.asm.Reg.EDI;
-import static dev.gnomon.guest.asm.Reg.ESI;
 
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
-import dev.gnomon.guest.asm.Mem;
 import dev.gnomon.guest.asm.Reg;
 import dev.gnomon.guest.cpu.Rflags;
 import java.util.function.Consumer;
 
-/** What cases are written with. */
-final class PeerAssembler {
+/** What cases of 32-bit protected mode are written with. */
+final class PeerAssembler extends CaseAssembler {
   /** Offset of 16-bit code in its segment. */
   static final int START16 = 0x100;
 
-  final Assembler asm;
-  /** Entries of the engine that cases use: their offset from {@link PeerLayout#PROGRAM} is below 64 KiB. */
-  final Label done;
-  final Label popAndDone;
+  // Entries of the engine that cases use: their offset from PeerLayout.PROGRAM is below 64 KiB.
   final Label pop16AndDone;
-  /** Handlers of an interrupt without error code, behind 32-bit and 16-bit gates. */
-  final Label handler;
+  /** Handler of an interrupt without error code, behind a 16-bit gate. */
   final Label handler16;
   /** Returns far with 8 bytes of parameters. */
   final Label returner;
@@ -31,32 +23,12 @@ final class PeerAssembler {
   final Label returnTask;
 
   PeerAssembler(Assembler asm, Label done, Label popAndDone, Label pop16AndDone, Label handler, Label handler16,
-      Label returner,
-      Label returnTask) {
-    this.asm = asm;
-    this.done = done;
-    this.popAndDone = popAndDone;
+      Label returner, Label returnTask) {
+    super(asm, done, popAndDone, handler);
     this.pop16AndDone = pop16AndDone;
-    this.handler = handler;
     this.handler16 = handler16;
     this.returner = returner;
     this.returnTask = returnTask;
-  }
-
-  static long address(Label label) {
-    return PeerLayout.PROGRAM + label.offset();
-  }
-
-  void store(long address, long value) {
-    asm.mov(Mem.abs(address).d(), (int) value);
-  }
-
-  void storeByte(long address, int value) {
-    asm.mov(Mem.abs(address).b(), value);
-  }
-
-  void storeWord(long address, int value) {
-    asm.mov(Mem.abs(address).w(), value);
   }
 
   /** Puts a descriptor into the GDT. */
@@ -103,17 +75,7 @@ final class PeerAssembler {
   void code16(Consumer<Assembler> body) {
     Assembler code = new Assembler(16);
     body.accept(code);
-    byte[] bytes = code.assemble(START16);
-    Label data = new Label();
-    Label behind = new Label();
-    asm.jmp(behind);
-    asm.bind(data);
-    asm.emit(bytes);
-    asm.bind(behind);
-    asm.mov(ESI, data);
-    asm.mov(EDI, PeerLayout.CODE16 + START16);
-    asm.mov(ECX, bytes.length);
-    asm.rep().movsb();
+    copy(PeerLayout.CODE16 + START16, code.assemble(START16));
   }
 
   /**
@@ -130,11 +92,6 @@ final class PeerAssembler {
     asm.push(segment);
     asm.push(START16);
     asm.iretd();
-  }
-
-  /** Ends the case with its registers in the result. */
-  void finish() {
-    asm.interrupt(PeerLayout.DONE);
   }
 
   /** Turns paging on with 4K pages, the first 4 MiB mapped to themselves for everybody. */

@@ -4,20 +4,13 @@ import static dev.gnomon.guest.asm.Reg.*;
 import static dev.gnomon.vmm.peers.PeerLayout.*;
 
 import dev.gnomon.guest.asm.Assembler;
-import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.asm.Mem;
 import dev.gnomon.guest.asm.Reg;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
-/** What the ROMs have in common: the way from the reset vector to the program, hexadecimal output, and the end. */
+/** A ROM's image: a program and the way to it from the reset vector. */
 final class PeerImage {
-  static final int DEBUG_PORT = 0xE9;
-  /** In place of an error code where there is none. */
-  static final int NO_ERROR_CODE = 0xEEEE_EEEE;
-  private static final int EXIT_PORT = 0xF4;
-  /** Bochs ends when the word "Shutdown" comes here. */
-  private static final int BOCHS_SHUTDOWN_PORT = 0x8900;
   private static final int PROGRAM_END = 0xA0000;
   private static final int BLOCK = 0x10000;
   private static final int BOOT16 = 0xE000;
@@ -26,11 +19,6 @@ final class PeerImage {
   private static final int RESET_VECTOR = 0xFFF0;
 
   private PeerImage() {}
-
-  /** Whether a vector's exception pushes an error code. */
-  static boolean hasErrorCode(int vector) {
-    return vector == 8 || vector >= 10 && vector <= 14 || vector == 17;
-  }
 
   /** A ROM of whole blocks of 64 KiB that copies a program to {@link PeerLayout#PROGRAM} and enters it in ring 0. */
   static byte[] of(byte[] program) {
@@ -78,59 +66,5 @@ final class PeerImage {
 
   private static void put(byte[] rom, int at, byte[] bytes) {
     System.arraycopy(bytes, 0, rom, rom.length - BLOCK + at, bytes.length);
-  }
-
-  /** Masks both interrupt controllers. */
-  static void maskInterrupts(Assembler a) {
-    a.mov(AL, 0xFF);
-    a.out(0x21, AL);
-    a.out(0xA1, AL);
-  }
-
-  /** A routine that writes EAX or RAX with a blank behind it, without leading zeros; changes RAX, RCX, RDX. */
-  static void printHex(Assembler a, int bytes) {
-    Reg copy = EDX.as(bytes);
-    a.mov(copy, EAX.as(bytes));
-    a.mov(ECX, 2 * bytes);
-    Label skip = a.here();
-    a.rol(copy, 4);
-    a.test(DL, 0xF);
-    Label digits = new Label();
-    a.jnz(digits);
-    a.dec(ECX);
-    a.jnz(skip);
-    a.inc(ECX);
-    a.bind(digits);
-    Label digit = a.here();
-    a.mov(AL, DL);
-    a.and(AL, 0xF);
-    a.add(AL, '0');
-    a.cmp(AL, '9');
-    Label decimal = new Label();
-    a.jbe(decimal);
-    a.add(AL, 'a' - '9' - 1);
-    a.bind(decimal);
-    a.out(DEBUG_PORT, AL);
-    a.rol(copy, 4);
-    a.dec(ECX);
-    a.jnz(digit);
-    a.mov(AL, ' ');
-    a.out(DEBUG_PORT, AL);
-    a.ret();
-  }
-
-  /** Ends the machine, whichever it is. */
-  static void end(Assembler a) {
-    a.mov(AL, 0);
-    a.out(EXIT_PORT, AL);
-    a.mov(EDX, BOCHS_SHUTDOWN_PORT);
-    for (char c : "Shutdown".toCharArray()) {
-      a.mov(AL, c);
-      a.out(DX, AL);
-    }
-    Label halt = a.here();
-    a.cli();
-    a.hlt();
-    a.jmp(halt);
   }
 }

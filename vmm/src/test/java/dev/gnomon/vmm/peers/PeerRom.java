@@ -12,12 +12,8 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
 
-/**
- * A ROM for the reset vector that runs cases one after another and writes to port E9h, for each, a line of what a
- * program can see at its end: the event that ended it with its frame, registers, and what changed in the descriptor
- * tables and task-state segments.
- */
-final class PeerRom {
+/** Cases that begin in 32-bit protected mode. */
+final class PeerRom extends CaseRom<PeerAssembler> {
   /** Names of the words of a line, in its order. */
   static final List<String> FIELDS = List.of("case", "vector", "error", "eip", "cs", "eflags", "esp", "ss", "v86es",
       "v86ds", "v86fs", "v86gs",
@@ -29,103 +25,46 @@ final class PeerRom {
   /** Index of the stub behind 16-bit gates. */
   private static final int STUB16 = 255;
   private static final int CR0_CASE = 0x31;
-  private static final int NEXT = VARIABLES + 0x100;
-  private static final int RETURN = VARIABLES + 0x104;
-  private static final int TEMPLATE_BYTES = RESTORED_END - GDT;
   private static final long DR6_RESET = 0xFFFF_0FF0L;
   private static final int DR7_RESET = 0x400;
 
-  private final Assembler a = new Assembler(32);
-  private final Label common = new Label("common");
-  private final Label finish = new Label("finish");
-  private final Label reset = new Label("reset");
-  private final Label template = new Label("template");
-  private final Label hex = new Label("hex");
-  private final Label end = new Label("end");
   private final Label handOver = new Label("hand over");
   private final Label popAndDone = new Label("pop and done");
-  private final Label[] stubs = new Label[256];
 
-  private PeerRom() {}
+  private PeerRom() {
+    super(4, FIELDS, VARIABLES, STACK0, RESTORED_END);
+  }
 
   /** A ROM of whole blocks of 64 KiB. @param first number of the first case */
   static byte[] of(List<PeerCase> cases, int first) {
-    return new PeerRom().build(cases, first);
+    return new PeerRom().build(cases.stream().map(PeerCase::body).toList(), first);
   }
 
-  private static Mem variable(String field) {
-    return Mem.abs(VARIABLES + 4L * FIELDS.indexOf(field)).d();
+  @Override
+  void store(Mem variable, Label address) {
+    a.mov(variable, address);
   }
 
-  private byte[] build(List<PeerCase> cases, int first) {
-    Label main = new Label("main");
-    a.jmp(main);
-    PeerAssembler writer = engine();
-    a.bind(main);
-    PeerImage.maskInterrupts(a);
-    Label start = new Label();
-    a.jmp(start);
-    Label next = new Label();
-    for (int i = 0; i < cases.size(); i++) {
-      a.bind(next);
-      if (i == first) {
-        a.bind(start);
-      }
-      next = new Label();
-      a.call(reset);
-      a.mov(variable("case"), i);
-      a.mov(Mem.abs(NEXT).d(), next);
-      cases.get(i).body().accept(writer);
-      writer.finish();
-    }
-    a.bind(next);
-    a.jmp(end);
-    a.align(4);
-    a.bind(template);
-    a.emit(template());
-    return PeerImage.of(a.assemble(PROGRAM));
-  }
-
-  private PeerAssembler engine() {
-    for (int vector = 0; vector < 32; vector++) {
-      stub(vector, PeerImage.hasErrorCode(vector));
-    }
-    stub(USER, false);
-    stub(DONE, false);
+  @Override
+  PeerAssembler engine() {
+    stubs();
     stub16();
     handler();
     finish();
-    a.bind(hex);
-    PeerImage.printHex(a, 4);
+    printHex();
     reset();
-    a.bind(end);
-    PeerImage.end(a);
+    end();
     Label done = a.here();
     a.interrupt(DONE);
     a.bind(popAndDone);
-    for (Reg register : new Reg[] {EAX, EBX, ECX, EDX, ESI, EDI}) {
-      a.pop(register);
-    }
-    a.interrupt(DONE);
+    popAndDone(4);
     Label pop16AndDone = a.here();
-    for (Reg register : new Reg[] {AX, BX, CX, DX, SI, DI}) {
-      a.pop(register);
-    }
-    a.interrupt(DONE);
+    popAndDone(2);
     Label returner = a.here();
     a.retf(8);
     Label returnTask = a.here();
     a.iretd();
     return new PeerAssembler(a, done, popAndDone, pop16AndDone, stubs[USER], stubs[STUB16], returner, returnTask);
-  }
-
-  private void stub(int vector, boolean errorCode) {
-    stubs[vector] = a.here();
-    if (!errorCode) {
-      a.push(PeerImage.NO_ERROR_CODE);
-    }
-    a.push(vector);
-    a.jmp(common);
   }
 
   private void saveRegisters() {
@@ -189,68 +128,17 @@ final class PeerRom {
       a.pop(variable(field));
     }
     a.bind(handOver);
-    a.pushfd();
-    a.pop(variable("hflags"));
-    a.mov(variable("hesp"), ESP);
-    a.mov(EAX, SS);
-    a.mov(variable("hss"), EAX);
-    a.mov(EAX, CS);
-    a.mov(variable("hcs"), EAX);
-    a.test(AL, 3);
-    a.jz(finish);
-    a.interrupt(HAND_OVER);
+    handOver();
   }
 
   private void finish() {
-    a.bind(finish);
-    a.mov(EAX, DATA0);
-    a.mov(SS, AX);
-    a.mov(ESP, STACK0);
-    a.xor(EAX, EAX);
-    a.str(AX);
-    a.mov(variable("tr"), EAX);
-    a.sldt(AX);
-    a.mov(variable("ldtr"), EAX);
-    Reg[] registers = {CR0, CR2, CR3, CR4, DR6, DR7};
-    String[] fields = {"cr0", "cr2", "cr3", "cr4", "dr6", "dr7"};
-    for (int i = 0; i < registers.length; i++) {
-      a.mov(EAX, registers[i]);
-      a.mov(variable(fields[i]), EAX);
-    }
+    saveSystem(CR0, CR2, CR3, CR4, DR6, DR7);
     a.mov(EAX, CR0_CASE);
     a.mov(CR0, EAX);
     a.xor(EAX, EAX);
     a.mov(CR4, EAX);
     a.mov(DR7, EAX);
-    a.mov(AL, '#');
-    a.out(PeerImage.DEBUG_PORT, AL);
-    a.mov(ESI, VARIABLES);
-    a.mov(EDI, FIELDS.size());
-    Label field = a.here();
-    a.lodsd();
-    a.call(hex);
-    a.dec(EDI);
-    a.jnz(field);
-    // What changed of the tables: address=value.
-    a.mov(ESI, GDT);
-    a.mov(EDI, template);
-    a.mov(ECX, (COMPARED_END - GDT) / 4);
-    Label compare = a.here();
-    Label same = new Label();
-    a.repe().cmpsd();
-    a.jz(same);
-    a.push(ECX);
-    a.lea(EAX, Mem.ptr(ESI, -4));
-    a.call(hex);
-    a.mov(EAX, Mem.ptr(ESI, -4));
-    a.call(hex);
-    a.pop(ECX);
-    a.jecxz(same);
-    a.jmp(compare);
-    a.bind(same);
-    a.mov(AL, '\n');
-    a.out(PeerImage.DEBUG_PORT, AL);
-    a.jmp(Mem.abs(NEXT).d());
+    report();
   }
 
   private void reset() {
@@ -260,22 +148,7 @@ final class PeerRom {
     Label idtr = a.here();
     a.dw(0x7FF);
     a.dd(IDT);
-    a.bind(reset);
-    a.pop(Mem.abs(RETURN).d());
-    a.mov(ESI, template);
-    a.mov(EDI, GDT);
-    a.mov(ECX, TEMPLATE_BYTES / 4);
-    a.rep().movsd();
-    a.mov(EDI, VARIABLES);
-    a.xor(EAX, EAX);
-    a.mov(ECX, FIELDS.size());
-    a.rep().stosd();
-    // What pops read above the stacks.
-    for (int top : new int[] {STACK0, INNER0, INNER1, INNER2, STACK3, STACK3 - 0x100, STACK3 - 0x200, STACK3 - 0x300}) {
-      a.mov(EDI, top);
-      a.mov(ECX, 8);
-      a.rep().stosd();
-    }
+    resetMemory(STACK0, INNER0, INNER1, INNER2, STACK3, STACK3 - 0x100, STACK3 - 0x200, STACK3 - 0x300);
     a.lgdt(Mem.abs(gdtr));
     a.lidt(Mem.abs(idtr));
     a.mov(EAX, CR0_CASE);
@@ -289,29 +162,17 @@ final class PeerRom {
     a.mov(DR6, EAX);
     a.mov(EAX, DR7_RESET);
     a.mov(DR7, EAX);
-    a.mov(Mem.abs(GDT + TASK + 5).b(), 0x89);
-    a.mov(EAX, TASK);
-    a.ltr(AX);
-    a.mov(EAX, DATA3);
-    a.mov(DS, AX);
-    a.mov(ES, AX);
-    a.mov(EAX, DATA0);
-    a.mov(FS, AX);
-    a.mov(SS, AX);
-    a.mov(ESP, STACK0);
-    a.xor(EAX, EAX);
-    a.mov(GS, AX);
-    a.push(Rflags.FIXED);
-    a.popfd();
+    resetSegments();
     Reg[] registers = {EAX, EBX, ECX, EDX, ESI, EDI, EBP};
     for (int i = 0; i < registers.length; i++) {
       a.mov(registers[i], 0x1111_1111 * (i + 1));
     }
-    a.jmp(Mem.abs(RETURN).d());
+    resetDone();
   }
 
-  private byte[] template() {
-    ByteBuffer memory = ByteBuffer.allocate(TEMPLATE_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+  @Override
+  byte[] template() {
+    ByteBuffer memory = ByteBuffer.allocate(RESTORED_END - GDT).order(ByteOrder.LITTLE_ENDIAN);
     for (int ring = 0; ring < 4; ring++) {
       memory.putLong(code(ring) & ~7, segment(0, 0xFFFFF, ACCESS_CODE | ring << 5, FLAT));
       memory.putLong(data(ring) & ~7, segment(0, 0xFFFFF, ACCESS_DATA | ring << 5, FLAT));
