@@ -48,7 +48,7 @@ public final class LocalApic implements MmioDevice {
   private final VectorSet isr = new VectorSet();
   private final VectorSet tmr = new VectorSet();
   private final VectorSet irr = new VectorSet();
-  private final int[] lvt = new int[LVTS];
+  private final LocalVectorTable lvt = new LocalVectorTable();
   private int tpr;
   private int ldr;
   private int dfr;
@@ -115,12 +115,7 @@ public final class LocalApic implements MmioDevice {
     isr.clear();
     tmr.clear();
     irr.clear();
-    for (int i = 0; i < LVTS; i++) {
-      lvt[i] = LVT_MASKED;
-    }
-    if (id == 0) {
-      lvt[lvtIndex(LVT_LINT0)] = EXTINT << MODE_SHIFT;
-    }
+    lvt.reset(id == 0);
     tpr = 0;
     ldr = 0;
     dfr = DFR_FLAT;
@@ -156,8 +151,7 @@ public final class LocalApic implements MmioDevice {
    */
   public void setAsFirmware() {
     svr |= SVR_ENABLE;
-    lvt[lvtIndex(LVT_LINT0)] = EXTINT << MODE_SHIFT;
-    lvt[lvtIndex(LVT_LINT1)] = NMI << MODE_SHIFT;
+    lvt.setVirtualWire();
   }
 
   /** Whether this is the bootstrap processor's. */
@@ -200,8 +194,7 @@ public final class LocalApic implements MmioDevice {
 
   /** Whether the processor takes interrupts of an 8259 on LINT0. */
   public boolean acceptsExtInt() {
-    int entry = lvt[lvtIndex(LVT_LINT0)];
-    return !globallyEnabled() || (entry & LVT_MASKED) == 0 && (entry >> MODE_SHIFT & MODE) == EXTINT;
+    return !globallyEnabled() || !lvt.isMasked(LVT_LINT0) && lvt.mode(LVT_LINT0) == EXTINT;
   }
 
   /** The level of the LINT0 pin. It counts for delivery modes other than ExtINT, which asks the 8259 itself. */
@@ -214,13 +207,8 @@ public final class LocalApic implements MmioDevice {
   }
 
   private void deliverLocal(int register) {
-    int entry = lvt[lvtIndex(register)];
-    if ((entry & LVT_MASKED) != 0) {
-      return;
-    }
-    int mode = register == LVT_TIMER || register == LVT_ERROR ? FIXED : entry >> MODE_SHIFT & MODE;
-    if (mode != EXTINT) {
-      receive(mode, entry & VECTOR, (entry & LVT_LEVEL) != 0 && register == LVT_LINT0);
+    if (!lvt.isMasked(register) && lvt.mode(register) != EXTINT) {
+      receive(lvt.mode(register), lvt.vector(register), lvt.isLevel(register));
     }
   }
 
@@ -345,11 +333,10 @@ public final class LocalApic implements MmioDevice {
   }
 
   private void error(int bit) {
-    int entry = lvt[lvtIndex(LVT_ERROR)];
     boolean fresh = (errors & bit) == 0;
     errors |= bit;
     // An error interrupt with an illegal vector would be an error again.
-    if (fresh && (entry & VECTOR) >= FIRST_VECTOR) {
+    if (fresh && lvt.vector(LVT_ERROR) >= FIRST_VECTOR) {
       deliverLocal(LVT_ERROR);
     }
   }
@@ -402,7 +389,7 @@ public final class LocalApic implements MmioDevice {
   /** A masked timer runs on unseen. */
   @Override
   public long nextDeadline() {
-    return (lvt[0] & LVT_MASKED) != 0 ? NEVER : timer.expiry(tscOffset.getAsLong());
+    return lvt.isMasked(LVT_TIMER) ? NEVER : timer.expiry(tscOffset.getAsLong());
   }
 
   @Override
@@ -456,17 +443,13 @@ public final class LocalApic implements MmioDevice {
         || register >= ICR_LOW && register <= CURRENT_COUNT || register == DIVIDE;
   }
 
-  private static int lvtIndex(int register) {
-    return (register - LVT_TIMER) / STEP;
-  }
-
   int register(int register) {
     if (register >= ISR && register < ESR) {
       int word = (register - ISR) / STEP % VectorSet.WORDS;
       return register < TMR ? isr.word(word) : register < IRR ? tmr.word(word) : irr.word(word);
     }
-    if (register >= LVT_TIMER && register <= LVT_ERROR) {
-      return lvt[lvtIndex(register)];
+    if (LocalVectorTable.contains(register)) {
+      return lvt.get(register);
     }
     return switch (register) {
       case ID -> x2() ? id : id << ID_SHIFT;
@@ -500,10 +483,11 @@ public final class LocalApic implements MmioDevice {
         icrLow = value & ICR_WRITABLE;
         sendIpi();
       }
-      case LVT_TIMER -> setTimerEntry(value & TIMER_WRITABLE);
-      case LVT_THERMAL, LVT_PERFORMANCE -> setLvt(register, value & SOURCE_WRITABLE);
-      case LVT_LINT0, LVT_LINT1 -> setLvt(register, value & LINT_WRITABLE);
-      case LVT_ERROR -> setLvt(register, value & ERROR_WRITABLE);
+      case LVT_TIMER -> {
+        timer.setMode(value >> TIMER_MODE_SHIFT & TIMER_MODE);
+        setLvt(register, value);
+      }
+      case LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR -> setLvt(register, value);
       case INITIAL_COUNT -> timer.setInitialCount(value);
       case DIVIDE -> timer.setDivide(value);
       // Read-only ones swallow writes.
@@ -517,19 +501,12 @@ public final class LocalApic implements MmioDevice {
   private void setSpurious(int value) {
     svr = value & SVR_WRITABLE;
     if ((svr & SVR_ENABLE) == 0) {
-      for (int i = 0; i < LVTS; i++) {
-        lvt[i] |= LVT_MASKED;
-      }
+      lvt.maskAll();
     }
   }
 
   private void setLvt(int register, int value) {
-    lvt[lvtIndex(register)] = (svr & SVR_ENABLE) == 0 ? value | LVT_MASKED : value;
-  }
-
-  private void setTimerEntry(int value) {
-    timer.setMode(value >> TIMER_MODE_SHIFT & TIMER_MODE);
-    setLvt(LVT_TIMER, value);
+    lvt.set(register, value, (svr & SVR_ENABLE) == 0);
   }
 
   // Registers by MSR.
@@ -614,9 +591,7 @@ public final class LocalApic implements MmioDevice {
     isr.save(out);
     tmr.save(out);
     irr.save(out);
-    for (int entry : lvt) {
-      out.writeInt(entry);
-    }
+    lvt.save(out);
     for (int word : new int[] {tpr, ldr, dfr, svr, esr, errors, icrLow, icrHigh, startup}) {
       out.writeInt(word);
     }
@@ -632,9 +607,7 @@ public final class LocalApic implements MmioDevice {
     isr.load(in);
     tmr.load(in);
     irr.load(in);
-    for (int i = 0; i < LVTS; i++) {
-      lvt[i] = in.readInt();
-    }
+    lvt.load(in);
     tpr = in.readInt() & 0xFF;
     ldr = in.readInt();
     dfr = in.readInt() & DFR_FLAT;

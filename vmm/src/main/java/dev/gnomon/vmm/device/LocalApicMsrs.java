@@ -69,13 +69,9 @@ final class LocalApicMsrs {
       case TPR, SELF_IPI -> VECTOR;
       case SVR -> SVR_WRITABLE;
       case ICR_LOW -> ICR_WRITABLE | -1L << 32;
-      case LVT_TIMER -> TIMER_WRITABLE;
-      case LVT_THERMAL, LVT_PERFORMANCE -> SOURCE_WRITABLE;
-      case LVT_LINT0, LVT_LINT1 -> LINT_WRITABLE;
-      case LVT_ERROR -> ERROR_WRITABLE;
       case INITIAL_COUNT -> 0xFFFF_FFFFL;
       case DIVIDE -> LocalApicTimer.DIVIDE_WRITABLE;
-      default -> 0;
+      default -> LocalVectorTable.writable(register);
     };
     boolean writable = allowed != 0 || register == EOI || register == ESR;
     return writable && (value & ~allowed) == 0;
