@@ -42,7 +42,8 @@ public final class LocalApic implements MmioDevice {
   private Runnable pageListener = () -> { };
   private final boolean x2Offered;
   private final LocalApicTimer timer = new LocalApicTimer();
-  private final LocalApicMsrs msrs = new LocalApicMsrs(this, timer);
+  private final InterruptCommand icr;
+  private final LocalApicMsrs msrs;
 
   private long base;
   private final VectorSet isr = new VectorSet();
@@ -56,8 +57,6 @@ public final class LocalApic implements MmioDevice {
   /** What ESR shows, and what it will show after the next write to it. */
   private int esr;
   private int errors;
-  private int icrLow;
-  private int icrHigh;
   private boolean lint0;
   private boolean initReceived;
   private int startup = NONE;
@@ -75,6 +74,8 @@ public final class LocalApic implements MmioDevice {
   public LocalApic(int id, ApicBus bus, LongSupplier tscOffset, Runnable nmi, boolean x2Offered) {
     this.id = id;
     this.bus = bus;
+    icr = new InterruptCommand(this, bus);
+    msrs = new LocalApicMsrs(this, timer, icr);
     this.tscOffset = tscOffset;
     this.nmi = nmi;
     this.x2Offered = x2Offered;
@@ -122,8 +123,7 @@ public final class LocalApic implements MmioDevice {
     svr = SVR_RESET;
     esr = 0;
     errors = 0;
-    icrLow = 0;
-    icrHigh = 0;
+    icr.set(0, 0);
     initReceived = false;
     startup = NONE;
     timer.reset();
@@ -332,7 +332,8 @@ public final class LocalApic implements MmioDevice {
     return startup;
   }
 
-  private void error(int bit) {
+  /** Notes an error, a bit of ESR. */
+  void error(int bit) {
     boolean fresh = (errors & bit) == 0;
     errors |= bit;
     // An error interrupt with an illegal vector would be an error again.
@@ -350,32 +351,6 @@ public final class LocalApic implements MmioDevice {
     update();
     if (tmr.contains(vector)) {
       bus.endOfInterrupt(vector);
-    }
-  }
-
-  private void sendIpi() {
-    int mode = icrLow >> MODE_SHIFT & MODE;
-    int vector = icrLow & VECTOR;
-    boolean level = (icrLow & ICR_LEVEL) != 0;
-    if ((mode == FIXED || mode == LOWEST_PRIORITY) && vector < FIRST_VECTOR) {
-      error(ESR_SENT_VECTOR);
-      return;
-    }
-    if (mode == INIT && level && (icrLow & ICR_ASSERT) == 0) {
-      // INIT level de-assert only set arbitration IDs, which there are none of.
-      return;
-    }
-    // IPIs are edge-triggered whatever the trigger mode says, but for INIT.
-    switch (icrLow >>> ICR_SHORTHAND_SHIFT & 3) {
-      case SHORTHAND_SELF -> {
-        if (mode == FIXED) {
-          receive(mode, vector, false);
-        }
-      }
-      case SHORTHAND_ALL -> bus.sendToAll(this, true, mode, vector, false);
-      case SHORTHAND_OTHERS -> bus.sendToAll(this, false, mode, vector, false);
-      default -> bus.send(mode, vector, false, x2() ? icrHigh : icrHigh >>> ID_SHIFT, x2(),
-          (icrLow & ICR_LOGICAL) != 0);
     }
   }
 
@@ -427,7 +402,7 @@ public final class LocalApic implements MmioDevice {
     }
     int register = (int) offset;
     if (register == ICR_HIGH) {
-      icrHigh = (int) value;
+      icr.setHigh((int) value);
     } else if (register == LDR) {
       ldr = (int) value & 0xFF << ID_SHIFT;
     } else if (register == DFR) {
@@ -460,8 +435,8 @@ public final class LocalApic implements MmioDevice {
       case DFR -> dfr << DFR_SHIFT | (1 << DFR_SHIFT) - 1;
       case SVR -> svr;
       case ESR -> esr;
-      case ICR_LOW -> icrLow;
-      case ICR_HIGH -> icrHigh;
+      case ICR_LOW -> icr.low();
+      case ICR_HIGH -> icr.high();
       case INITIAL_COUNT -> timer.initialCount();
       case CURRENT_COUNT -> timer.currentCount();
       case DIVIDE -> timer.divideRegister();
@@ -479,10 +454,7 @@ public final class LocalApic implements MmioDevice {
         esr = errors;
         errors = 0;
       }
-      case ICR_LOW -> {
-        icrLow = value & ICR_WRITABLE;
-        sendIpi();
-      }
+      case ICR_LOW -> icr.setLow(value);
       case LVT_TIMER -> {
         timer.setMode(value >> TIMER_MODE_SHIFT & TIMER_MODE);
         setLvt(register, value);
@@ -531,7 +503,7 @@ public final class LocalApic implements MmioDevice {
       resetRegisters();
     }
     if (entersX2) {
-      icrHigh = 0;
+      icr.setHigh(0);
     }
     update();
     return true;
@@ -558,21 +530,6 @@ public final class LocalApic implements MmioDevice {
     return taken;
   }
 
-  /** The upper half of ICR, which x2APIC mode writes with the lower one. */
-  int destination() {
-    return icrHigh;
-  }
-
-  void setDestination(int value) {
-    icrHigh = value;
-  }
-
-  /** x2APIC's SELF IPI register. */
-  void sendToSelf(int vector) {
-    icrLow = SHORTHAND_SELF << ICR_SHORTHAND_SHIFT | vector;
-    sendIpi();
-  }
-
   /** CR8. */
   public int taskPriority() {
     return tpr >> 4;
@@ -592,7 +549,7 @@ public final class LocalApic implements MmioDevice {
     tmr.save(out);
     irr.save(out);
     lvt.save(out);
-    for (int word : new int[] {tpr, ldr, dfr, svr, esr, errors, icrLow, icrHigh, startup}) {
+    for (int word : new int[] {tpr, ldr, dfr, svr, esr, errors, icr.low(), icr.high(), startup}) {
       out.writeInt(word);
     }
     out.writeBoolean(lint0);
@@ -614,8 +571,7 @@ public final class LocalApic implements MmioDevice {
     svr = in.readInt() & SVR_WRITABLE;
     esr = in.readInt();
     errors = in.readInt();
-    icrLow = in.readInt() & ICR_WRITABLE;
-    icrHigh = in.readInt();
+    icr.set(in.readInt(), in.readInt());
     startup = Math.max(NONE, Math.min(VECTOR, in.readInt()));
     lint0 = in.readBoolean();
     initReceived = in.readBoolean();

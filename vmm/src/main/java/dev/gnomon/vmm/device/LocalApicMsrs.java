@@ -11,10 +11,12 @@ import dev.gnomon.guest.cpu.Msr;
 final class LocalApicMsrs {
   private final LocalApic apic;
   private final LocalApicTimer timer;
+  private final InterruptCommand icr;
 
-  LocalApicMsrs(LocalApic apic, LocalApicTimer timer) {
+  LocalApicMsrs(LocalApic apic, LocalApicTimer timer, InterruptCommand icr) {
     this.apic = apic;
     this.timer = timer;
+    this.icr = icr;
   }
 
   private static int offsetOf(int msr) {
@@ -38,7 +40,7 @@ final class LocalApicMsrs {
     }
     int register = offsetOf(msr);
     long value = apic.register(register) & 0xFFFF_FFFFL;
-    return register == ICR_LOW ? value | (long) apic.destination() << 32 : value;
+    return register == ICR_LOW ? value | (long) icr.high() << 32 : value;
   }
 
   /** Writes an MSR. @return whether it exists in the present mode, can be written and takes the value */
@@ -52,10 +54,10 @@ final class LocalApicMsrs {
       return false;
     }
     if (register == SELF_IPI) {
-      apic.sendToSelf((int) value);
+      icr.sendToSelf((int) value);
     } else {
       if (register == ICR_LOW) {
-        apic.setDestination((int) (value >>> 32));
+        icr.setHigh((int) (value >>> 32));
       }
       apic.setRegister(register, (int) value);
     }
