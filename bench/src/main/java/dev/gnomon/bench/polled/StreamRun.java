@@ -10,7 +10,6 @@ import dev.gnomon.bench.Interruption;
 import dev.gnomon.bench.Region;
 import dev.gnomon.bench.WorkloadGuest;
 import dev.gnomon.guest.memory.Gpa;
-import dev.gnomon.vmm.Mode;
 import dev.gnomon.vmm.RunResult;
 import dev.gnomon.vmm.VmBuilder;
 import dev.gnomon.vmm.VmOptions;

@@ -6,7 +6,6 @@ import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.Instruction;
-import dev.gnomon.guest.memory.AnyAddress;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;

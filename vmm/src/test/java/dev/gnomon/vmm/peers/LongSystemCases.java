@@ -16,7 +16,6 @@ import dev.gnomon.guest.asm.Mem;
 import dev.gnomon.guest.asm.Reg;
 import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.cpu.Msr;
-import dev.gnomon.guest.cpu.Rflags;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;

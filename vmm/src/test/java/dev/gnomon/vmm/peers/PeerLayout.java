@@ -72,7 +72,6 @@ final class PeerLayout {
   static final int ACCESS_CODE = 0x9B;
   static final int ACCESS_DATA = 0x93;
   static final int FLAT = 0xC;
-  static final int BYTES32 = 4;
 
   private PeerLayout() {}
 

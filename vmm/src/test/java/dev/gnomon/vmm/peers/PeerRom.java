@@ -3,7 +3,6 @@ package dev.gnomon.vmm.peers;
 import static dev.gnomon.guest.asm.Reg.*;
 import static dev.gnomon.vmm.peers.PeerLayout.*;
 
-import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.asm.Mem;
 import dev.gnomon.guest.asm.Reg;

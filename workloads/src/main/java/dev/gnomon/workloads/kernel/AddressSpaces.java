@@ -7,7 +7,6 @@ import static dev.gnomon.guest.asm.Reg.*;
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Cond;
 import dev.gnomon.guest.asm.Label;
-import dev.gnomon.guest.cpu.ControlRegister;
 import dev.gnomon.guest.mmu.Mmu;
 import dev.gnomon.guest.mmu.PageTableEntry;
 
