@@ -30,28 +30,14 @@ public record EptControls(int secondary, long eptPointer, @Hpa long pmlAddress, 
     return (secondary & control) != 0;
   }
 
-  public EptControls withPointer(long pointer) {
-    return new EptControls(secondary, pointer, pmlAddress, exceptionInformation, subPageTable, vmFunctions, eptpList);
-  }
-
   public EptControls withModeBasedExecute(boolean on) {
     return new EptControls(with(SecondaryControls.MODE_BASED_EXECUTE, on), eptPointer, pmlAddress, exceptionInformation,
         subPageTable, vmFunctions, eptpList);
   }
 
-  public EptControls withPml(@Hpa long page) {
-    return new EptControls(with(SecondaryControls.ENABLE_PML, true), eptPointer, page, exceptionInformation, subPageTable,
-        vmFunctions, eptpList);
-  }
-
   /** @param page of the information */
   public EptControls withExceptions(@Hpa long page) {
     return new EptControls(with(SecondaryControls.EPT_VIOLATION_VE, true), eptPointer, pmlAddress, page, subPageTable,
-        vmFunctions, eptpList);
-  }
-
-  public EptControls withoutExceptions() {
-    return new EptControls(with(SecondaryControls.EPT_VIOLATION_VE, false), eptPointer, pmlAddress, 0, subPageTable,
         vmFunctions, eptpList);
   }
 
@@ -64,11 +50,6 @@ public record EptControls(int secondary, long eptPointer, @Hpa long pmlAddress, 
   public EptControls withSwitching(@Hpa long list) {
     return new EptControls(with(SecondaryControls.ENABLE_VM_FUNCTIONS, true), eptPointer, pmlAddress, exceptionInformation,
         subPageTable, SecondaryControls.EPTP_SWITCHING, list);
-  }
-
-  public EptControls withoutSwitching() {
-    return new EptControls(with(SecondaryControls.ENABLE_VM_FUNCTIONS, false), eptPointer, pmlAddress,
-        exceptionInformation, subPageTable, 0, 0);
   }
 
   private int with(int control, boolean on) {
