@@ -80,8 +80,13 @@ public final class SubPageTables {
     }
   }
 
-  /** Reads what {@link #save} wrote. @throws IOException if it ends early or no frame is left */
+  /**
+   * Reads what {@link #save} wrote in place of all that there is; {@link #pointer} stays.
+   *
+   * @throws IOException if it ends early or no frame is left
+   */
   public void load(DataInput in) throws IOException {
+    clear();
     for (int left = in.readInt(); left > 0; left--) {
       @Gpa long gpa = in.readLong() << HostMemory.FRAME_SHIFT;
       set(gpa, in.readInt());
@@ -89,6 +94,15 @@ public final class SubPageTables {
         throw new IOException("sub-page permission tables: no frame left");
       }
     }
+  }
+
+  /** All but the top table, to which processors point, go back. */
+  private void clear() {
+    writable.clear();
+    List<@Hpa Long> below = tables.subList(1, tables.size());
+    below.forEach(frames::free);
+    below.clear();
+    memory.fill(top, HostMemory.FRAME_SIZE, (byte) 0);
   }
 
   private @Hpa long leaf(@Gpa long gpa, boolean make) {

@@ -8,6 +8,11 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.SlotMap;
 import dev.gnomon.guest.memory.TableFrames;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -154,5 +159,29 @@ class PageRulesTest {
     subPages.set(PAGE, 0);
     assertThat(SubPageTable.result(SubPageTable.lookup(memory, subPages.pointer(), PAGE))).isEqualTo(SubPageTable.DENIED);
     assertThat(subPages.get(PAGE + 4096)).isEqualTo(2);
+  }
+
+  @Test
+  void shouldLoadSubPagesInPlaceOfAllThatThereAre() throws IOException {
+    SubPageTables subPages = new SubPageTables(memory, frames);
+    @Hpa long pointer = subPages.pointer();
+    int free = frames.available();
+    subPages.set(PAGE, 0x5);
+    ByteArrayOutputStream saved = new ByteArrayOutputStream();
+    subPages.save(new DataOutputStream(saved));
+    subPages.fill(PAGE);
+    subPages.set(PAGE, 0);
+    subPages.set(PAGE + 4096, 0x2);
+
+    subPages.load(new DataInputStream(new ByteArrayInputStream(saved.toByteArray())));
+
+    assertThat(subPages.pointer()).isEqualTo(pointer);
+    assertThat(subPages.get(PAGE)).isEqualTo(0x5);
+    assertThat(subPages.get(PAGE + 4096)).isZero();
+    assertThat(SubPageTable.result(SubPageTable.lookup(memory, pointer, PAGE))).isEqualTo(SubPageTable.MISSED);
+    assertThat(frames.available()).isEqualTo(free);
+    ByteArrayOutputStream again = new ByteArrayOutputStream();
+    subPages.save(new DataOutputStream(again));
+    assertThat(again.toByteArray()).isEqualTo(saved.toByteArray());
   }
 }
