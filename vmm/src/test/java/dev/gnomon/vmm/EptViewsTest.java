@@ -421,6 +421,7 @@ class EptViewsTest {
     CpuState.load(second.cpu(), in);
     second.eptViews().load(in);
     assertThat(in.read()).as("all is read").isEqualTo(-1);
+    assertThat(saved(second)).as("the same state").isEqualTo(saved(first));
     assertThat(second.eptViews().current(0)).isEqualTo(first.eptViews().current(0));
     long before = first.exits().of(ExitReason.EPT_VIOLATION, Cause.SUB_PAGE_WRITE);
     runToEnd(first);
@@ -431,11 +432,15 @@ class EptViewsTest {
     assertThat(second.exits().of(ExitReason.EPT_VIOLATION, Cause.SUB_PAGE_WRITE))
         .isEqualTo(first.exits().of(ExitReason.EPT_VIOLATION, Cause.SUB_PAGE_WRITE) - before);
 
-    saved.reset();
-    first.eptViews().save(out);
-    DataInput other = new DataInputStream(new ByteArrayInputStream(saved.toByteArray()));
+    DataInput other = new DataInputStream(new ByteArrayInputStream(saved(first)));
     assertThatThrownBy(() -> vm(EptOptions.DEFAULT, guest).eptViews().load(other)).isInstanceOf(IOException.class)
         .hasMessageContaining("expected 2 with 1");
+  }
+
+  private static byte[] saved(Vm vm) throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    vm.eptViews().save(new DataOutputStream(bytes));
+    return bytes.toByteArray();
   }
 
   /** A page whose D flag is the only log of its write, and that loses its mapping in the machine that took over. */
@@ -457,7 +462,10 @@ class EptViewsTest {
     DataInputStream in = new DataInputStream(new ByteArrayInputStream(saved.toByteArray()));
     second.dirtyLog().load(in);
     second.eptViews().load(in);
-    assertThat(second.ept().entry(PAGE) & EptEntry.DIRTY).isNotZero();
+    long flags = EptEntry.ACCESSED | EptEntry.DIRTY;
+    assertThat(first.ept().entry(PAGE) & flags).isEqualTo(flags);
+    assertThat(second.ept().entry(PAGE) & ~EptEntry.ADDRESS_MASK)
+        .isEqualTo(first.ept().entry(PAGE) & ~EptEntry.ADDRESS_MASK);
     second.eptViews().setAccess(0, PAGE, 4096, READ_ONLY, false);
     assertThat(second.dirtyLog().fetchAndClear("RAM")).isEqualTo(first.dirtyLog().fetchAndClear("RAM"))
         .matches(log -> Arrays.stream(log).anyMatch(word -> word != 0));
