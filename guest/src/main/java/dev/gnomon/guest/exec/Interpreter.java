@@ -401,6 +401,13 @@ public final class Interpreter {
     }
   }
 
+  /** As {@link #settle}, and small enough to be inlined where the flags mostly are in the processor's state. */
+  private void settleIfNeeded() {
+    if (flags != NONE) {
+      settle();
+    }
+  }
+
   /** Brings the flags into the processor's state. */
   private void settle() {
     int v = flags;
@@ -467,7 +474,7 @@ public final class Interpreter {
   }
 
   private int stop(int status, long rip) {
-    settle();
+    settleIfNeeded();
     cpu.rip = rip;
     cpu.retired = end - budget;
     return status;
@@ -481,7 +488,7 @@ public final class Interpreter {
     if (op == VECTOR) {
       return vectors(pc);
     }
-    settle();
+    settleIfNeeded();
     cpu.retired = end - budget + ordinal(meta);
     if (op == COMPLEX) {
       cpu.rip = regs[Cpu.RIP_BASE];
