@@ -174,7 +174,6 @@ public final class IdeChannel implements PortDevice {
         drive.execute(command);
       }
     } else if (!absentSelected()) {
-      selected().drive(false);
       selected().execute(command);
     }
   }

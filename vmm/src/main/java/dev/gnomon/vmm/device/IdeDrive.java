@@ -153,8 +153,9 @@ final class IdeDrive {
     }
   }
 
-  /** Carries out a command, or begins to. */
+  /** Carries out a command, or begins to. The interrupt of the one before it is taken back. */
   void execute(int command) {
+    drive(false);
     state = IDLE_STATE;
     error = 0;
     status = DRDY | DSC;

@@ -152,6 +152,15 @@ class IdeChannelTest {
     assertThat(two.inb(0x1F6)).as("a reset selects device 0").isEqualTo(0xA0);
   }
 
+  @Test
+  void shouldTakeBackTheInterruptOfTheCommandBeforeADiagnosis() {
+    io.outb(0xEC, 0x1F7);
+    assertThat(line.rises).isEqualTo(1);
+    io.outb(0x90, 0x1F7);
+    assertThat(line.level).isTrue();
+    assertThat(line.rises).as("any command takes a pending interrupt back, and so an edge comes again").isEqualTo(2);
+  }
+
   private static byte[] sectorOf(int word) {
     byte[] sector = new byte[512];
     sector[0] = (byte) word;
