@@ -5,7 +5,6 @@ import java.nio.charset.StandardCharsets;
 /** The 256 words that IDENTIFY DEVICE gives (ATA/ATAPI-6, "IDENTIFY DEVICE"). */
 final class IdeIdentity {
   private static final int WORDS = 256;
-  private static final int SECTOR_BYTES = 512;
   private static final long MAX_LBA28 = (1L << 28) - 1;
   private static final int MULTIPLE_WORD = 0x8000;
   private static final int MULTIPLE_VALID = 0x100;
@@ -51,8 +50,8 @@ final class IdeIdentity {
     w[1] = geometry[0];
     w[3] = geometry[1];
     // Bytes of a track and of a sector, which ATA-2 retired: the Bochs BIOS reads as much as word 5 says.
-    w[4] = geometry[2] * SECTOR_BYTES;
-    w[5] = SECTOR_BYTES;
+    w[4] = geometry[2] * DiskImage.SECTOR_BYTES;
+    w[5] = DiskImage.SECTOR_BYTES;
     w[6] = geometry[2];
     text(w, 10, 10, "GN0001");
     text(w, 23, 4, "1.0");
