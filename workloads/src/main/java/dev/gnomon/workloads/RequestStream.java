@@ -7,6 +7,8 @@ import static dev.gnomon.guest.asm.Reg.*;
 import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.asm.Label;
 import dev.gnomon.guest.asm.Mem;
+import dev.gnomon.guest.asm.Reg;
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.mmu.PageTableEntry;
 import dev.gnomon.vmm.polled.SplitMix;
@@ -195,7 +197,7 @@ public final class RequestStream implements Workload {
 
     private void ring() {
       if (device.equals(TRAPPED)) {
-        a.mov(RDI, dev.gnomon.guest.memory.Addresses.bits(MMIO_GPA));
+        a.mov(RDI, Addresses.bits(MMIO_GPA));
         code.mapDevice(UNCACHED);
       } else if (!device.equals(PORTS)) {
         Label there = new Label();
@@ -332,7 +334,7 @@ public final class RequestStream implements Workload {
       }
     }
 
-    private void out(int register, boolean inEntry, dev.gnomon.guest.asm.Reg value) {
+    private void out(int register, boolean inEntry, Reg value) {
       if (inEntry) {
         a.lea(EDX, ptr(RDI, PORT + register));
       } else {

@@ -1,5 +1,6 @@
 package dev.gnomon.bench.polled;
 
+import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.vmm.polled.DeviceFailure;
 import dev.gnomon.vmm.polled.DeviceSetup;
@@ -256,10 +257,7 @@ public final class DeviceClass {
 
   /** Whether the guest reaches it by shared memory, and not by what traps. */
   public boolean isPolled() {
-    if (mmio != Window.ANYWHERE) {
-      return false;
-    }
-    return ports < 0;
+    return Addresses.bits(mmio) == Addresses.bits(Window.ANYWHERE) && ports < 0;
   }
 
   @Override
