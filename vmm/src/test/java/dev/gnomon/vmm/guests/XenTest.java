@@ -33,7 +33,7 @@ class XenTest {
       busybox cat /proc/interrupts
       busybox md5sum /bin/busybox
       busybox poweroff -f
-      """.replace("busybox ", "/bin/busybox ").replace("/bin//bin/", "/bin/");
+      """.replace("busybox ", "/bin/busybox ");
 
   private record Run(RunResult result, String console, long retired) {}
 
