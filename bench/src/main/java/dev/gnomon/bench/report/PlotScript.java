@@ -13,8 +13,8 @@ import java.util.Map;
 
 /** Plots in an HTML page, drawn by Chart.js, whose script goes into the page. */
 final class PlotScript {
-  /** The WebJar's place has its version in it, which the top pom and this share. */
-  private static final String LIBRARY = "/META-INF/resources/webjars/chartjs/4.4.3/dist/chart.umd.js";
+  /** Names the library's file: a WebJar's has its version in it, which the build takes from the top pom. */
+  private static final String LIBRARY = "chartjs.path";
   /** Paul Tol's bright scheme, which people who see colours differently can tell apart. */
   private static final String[] COLOURS = {"#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb"};
   private static final String[] POINTS = {"circle", "rect", "triangle", "rectRot", "cross", "star"};
@@ -59,15 +59,16 @@ final class PlotScript {
     try {
       // A slash behind "<" would end the script.
       String json = new ObjectMapper().writeValueAsString(data).replace("</", "<\\/");
-      return "<script>\n" + library() + "\n</script>\n<script>\nconst plots = " + json + ";\n" + DRAW + "</script>\n";
+      String library = read(read(LIBRARY).strip()).replaceAll("(?m)^//# sourceMappingURL=.*$", "");
+      return "<script>\n" + library + "\n</script>\n<script>\nconst plots = " + json + ";\n" + DRAW + "</script>\n";
     } catch (JsonProcessingException e) {
       throw new UncheckedIOException(e);
     }
   }
 
-  private static String library() {
-    try (InputStream in = PlotScript.class.getResourceAsStream(LIBRARY)) {
-      return new String(in.readAllBytes(), StandardCharsets.UTF_8).replaceAll("(?m)^//# sourceMappingURL=.*$", "");
+  private static String read(String resource) {
+    try (InputStream in = PlotScript.class.getResourceAsStream(resource)) {
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
