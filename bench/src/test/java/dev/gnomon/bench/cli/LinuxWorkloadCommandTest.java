@@ -59,7 +59,7 @@ class LinuxWorkloadCommandTest {
   @Test
   void shouldReachAPolledDeviceByDevMemWithoutAnExit() throws IOException {
     Cli.Result result = gnomon("compare", "--busybox", busybox.toString(), "--workload", "linux:polled,count=2", "--polled", "request", "--out",
-        "json:-", "--tlb", "none", "--ns-per-instruction", "8");
+        "json:-", "--ns-per-instruction", "8");
     assertThat(result.err()).as("the answers are right").isEmpty();
     assertThat(result.code()).isEqualTo(ExitCode.DONE);
     JsonNode modes = new ObjectMapper().readTree(result.out()).at("/guests/0/modes");
