@@ -13,6 +13,8 @@ import java.util.List;
  * @param applets names by which it can be called, as its own table lists them
  */
 public record Busybox(byte[] program, List<String> applets) {
+  /** Of ELF64, whose header is the longer one. */
+  private static final int ELF_HEADER = 64;
   private static final int ELF_CLASS = 4;
   private static final int ELF_MACHINE = 18;
   private static final int MACHINE_386 = 3;
@@ -25,21 +27,18 @@ public record Busybox(byte[] program, List<String> applets) {
 
   /** Where an ELF header has what, by its class (System V ABI, "ELF Header"). */
   private enum Layout {
-    ELF32(1, MACHINE_386, 52, 28, 42, 44, 32), ELF64(2, MACHINE_X86_64, 64, 32, 54, 56, 56);
+    ELF32(1, MACHINE_386, 28, 42, 44, 32), ELF64(2, MACHINE_X86_64, 32, 54, 56, 56);
 
     private final int elfClass;
     private final int machine;
-    private final int headerBytes;
     private final int programHeaders;
     private final int programHeaderSize;
     private final int programHeaderCount;
     private final int programHeaderBytes;
 
-    Layout(int elfClass, int machine, int headerBytes, int programHeaders, int programHeaderSize,
-        int programHeaderCount, int programHeaderBytes) {
+    Layout(int elfClass, int machine, int programHeaders, int programHeaderSize, int programHeaderCount, int programHeaderBytes) {
       this.elfClass = elfClass;
       this.machine = machine;
-      this.headerBytes = headerBytes;
       this.programHeaders = programHeaders;
       this.programHeaderSize = programHeaderSize;
       this.programHeaderCount = programHeaderCount;
@@ -86,7 +85,7 @@ public record Busybox(byte[] program, List<String> applets) {
 
   private static void requireStaticElf(String name, byte[] program) {
     ByteBuffer elf = ByteBuffer.wrap(program).order(ByteOrder.LITTLE_ENDIAN);
-    if (program.length < Layout.ELF64.headerBytes || program[0] != 0x7F || program[1] != 'E' || program[2] != 'L'
+    if (program.length < ELF_HEADER || program[0] != 0x7F || program[1] != 'E' || program[2] != 'L'
         || program[3] != 'F') {
       throw new IllegalArgumentException(name + ": is no ELF program, expected a statically linked busybox for x86-64 "
           + "or i386");
