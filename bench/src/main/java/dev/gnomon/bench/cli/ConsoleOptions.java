@@ -9,7 +9,6 @@ import dev.gnomon.bench.console.Session;
 import dev.gnomon.vmm.device.ByteSink;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.charset.MalformedInputException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -79,18 +78,9 @@ final class ConsoleOptions {
       session.follow(new Script(script, timeout == null ? DEFAULT_TIMEOUT : timeout));
     }
     if (replay != null) {
-      session.replay(InputLog.parse(replay.toString(), lines(replay)));
+      session.replay(InputLog.parse(replay.toString(), InputFile.lines(replay, "an input log as --record writes it")));
     }
     return session;
-  }
-
-  private static List<String> lines(Path file) throws IOException {
-    InputFile.checkIsFile(file);
-    try {
-      return Files.readAllLines(file);
-    } catch (MalformedInputException e) {
-      throw new IllegalArgumentException(file + ": is no text, expected an input log as --record writes it");
-    }
   }
 
   /** The guest is loaded. */

@@ -2,7 +2,6 @@ package dev.gnomon.bench.cli;
 
 import dev.gnomon.bench.CostModel;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -26,7 +25,7 @@ final class CostOptions {
   CostModel model() throws IOException {
     CostModel model = CostModel.named(profile);
     if (file != null) {
-      List<String> lines = Files.readAllLines(file);
+      List<String> lines = InputFile.lines(file, "lines KEY=CYCLES");
       for (int i = 0; i < lines.size(); i++) {
         String line = lines.get(i).replaceFirst("#.*", "").strip();
         if (!line.isEmpty()) {

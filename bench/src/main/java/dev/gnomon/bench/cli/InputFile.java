@@ -1,8 +1,10 @@
 package dev.gnomon.bench.cli;
 
 import java.io.IOException;
+import java.nio.charset.MalformedInputException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 
 /** Files that the command line names. */
 final class InputFile {
@@ -19,7 +21,17 @@ final class InputFile {
     return Files.readAllBytes(path);
   }
 
-  static void checkIsFile(Path path) {
+  /** The lines of a text. @param expected for the message if it is none. @throws IllegalArgumentException if it is a directory or no UTF-8 */
+  static List<String> lines(Path path, String expected) throws IOException {
+    checkIsFile(path);
+    try {
+      return Files.readAllLines(path);
+    } catch (MalformedInputException e) {
+      throw new IllegalArgumentException(path + ": is no text, expected " + expected, e);
+    }
+  }
+
+  private static void checkIsFile(Path path) {
     if (Files.isDirectory(path)) {
       throw new IllegalArgumentException(path + ": is a directory, expected a file");
     }

@@ -124,6 +124,10 @@ class BadInputTest {
     Cli.Result result = Cli.run("compare", "gups", "--cost-file", file.toString());
     assertThat(result.err()).contains("costs:3: ").contains("expected KEY=CYCLES").hasLineCount(1);
     assertThat(result.code()).isEqualTo(ExitCode.USAGE);
+    Files.write(file, new byte[] {(byte) 0xFF});
+    result = Cli.run("compare", "gups", "--cost-file", file.toString());
+    assertThat(result.err()).contains("costs: is no text, expected lines KEY=CYCLES").hasLineCount(1);
+    assertThat(result.code()).isEqualTo(ExitCode.USAGE);
   }
 
   @Test
