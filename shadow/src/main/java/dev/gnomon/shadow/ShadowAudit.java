@@ -136,17 +136,15 @@ public final class ShadowAudit {
     if (violation != null || page.unsync) {
       return violation;
     }
-    String where = at(page, index);
     if (page.direct()) {
       int more = isLeaf(page, spte) ? ShadowPte.access(spte) & ~Role.access(page.role) : 0;
-      return more == 0 ? null : new Violation(Invariant.I2, where, ShadowPte.toString(spte),
+      return more == 0 ? null : new Violation(Invariant.I2, at(page, index), ShadowPte.toString(spte),
           "no more than the role grants");
     }
     long gpte = guestEntry(page, index);
-    String guest = "what guest entry 0x" + Long.toHexString(gpte) + " under the role grants";
     int level = page.level();
     if ((gpte & GuestPte.P) == 0 || GuestPte.hasReservedBits(gpte, level, page.role)) {
-      return new Violation(Invariant.I2, where, ShadowPte.toString(spte), guest);
+      return notGranted(page, index, spte, gpte);
     }
     boolean guestLeaf = GuestPte.isLeaf(gpte, level, page.role);
     int granted = Role.access(page.role) & GuestPte.access(gpte);
@@ -163,7 +161,12 @@ public final class ShadowAudit {
       right = child.gfn == gfn && child.direct() == guestLeaf
           && (guestLeaf ? allowed(page.role, granted, access) : access == granted);
     }
-    return right ? null : new Violation(Invariant.I2, where, ShadowPte.toString(spte), guest);
+    return right ? null : notGranted(page, index, spte, gpte);
+  }
+
+  private static Violation notGranted(ShadowPage page, int index, long spte, long gpte) {
+    return new Violation(Invariant.I2, at(page, index), ShadowPte.toString(spte),
+        "what guest entry 0x" + Long.toHexString(gpte) + " under the role grants");
   }
 
   /** Rights within the guest's, or those of the supervisor's turn of the CR0.WP = 0 pair. */
@@ -261,24 +264,27 @@ public final class ShadowAudit {
     for (int level = 1; level <= 3; level++) {
       for (long gfn : pages.rmap.frames(level)) {
         int count = 0;
-        String where = "reverse map of gfn " + Long.toHexString(gfn);
         int location = pages.rmap.first(gfn, level);
         for (; location != ShadowPage.NONE; location = pages.rmap.next(location)) {
           ShadowPage page = pages.rmap.page(location);
           int index = ReverseMap.index(location);
           long spte = page == null ? 0 : pages.read(page, index);
           if (!ShadowPte.isPresent(spte) || !isLeaf(page, spte) || page.leafGfn(index) != gfn) {
-            return new Violation(Invariant.I6, where, ShadowPte.toString(spte),
+            return new Violation(Invariant.I6, chain(gfn), ShadowPte.toString(spte),
                 "a mapping of it at location " + location);
           }
           count++;
         }
         if (count != pages.rmap.count(gfn, level)) {
-          return new Violation(Invariant.I6, where, count + " entries", pages.rmap.count(gfn, level) + " counted");
+          return new Violation(Invariant.I6, chain(gfn), count + " entries", pages.rmap.count(gfn, level) + " counted");
         }
       }
     }
     return null;
+  }
+
+  private static String chain(long gfn) {
+    return "reverse map of gfn " + Long.toHexString(gfn);
   }
 
   private Violation checkLarge(ShadowPage page, int index, long spte) {
