@@ -7,8 +7,8 @@ import dev.gnomon.guest.asm.Assembler;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.vmm.boot.BootRequest;
 import dev.gnomon.vmm.boot.GuestImages;
-import java.util.Arrays;
 import java.util.function.Consumer;
+import java.util.zip.CRC32C;
 
 /** Small guests for tests: 64-bit code at 1 MiB, the first 4 GiB mapped to themselves, a stack below 90000h. */
 final class Machines {
@@ -52,13 +52,12 @@ final class Machines {
     return RegisterDump.of(cpu) + "\nretired=" + cpu.retired + " skipped=" + cpu.skippedNs;
   }
 
-  /** Hash of all guest memory. */
-  static int memory(Vm vm) {
-    int hash = 0;
+  /** Checksum of all guest memory. */
+  static long memory(Vm vm) {
+    CRC32C sum = new CRC32C();
     for (long gpa = 0; gpa < vm.options().memoryBytes(); gpa += 4096) {
-      boolean there = vm.guestMemory().covers(gpa, 4096);
-      hash = 31 * hash + (there ? Arrays.hashCode(vm.guestMemory().read(gpa, 4096, 4096)) : 0);
+      sum.update(vm.guestMemory().covers(gpa, 4096) ? vm.guestMemory().read(gpa, 4096, 4096) : new byte[1]);
     }
-    return hash;
+    return sum.getValue();
   }
 }

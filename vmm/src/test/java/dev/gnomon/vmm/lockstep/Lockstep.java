@@ -18,8 +18,8 @@ import dev.gnomon.vmm.boot.GuestImages;
 import dev.gnomon.vmm.boot.InitialState;
 import dev.gnomon.vmm.memory.BackingSize;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
+import java.util.zip.CRC32C;
 
 /** Runs one guest on machines that differ in what it must not be able to see, and compares all that it could see. */
 final class Lockstep {
@@ -33,7 +33,7 @@ final class Lockstep {
   private static final long LOG_BYTES = 0x8000;
 
   /** All that a guest can see at the end: registers, time, memory with A and D flags, and how the run ended. */
-  record Outcome(RunResult.End end, String registers, int memory, List<String> log) {}
+  record Outcome(RunResult.End end, String registers, long memory, List<String> log) {}
 
   private Lockstep() {}
 
@@ -95,11 +95,11 @@ final class Lockstep {
   }
 
   static Outcome outcome(Vm vm, RunResult result) {
-    int memory = 1;
+    CRC32C memory = new CRC32C();
     for (@Gpa long gpa = GuestProgram.LOG; gpa < MEMORY; gpa += GuestProgram.PAGE) {
-      memory = 31 * memory + Arrays.hashCode(vm.guestMemory().read(gpa, 4096, 4096));
+      memory.update(vm.guestMemory().read(gpa, 4096, 4096));
     }
-    return new Outcome(result.end(), registers(vm.cpu()), memory, log(vm));
+    return new Outcome(result.end(), registers(vm.cpu()), memory.getValue(), log(vm));
   }
 
   private static String registers(Cpu cpu) {
