@@ -41,8 +41,10 @@ final class Lockstep {
   static void check(GuestProgram program, int configuration) {
     Outcome reference = run(VmOptions.of(Mode.NATIVE), program);
     assertThat(reference.end()).as("%s %s", reference.registers(), reference.log()).isEqualTo(RunResult.End.GUEST_EXIT);
-    for (VmOptions options : variants(configuration)) {
-      assertThat(run(options, program)).as("%s", options).isEqualTo(reference);
+    List<VmOptions> variants = variants(configuration);
+    List<Outcome> outcomes = variants.parallelStream().map(options -> run(options, program)).toList();
+    for (int i = 0; i < outcomes.size(); i++) {
+      assertThat(outcomes.get(i)).as("%s", variants.get(i)).isEqualTo(reference);
     }
   }
 
