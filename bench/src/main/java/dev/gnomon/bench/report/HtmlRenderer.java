@@ -10,7 +10,7 @@ import java.util.List;
 final class HtmlRenderer {
   private static final String STYLE = """
       :root { color-scheme: light dark; --line: #8884; --bar: #4a90d955; }
-      body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em; }
+      body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 88em; padding: 0 1em; } p { max-width: 75em; }
       h1 { font-size: 1.2em; margin: 2em 0 .5em; } h2 { font-size: 1em; margin: 1.5em 0 .3em; }
       table { border-collapse: collapse; margin: .8em 0; display: block; overflow-x: auto; }
       th, td { border-bottom: 1px solid var(--line); padding: .2em .8em; text-align: left; white-space: pre; }
