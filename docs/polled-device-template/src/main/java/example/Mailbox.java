@@ -8,7 +8,10 @@ import dev.gnomon.vmm.polled.Window;
 import dev.gnomon.vmm.polled.dma.DmaPort;
 import java.util.List;
 
-/** Doubles a number: the guest writes it and its request's number, and waits until the device has written that number too. */
+/**
+ * Doubles a number: the guest writes it and its request's number, and waits until the device has written that number
+ * too.
+ */
 public final class Mailbox implements PolledDevice {
   public static final int SUBMITTED = 0x00;
   public static final int NUMBER = 0x04;

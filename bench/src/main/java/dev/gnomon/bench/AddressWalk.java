@@ -167,9 +167,10 @@ public final class AddressWalk {
     long pt = gva >>> 12 & 511;
     long pd = gva >>> 21 & 511;
     return switch (paging.mode) {
-      case PagingContext.LONG4, PagingContext.LONG4_KEYS -> String.format("PML4[%d] PDPT[%d] PD[%d] PT[%d] +0x%x", gva >>> 39 & 511,
-          gva >>> 30 & 511, pd, pt, low);
-      case PagingContext.LONG5, PagingContext.LONG5_KEYS -> String.format("PML5[%d] PML4[%d] PDPT[%d] PD[%d] PT[%d] +0x%x", gva >>> 48 & 511,
+      case PagingContext.LONG4, PagingContext.LONG4_KEYS -> String.format("PML4[%d] PDPT[%d] PD[%d] PT[%d] +0x%x",
+          gva >>> 39 & 511, gva >>> 30 & 511, pd, pt, low);
+      case PagingContext.LONG5, PagingContext.LONG5_KEYS ->
+          String.format("PML5[%d] PML4[%d] PDPT[%d] PD[%d] PT[%d] +0x%x", gva >>> 48 & 511,
           gva >>> 39 & 511, gva >>> 30 & 511, pd, pt, low);
       case PagingContext.PAE -> String.format("PDPTE%d PD[%d] PT[%d] +0x%x", gva >>> 30 & 3, pd, pt, low);
       case PagingContext.LEGACY -> String.format("PD[%d] PT[%d] +0x%x", gva >>> 22 & 1023, gva >>> 12 & 1023, low);

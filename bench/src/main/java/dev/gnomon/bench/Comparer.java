@@ -22,10 +22,12 @@ public final class Comparer {
 
   /**
    * @param options of every machine but for the mode
-   * @param dirtyLog whether written pages are logged where there is a hypervisor; shadow paging has but one method. May be null
+   * @param dirtyLog whether written pages are logged where there is a hypervisor; shadow paging has but one method. May
+   *     be null
    * @throws IllegalArgumentException if EPT of these options does not have the method
    */
-  public Comparer(VmOptions options, boolean memoryGiven, CostModel costs, Interruption interruption, DirtyLogPlan dirtyLog) {
+  public Comparer(VmOptions options, boolean memoryGiven, CostModel costs, Interruption interruption,
+      DirtyLogPlan dirtyLog) {
     if (dirtyLog != null) {
       dirtyLog.check(options.withMode(Mode.EPT));
     }

@@ -17,7 +17,8 @@ public record Comparison(Provenance provenance, List<GuestComparison> guests) im
   /** Causes of one reason that are printed by name; files have all. */
   private static final int MAX_CAUSES = 5;
   /** How the names of printed counters begin; files have all. */
-  private static final List<String> PRINTED = List.of("pf_", "mmu_", "insn_emulation", "irq_injections", "tlb_flush", "invlpg");
+  private static final List<String> PRINTED =
+      List.of("pf_", "mmu_", "insn_emulation", "irq_injections", "tlb_flush", "invlpg");
 
   @Override
   public List<Block> blocks() {
@@ -124,13 +125,15 @@ public record Comparison(Provenance provenance, List<GuestComparison> guests) im
   }
 
   private static Table dirtyLogs(GuestComparison guest) {
-    Table.Builder table = new Table.Builder(Column.text("dirty log"), Column.text("method"), Column.count("pages written"),
-        Column.count("periods"), Column.count("pages fetched"), Column.average("a period"));
+    Table.Builder table = new Table.Builder(Column.text("dirty log"), Column.text("method"),
+        Column.count("pages written"), Column.count("periods"), Column.count("pages fetched"),
+        Column.average("a period"));
     for (ModeResult mode : guest.modes()) {
       DirtyPageReport log = mode.dirtyLog();
       if (log != null) {
         int periods = log.periods().size();
-        table.row(mode.mode(), log.method(), log.written(), (long) periods, log.fetched(), (double) log.fetched() / Math.max(1, periods));
+        table.row(mode.mode(), log.method(), log.written(), (long) periods, log.fetched(),
+            (double) log.fetched() / Math.max(1, periods));
       }
     }
     return table.build();

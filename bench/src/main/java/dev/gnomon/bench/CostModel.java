@@ -14,11 +14,12 @@ import java.util.TreeMap;
  * <p>Keys: {@code instruction}; {@code tlb.l2-hit}; {@code walk.guest-reference}, {@code walk.ept-reference}; {@code
  * tlb.flush} and {@code tlb.invlpg}, charged where the guest does them itself (an exit's cost holds its own); {@code
  * event.delivery} of an exception or interrupt through the guest's IDT; {@code host.back}, a piece of host memory on
- * first touch; of polled devices {@code host.wake}, from a doorbell to the first instruction of the thread that it wakes, {@code poll.idle} and
- * {@code poll.busy}, a look that finds nothing and one that serves a request, and {@code poll.sleep}, going to sleep between looks; {@code exit.REASON} with KVM's reason name, {@code exit.REASON/cause} for one cause, {@code
- * exit.default} for reasons that are not named. The most specific key counts: for a port read {@code
- * exit.IO_INSTRUCTION/in-0x3f8}, then {@code exit.IO_INSTRUCTION/in}, then {@code exit.IO_INSTRUCTION}, then {@code
- * exit.default}.
+ * first touch; of polled devices {@code host.wake}, from a doorbell to the first instruction of the thread that it
+ * wakes, {@code poll.idle} and {@code poll.busy}, a look that finds nothing and one that serves a request, and
+ * {@code poll.sleep}, going to sleep between looks; {@code exit.REASON} with KVM's reason name,
+ * {@code exit.REASON/cause} for one cause, {@code exit.default} for reasons that are not named. The most specific key
+ * counts: for a port read {@code exit.IO_INSTRUCTION/in-0x3f8}, then {@code exit.IO_INSTRUCTION/in}, then
+ * {@code exit.IO_INSTRUCTION}, then {@code exit.default}.
  *
  * <p>The default profile {@code clx-2.5GHz} (Cascade Lake at 2.5 GHz) takes round trips in KVM from PVM (SOSP 2023:
  * null hypercall 0.46 µs, CPUID 0.54 µs, MSR 0.87 µs, reflected #UD 1.66 µs). Exits that it lacks are scaled from CPUID
@@ -28,7 +29,8 @@ import java.util.TreeMap;
  * reference is the 184.5 cycles of a measured 2-D walk (DMT, GUPS on 4K pages) over the 4.4 references that it makes on
  * average (Park et al., ASPLOS 2022). INVLPG and CR3 loads without exit: published microbenchmarks. Event delivery,
  * host memory and the second-level TLB hit beside them are assumptions of the right order (7 cycles: Intel's event
- * description for STLB hits), and so are the costs of polling (a futex or timer wake-up takes one to three microseconds, a look some cache misses).
+ * description for STLB hits), and so are the costs of polling (a futex or timer wake-up takes one to three
+ * microseconds, a look some cache misses).
  *
  * @param name of the profile, with {@code +} behind it once a cost was overridden
  * @param megahertz of the processor, to give cycles as time

@@ -34,8 +34,8 @@ public record Counters(long instructions, long virtualNs, TlbCounters tlb, Guest
   private static final String INJECTED = "pf_guest";
 
   /** Of a machine with one processor. */
-  public Counters(long instructions, long virtualNs, TlbCounters tlb, GuestEvents guestEvents, List<ExitCount> exits, long backedPieces,
-      List<MmioCount> mmio, Map<String, Long> kvm) {
+  public Counters(long instructions, long virtualNs, TlbCounters tlb, GuestEvents guestEvents, List<ExitCount> exits,
+      long backedPieces, List<MmioCount> mmio, Map<String, Long> kvm) {
     this(instructions, virtualNs, tlb, guestEvents, exits, backedPieces, mmio, kvm, List.of());
   }
 

@@ -6,7 +6,10 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 
-/** Reads a guest's console along, line by line, for the words with which its kernel dies, and keeps its last lines from then on. */
+/**
+ * Reads a guest's console along, line by line, for the words with which its kernel dies, and keeps its last lines from
+ * then on.
+ */
 final class DeathWatch implements ByteSink {
   private static final int MAX_LINE = 256;
   /** Lines kept before the death, and those kept of what follows it: registers and a call trace. */

@@ -31,7 +31,8 @@ public record DirtyLogPlan(DirtyLog.Method method, long period) {
 
   /** What comes nearest in another mode: null natively, write-protection where there is nothing else. */
   DirtyLogPlan in(Mode mode) {
-    return mode == Mode.NATIVE ? null : mode == Mode.SHADOW ? new DirtyLogPlan(DirtyLog.Method.WRITE_PROTECTION, period) : this;
+    return mode == Mode.NATIVE ? null
+        : mode == Mode.SHADOW ? new DirtyLogPlan(DirtyLog.Method.WRITE_PROTECTION, period) : this;
   }
 
   /** The method of a name. */
@@ -41,7 +42,8 @@ public record DirtyLogPlan(DirtyLog.Method method, long period) {
         return method;
       }
     }
-    throw new IllegalArgumentException("'" + name + "': expected wp (write-protection), dbit (D flags) or pml (page-modification log)");
+    throw new IllegalArgumentException("'" + name
+        + "': expected wp (write-protection), dbit (D flags) or pml (page-modification log)");
   }
 
   /** The command line's name of a method. */

@@ -17,7 +17,8 @@ import java.util.Locale;
  * @param slots each of RAM
  * @param periods in order; none if the guest never reached its measured region
  */
-public record DirtyPageReport(String method, String scope, long periodInstructions, List<Slot> slots, List<Period> periods) {
+public record DirtyPageReport(String method, String scope, long periodInstructions, List<Slot> slots,
+    List<Period> periods) {
   static final int PAGE_BYTES = 4096;
   /** Periods that are printed; files have all. */
   private static final int MAX_PERIODS = 20;
@@ -56,7 +57,8 @@ public record DirtyPageReport(String method, String scope, long periodInstructio
   List<Block> blocks() {
     List<Block> blocks = new ArrayList<>();
     long pages = slots.stream().mapToLong(Slot::pages).sum();
-    blocks.add(new Block.Heading(2, String.format(Locale.ROOT, "dirty log by %s, %s: %,d of %,d pages written (%.1f MiB)", method, scope,
+    blocks.add(new Block.Heading(2,
+        String.format(Locale.ROOT, "dirty log by %s, %s: %,d of %,d pages written (%.1f MiB)", method, scope,
         written(), pages, written() / PER_MIB)));
     if (periods.isEmpty()) {
       blocks.add(new Block.Paragraph("the guest did not reach its measured region"));
@@ -66,14 +68,16 @@ public record DirtyPageReport(String method, String scope, long periodInstructio
     slots.forEach(slot -> bySlot.row(slot.name(), slot.pages(), slot.written()));
     blocks.add(bySlot.build());
     if (periods.size() > 1) {
-      Table.Builder table = new Table.Builder(Column.count("from instruction"), Column.count("to"), Column.count("pages written"),
-          Column.count("for the first time"));
-      periods.stream().limit(MAX_PERIODS).forEach(period -> table.row(period.begin(), period.end(), period.pages(), period.first()));
+      Table.Builder table = new Table.Builder(Column.count("from instruction"), Column.count("to"),
+          Column.count("pages written"), Column.count("for the first time"));
+      periods.stream().limit(MAX_PERIODS)
+          .forEach(period -> table.row(period.begin(), period.end(), period.pages(), period.first()));
       blocks.add(table.build());
-      String rest = periods.size() > MAX_PERIODS ? String.format(Locale.ROOT, "; the first %d are shown, --out json:FILE has all",
+      String rest = periods.size() > MAX_PERIODS
+          ? String.format(Locale.ROOT, "; the first %d are shown, --out json:FILE has all",
           MAX_PERIODS) : "";
-      blocks.add(new Block.Paragraph(String.format(Locale.ROOT, "%,d periods, %,d pages fetched, %.1f a period%s", periods.size(), fetched(),
-          (double) fetched() / periods.size(), rest)));
+      blocks.add(new Block.Paragraph(String.format(Locale.ROOT, "%,d periods, %,d pages fetched, %.1f a period%s",
+          periods.size(), fetched(), (double) fetched() / periods.size(), rest)));
     }
     return blocks;
   }

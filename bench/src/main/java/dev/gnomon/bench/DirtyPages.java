@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Logs the pages that a guest writes in all of its RAM, period by period: in the measured region if the guest marks one,
- * else from the first instruction on. Between runs of the machine it is told to {@link #look}.
+ * Logs the pages that a guest writes in all of its RAM, period by period: in the measured region if the guest marks
+ * one, else from the first instruction on. Between runs of the machine it is told to {@link #look}.
  */
 final class DirtyPages {
   private final Vm vm;
@@ -113,7 +113,8 @@ final class DirtyPages {
     List<DirtyPageReport.Slot> slots = new ArrayList<>();
     for (MemorySlot slot : vm.slots().layout().slots()) {
       if (written.containsKey(slot.name())) {
-        slots.add(new DirtyPageReport.Slot(slot.name(), slot.size() / DirtyPageReport.PAGE_BYTES, written.get(slot.name()).cardinality()));
+        slots.add(new DirtyPageReport.Slot(slot.name(), slot.size() / DirtyPageReport.PAGE_BYTES,
+            written.get(slot.name()).cardinality()));
       }
     }
     return new DirtyPageReport(DirtyLogPlan.name(plan.method()), scope, plan.period(), slots, List.copyOf(periods));

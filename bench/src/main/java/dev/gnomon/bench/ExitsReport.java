@@ -73,11 +73,16 @@ public record ExitsReport(Provenance provenance, String guest, Map<String, Strin
 
   private record Sample(String row, String cause, long count, double cycles) {}
 
-  /** What a run's measured part gives. @param vcpu number of the virtual processor whose exits to show, or {@link #ALL_VCPUS} */
+  /**
+   * What a run's measured part gives.
+   *
+   * @param vcpu number of the virtual processor whose exits to show, or {@link #ALL_VCPUS}
+   */
   public static ExitsReport of(GuestRun run, Provenance provenance, CostModel costs, Event event, Key key, int vcpu) {
     Counters counters = run.measured();
     Mode mode = run.vm().options().mode();
-    List<Sample> samples = samples(counters, vcpu < 0 || counters.vcpus().isEmpty() ? counters.exits() : counters.vcpus().get(vcpu).exits(), costs, event, mode);
+    List<Sample> samples = samples(counters, vcpu < 0 || counters.vcpus().isEmpty() ? counters.exits()
+        : counters.vcpus().get(vcpu).exits(), costs, event, mode);
     Map<String, List<Sample>> groups = new LinkedHashMap<>();
     samples.forEach(sample -> groups.computeIfAbsent(sample.row, name -> new ArrayList<>()).add(sample));
     long total = samples.stream().mapToLong(Sample::count).sum();
@@ -94,7 +99,8 @@ public record ExitsReport(Provenance provenance, String guest, Map<String, Strin
             : counters.vcpus().stream().map(one -> new VcpuSamples(one.vcpu(), one.exitTotal())).toList());
   }
 
-  private static List<Sample> samples(Counters counters, List<ExitCount> exits, CostModel costs, Event event, Mode mode) {
+  private static List<Sample> samples(Counters counters, List<ExitCount> exits, CostModel costs, Event event,
+      Mode mode) {
     List<Sample> samples = new ArrayList<>();
     if (event == Event.MMIO) {
       ExitCount exit = mode == Mode.SHADOW ? new ExitCount("EXCEPTION_NMI", "mmio", 1)
@@ -157,7 +163,8 @@ public record ExitsReport(Provenance provenance, String guest, Map<String, Strin
   }
 
   private String perfLayout() {
-    StringBuilder text = new StringBuilder("\nAnalyze events for all VMs, " + (vcpu < 0 ? "all VCPUs" : "VCPU " + vcpu) + ":\n\n");
+    StringBuilder text =
+        new StringBuilder("\nAnalyze events for all VMs, " + (vcpu < 0 ? "all VCPUs" : "VCPU " + vcpu) + ":\n\n");
     text.append(String.format(Locale.ROOT, "%" + NAME_WIDTH + "s %" + SAMPLES_WIDTH + "s %9s %9s %11s %11s %16s %n%n",
         event.title, "Samples", "Samples%", "Time%", "Min Time", "Max Time", "Avg time"));
     for (Row row : rows) {

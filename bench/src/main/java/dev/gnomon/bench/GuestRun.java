@@ -65,8 +65,8 @@ public final class GuestRun {
   }
 
   /**
-   * Logs the pages that the guest writes, in its measured region if it marks one. Before the first {@link #run}; excludes
-   * {@link #runToRegion}.
+   * Logs the pages that the guest writes, in its measured region if it marks one. Before the first {@link #run};
+   * excludes {@link #runToRegion}.
    *
    * @throws IllegalArgumentException if the machine does not have the method
    */
@@ -91,7 +91,10 @@ public final class GuestRun {
     vm.setIdle(keys);
   }
 
-  /** Lets threads of the host poll the devices that nothing else polls; the run is not reproducible then. Before the first {@link #run}. */
+  /**
+   * Lets threads of the host poll the devices that nothing else polls; the run is not reproducible then. Before the
+   * first {@link #run}.
+   */
   public void pollOnThreads(ThreadPolling when) {
     threads = when;
   }

@@ -17,7 +17,8 @@ public final class LinuxGuest implements Guest {
    * The command line if none is given: what boots in the fewest instructions, without crypto self tests and without
    * what probes for devices that a minimal machine lacks.
    */
-  public static final String COMMAND_LINE = "console=ttyS0 quiet acpi=off noapic nolapic nohpet tsc=reliable no_timer_check "
+  public static final String COMMAND_LINE =
+      "console=ttyS0 quiet acpi=off noapic nolapic nohpet tsc=reliable no_timer_check "
       + "mitigations=off panic=-1 reboot=t cryptomgr.notests";
 
   private final LinuxWorkload workload;

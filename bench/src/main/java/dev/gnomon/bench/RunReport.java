@@ -125,8 +125,10 @@ public record RunReport(Provenance provenance, String guest, Map<String, String>
     counters.exits().forEach(exit -> table.row("exit." + exit.key(), exit.count(), region == null ? null
         : region.exits().stream().filter(other -> other.key().equals(exit.key())).mapToLong(ExitCount::count).sum()));
     for (VcpuCounters vcpu : counters.vcpus()) {
-      table.row("vcpu" + vcpu.vcpu() + ".instructions", vcpu.instructions(), region == null ? null : region.vcpus().get(vcpu.vcpu()).instructions());
-      table.row("vcpu" + vcpu.vcpu() + ".exits", vcpu.exitTotal(), region == null ? null : region.vcpus().get(vcpu.vcpu()).exitTotal());
+      table.row("vcpu" + vcpu.vcpu() + ".instructions", vcpu.instructions(),
+          region == null ? null : region.vcpus().get(vcpu.vcpu()).instructions());
+      table.row("vcpu" + vcpu.vcpu() + ".exits", vcpu.exitTotal(),
+          region == null ? null : region.vcpus().get(vcpu.vcpu()).exitTotal());
     }
     return table.build();
   }

@@ -15,7 +15,8 @@ public record VcpuCounters(int vcpu, long instructions, List<ExitCount> exits) {
   /** Of all processors of a machine; empty if there is one, whose counts are the machine's. */
   static List<VcpuCounters> of(List<Vcpu> vcpus) {
     return vcpus.size() == 1 ? List.of()
-        : vcpus.stream().map(vcpu -> new VcpuCounters(vcpu.index(), vcpu.cpu().retired, ExitCount.of(vcpu.exits()))).toList();
+        : vcpus.stream()
+            .map(vcpu -> new VcpuCounters(vcpu.index(), vcpu.cpu().retired, ExitCount.of(vcpu.exits()))).toList();
   }
 
   static List<VcpuCounters> difference(List<VcpuCounters> later, List<VcpuCounters> earlier) {

@@ -115,7 +115,8 @@ public record WalkReport(Provenance provenance, String guest, String mode, long 
   }
 
   private static int eptLevels(Walk walk) {
-    return walk.rows().stream().flatMap(row -> row.ept().stream()).mapToInt(EptStep::level).max().orElse(EptEntry.LEVELS);
+    return walk.rows().stream().flatMap(row -> row.ept().stream()).mapToInt(EptStep::level).max()
+        .orElse(EptEntry.LEVELS);
   }
 
   private static Table flat(Walk walk) {

@@ -38,7 +38,8 @@ public record WorkloadList(List<Entry> workloads) implements Report {
   }
 
   private static Entry entry(LinuxWorkload workload) {
-    return new Entry(LinuxWorkload.PREFIX + workload.name(), workload.description(), workload.count().isEmpty() ? List.of()
+    return new Entry(LinuxWorkload.PREFIX + workload.name(), workload.description(),
+        workload.count().isEmpty() ? List.of()
         : List.of(new Setting("count", Integer.toString(workload.repetitions()), "1 to 10000000", workload.count())));
   }
 

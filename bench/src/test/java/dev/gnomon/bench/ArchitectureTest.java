@@ -112,7 +112,8 @@ class ArchitectureTest {
 
   private static ArchRule noStaticState() {
     return fields().that().areStatic()
-        .and().areDeclaredInClassesThat(DescribedPredicate.<JavaClass>alwaysTrue().and(resideOutsideOfPackage(GENERATED)))
+        .and().areDeclaredInClassesThat(DescribedPredicate.<JavaClass>alwaysTrue()
+            .and(resideOutsideOfPackage(GENERATED)))
         .should(new ArchCondition<>("not be able to change") {
           @Override
           public void check(JavaField field, ConditionEvents events) {

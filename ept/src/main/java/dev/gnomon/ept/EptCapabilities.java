@@ -15,7 +15,8 @@ package dev.gnomon.ept;
 public record EptCapabilities(boolean executeOnly, boolean accessedDirty, boolean page2m, boolean page1g,
     boolean advancedExitInfo, boolean fiveLevels, int secondary) {
   /** All of them, as on current processors. */
-  public static final EptCapabilities ALL = new EptCapabilities(true, true, true, true, true, true, SecondaryControls.ALL);
+  public static final EptCapabilities ALL =
+      new EptCapabilities(true, true, true, true, true, true, SecondaryControls.ALL);
   /** The first processors with EPT: 4-KiB and 2-MiB pages only. */
   public static final EptCapabilities NEHALEM = new EptCapabilities(false, false, true, false, false);
 

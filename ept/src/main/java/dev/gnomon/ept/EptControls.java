@@ -48,8 +48,8 @@ public record EptControls(int secondary, long eptPointer, @Hpa long pmlAddress, 
 
   /** VM functions with EPTP switching. @param list page of the pointers */
   public EptControls withSwitching(@Hpa long list) {
-    return new EptControls(with(SecondaryControls.ENABLE_VM_FUNCTIONS, true), eptPointer, pmlAddress, exceptionInformation,
-        subPageTable, SecondaryControls.EPTP_SWITCHING, list);
+    return new EptControls(with(SecondaryControls.ENABLE_VM_FUNCTIONS, true), eptPointer, pmlAddress,
+        exceptionInformation, subPageTable, SecondaryControls.EPTP_SWITCHING, list);
   }
 
   private int with(int control, boolean on) {

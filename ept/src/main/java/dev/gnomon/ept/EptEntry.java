@@ -34,7 +34,10 @@ public final class EptEntry {
   public static final long PAGE_SIZE = 1L << 7;
   public static final long ACCESSED = 1L << 8;
   public static final long DIRTY = 1L << 9;
-  /** Execute access for user-mode linear addresses under mode-based execute control; X is then that of supervisor-mode ones. */
+  /**
+   * Execute access for user-mode linear addresses under mode-based execute control; X is then that of supervisor-mode
+   * ones.
+   */
   public static final long USER_EXECUTE = 1L << 10;
   /** All rights under mode-based execute control. */
   public static final long RIGHTS_BY_MODE = RIGHTS | USER_EXECUTE;
@@ -143,7 +146,10 @@ public final class EptEntry {
     return capabilities.executeOnly() ? ALLOWED_RIGHTS | EXECUTE_ONLY : ALLOWED_RIGHTS;
   }
 
-  /** Bochs' name of an entry of a level: {@code EPT PML5E}, {@code EPT PML4E}, {@code EPT PDPTE}, {@code EPT PDE}, {@code EPT PTE}. */
+  /**
+   * Bochs' name of an entry of a level: {@code EPT PML5E}, {@code EPT PML4E}, {@code EPT PDPTE}, {@code EPT PDE},
+   * {@code EPT PTE}.
+   */
   public static String name(int level) {
     return switch (level) {
       case 5 -> "EPT PML5E";

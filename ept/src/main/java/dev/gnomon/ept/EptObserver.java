@@ -3,7 +3,10 @@ package dev.gnomon.ept;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Hpa;
 
-/** Hears how the hypervisor fills EPT tables, as KVM's {@code kvmmmu} tracepoints tell it. All methods do nothing by default. */
+/**
+ * Hears how the hypervisor fills EPT tables, as KVM's {@code kvmmmu} tracepoints tell it. All methods do nothing by
+ * default.
+ */
 public interface EptObserver {
   /** {@code kvm_mmu_spte_requested}: a fault wants a page mapped. @param gpa first address of the page */
   default void requested(@Gpa long gpa, @Hpa long hpa, int level) {}

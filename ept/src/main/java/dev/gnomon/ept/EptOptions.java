@@ -5,7 +5,8 @@ package dev.gnomon.ept;
  *
  * @param levels of the tables, 4 or 5
  * @param modeBasedExecute execute rights are separate for supervisor-mode and user-mode linear addresses
- * @param exceptions entries suppress virtualization exceptions, present ones or not, so that only pages chosen raise them
+ * @param exceptions entries suppress virtualization exceptions, present ones or not, so that only pages chosen raise
+ *     them
  * @param views roots that there are, 1 to 512: views of memory, among which VMFUNC may switch
  */
 public record EptOptions(int levels, boolean modeBasedExecute, boolean exceptions, int views) {
@@ -39,6 +40,7 @@ public record EptOptions(int levels, boolean modeBasedExecute, boolean exception
   /** In the words of the command line's {@code --ept}. */
   @Override
   public String toString() {
-    return "levels=" + levels + (modeBasedExecute ? ",mbec" : "") + (exceptions ? ",ve" : "") + (views > 1 ? ",views=" + views : "");
+    return "levels=" + levels + (modeBasedExecute ? ",mbec" : "") + (exceptions ? ",ve" : "")
+        + (views > 1 ? ",views=" + views : "");
   }
 }

@@ -23,8 +23,8 @@ public final class EptViolation {
   public static final long PROT_WRITE = 1L << 4;
   public static final long PROT_EXEC = 1L << 5;
   /**
-   * Under mode-based execute control code of user-mode linear addresses could be executed, and {@link #PROT_EXEC} is for
-   * supervisor-mode ones. Undefined without that control: always 0 here.
+   * Under mode-based execute control code of user-mode linear addresses could be executed, and {@link #PROT_EXEC} is
+   * for supervisor-mode ones. Undefined without that control: always 0 here.
    */
   public static final long PROT_USER_EXEC = 1L << 6;
   public static final long GVA_IS_VALID = 1L << 7;

@@ -28,8 +28,9 @@ import dev.gnomon.guest.mmu.WalkObserver;
  *   changed meanwhile, the walk starts again. The flags are never cleared.</li>
  * <li>An update of a guest entry ({@link #TABLE_UPDATE}) uses the translation that the walk has in hand: it checks
  *   rights and may exit, but counts no references and no cache hit.</li>
- * <li>With the page-modification log on ("Page-Modification Logging"), a walk that must set A or D while the log is full exits with
- *   {@link ExitReason#PML_FULL} and sets nothing; one that has set D writes the guest-physical page to the log.</li>
+ * <li>With the page-modification log on ("Page-Modification Logging"), a walk that must set A or D while the log is
+ *   full exits with {@link ExitReason#PML_FULL} and sets nothing; one that has set D writes the guest-physical page to
+ *   the log.</li>
  * <li>Under mode-based execute control a fetch needs XU if the guest's tables say that its linear address is a
  *   user-mode one (as all are without paging), otherwise X. Such a machine takes no short way through
  *   {@link #remembered}, so that the others are not asked.</li>
@@ -137,8 +138,9 @@ public final class EptWalker implements SecondStage {
   }
 
   /**
-   * Loads the pointer and the controls of mode-based execution, sub-page permissions and virtualization exceptions, as VM
-   * entry does; the log is {@link #startPml}'s. What is cached is dropped, because no tag tells these controls apart.
+   * Loads the pointer and the controls of mode-based execution, sub-page permissions and virtualization exceptions, as
+   * VM entry does; the log is {@link #startPml}'s. What is cached is dropped, because no tag tells these controls
+   * apart.
    *
    * @throws IllegalArgumentException if VM entry would fail, see {@link EptControls#invalidReason}
    */
@@ -247,7 +249,10 @@ public final class EptWalker implements SecondStage {
     return deliver(mapping, gpa, out);
   }
 
-  /** Under mode-based execute control: the answer's EXECUTABLE is for the kind of linear address that is behind the access. */
+  /**
+   * Under mode-based execute control: the answer's EXECUTABLE is for the kind of linear address that is behind the
+   * access.
+   */
   private @Hpa long translateByMode(@Gpa long gpa, @Gva long gva, int access, Translation out) {
     boolean user = isUserMode(access, out);
     int needs = needs(access, user);
@@ -394,7 +399,8 @@ public final class EptWalker implements SecondStage {
           break;
         }
       }
-      if (pmlAddress != PML_OFF && pmlIndex >= PML_ENTRIES && accessedDirty && lacksFlags(level, needs == WRITE_NEEDS)) {
+      if (pmlAddress != PML_OFF && pmlIndex >= PML_ENTRIES && accessedDirty
+          && lacksFlags(level, needs == WRITE_NEEDS)) {
         out.references += (access & TABLE_UPDATE) == 0 ? (int) trail[TRAIL_REFERENCES] : 0;
         return exit(ExitReason.PML_FULL, 0, gva, out);
       }
@@ -407,7 +413,8 @@ public final class EptWalker implements SecondStage {
       return misconfiguration(gpa, gva, out);
     }
     if (level == 0 || !allows(rights, needs) && subPage != SubPageTable.GRANTED) {
-      return subPage > SubPageTable.GRANTED ? subPageExit(gpa, gva, subPage, out) : violation(gpa, gva, access, rights, out);
+      return subPage > SubPageTable.GRANTED ? subPageExit(gpa, gva, subPage, out)
+          : violation(gpa, gva, access, rights, out);
     }
     return mapping(trail, level);
   }

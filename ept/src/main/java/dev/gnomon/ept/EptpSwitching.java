@@ -6,8 +6,8 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * VM function 0, EPTP switching (SDM vol. 3C, "EPTP Switching"): the guest chooses among the EPT pointers of a list that
- * the hypervisor made, without an exit. What is cached of other pointers' tables stays, told apart by EP4TA; PDPTE
+ * VM function 0, EPTP switching (SDM vol. 3C, "EPTP Switching"): the guest chooses among the EPT pointers of a list
+ * that the hypervisor made, without an exit. What is cached of other pointers' tables stays, told apart by EP4TA; PDPTE
  * registers stay too.
  */
 public final class EptpSwitching implements VmFunctions {

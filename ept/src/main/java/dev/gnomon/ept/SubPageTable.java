@@ -6,8 +6,8 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * The sub-page permission table (SPPT): four levels from the top page that SPPTP names, indexed like EPT's by bits 47:12
- * of the guest-physical address (SDM vol. 3C, "Sub-Page Write Permissions for EPT").
+ * The sub-page permission table (SPPT): four levels from the top page that SPPTP names, indexed like EPT's by bits
+ * 47:12 of the guest-physical address (SDM vol. 3C, "Sub-Page Write Permissions for EPT").
  * <pre>
  *                  63:52  51:46  45:12   11:1   0
  *  levels 4 to 2   rsvd   rsvd   table   rsvd   valid
@@ -67,7 +67,11 @@ public final class SubPageTable {
     return lookup >> READS_SHIFT;
   }
 
-  /** Asks the tables under {@code top} whether a write to an address is granted. @return {@link #result} and {@link #reads} */
+  /**
+   * Asks the tables under {@code top} whether a write to an address is granted.
+   *
+   * @return {@link #result} and {@link #reads}
+   */
   static int lookup(HostMemory memory, @Hpa long top, @Gpa long gpa) {
     @Hpa long table = top;
     for (int level = LEVELS; level > 1; level--) {

@@ -24,8 +24,8 @@ class ConvertibleViolationTest {
   }
 
   /**
-   * The walk ends at {@code level}, by an entry not present or by a leaf without W; suppress #VE is set in the entries of
-   * the levels named, of which only the last one counts.
+   * The walk ends at {@code level}, by an entry not present or by a leaf without W; suppress #VE is set in the entries
+   * of the levels named, of which only the last one counts.
    */
   @ParameterizedTest
   @CsvSource({
@@ -47,9 +47,11 @@ class ConvertibleViolationTest {
       "true,  4, absent, 4,    false",
       "false, 1, leaf,   none, false",
       "false, 1, absent, none, false"})
-  void shouldGoByTheEntryAtWhichTheWalkEnds(boolean control, int level, String end, String suppressed, boolean convertible) {
+  void shouldGoByTheEntryAtWhichTheWalkEnds(boolean control, int level, String end, String suppressed,
+      boolean convertible) {
     int shift = EptEntry.shift(level);
-    tables.put(GPA, level, end.equals("leaf") ? EptEntry.leaf(HostMemory.VM_DRAM_BASE, shift, EptEntry.READ, EptMemoryType.WB) : 0);
+    tables.put(GPA, level, end.equals("leaf")
+        ? EptEntry.leaf(HostMemory.VM_DRAM_BASE, shift, EptEntry.READ, EptMemoryType.WB) : 0);
     for (int l = EptEntry.LEVELS; l >= level; l--) {
       tables.change(GPA, l, 0, suppressed.contains(Integer.toString(l)) ? EptEntry.SUPPRESS_VE : 0);
     }

@@ -39,7 +39,8 @@ class EptControlsTest {
   void shouldCheckReservedVmFunctionsOnlyWhileTheyAreOn() {
     EptControls controls = new EptControls(SecondaryControls.ENABLE_EPT, POINTER, 0, 0, 0, 2, 0);
     assertThat(controls.invalidReason(EptCapabilities.ALL)).isNull();
-    assertThat(new EptControls(SecondaryControls.ENABLE_EPT | SecondaryControls.ENABLE_VM_FUNCTIONS, POINTER, 0, 0, 0, 2, 0)
+    assertThat(new EptControls(SecondaryControls.ENABLE_EPT | SecondaryControls.ENABLE_VM_FUNCTIONS, POINTER,
+        0, 0, 0, 2, 0)
         .invalidReason(EptCapabilities.ALL)).contains("VM-function controls 0x2");
     assertThat(new EptControls(SecondaryControls.ENABLE_VM_FUNCTIONS, POINTER, 0, 0, 0, 0, 0)
         .invalidReason(EptCapabilities.ALL)).as("without EPTP switching they need no EPT").isNull();

@@ -29,9 +29,11 @@ class FiveLevelEptTest {
     for (int cache = 0; cache < 3; cache++) {
       EptWalker walker = tables.walker(EptCapabilities.ALL, true, cache == 2 ? new NestedTlb() : null, cache == 1);
       for (int i = 0; i < 2; i++) {
-        assertThat(tables.translate(walker, GPA, Access.WRITE)).isEqualTo(HostMemory.VM_DRAM_BASE + (GPA & (1L << shift) - 1));
+        assertThat(tables.translate(walker, GPA, Access.WRITE))
+            .isEqualTo(HostMemory.VM_DRAM_BASE + (GPA & (1L << shift) - 1));
         assertThat(tables.out.references).isEqualTo(cache == 2 && i > 0 ? 0 : 6 - EptEntry.level(shift));
-        assertThat(tables.translate(walker, GPA ^ 1L << 48, Access.READ)).as("another half of the top table").isEqualTo(Status.EXIT);
+        assertThat(tables.translate(walker, GPA ^ 1L << 48, Access.READ)).as("another half of the top table")
+            .isEqualTo(Status.EXIT);
       }
     }
     for (int level = EptEntry.MAX_LEVELS; level >= EptEntry.level(shift); level--) {
@@ -40,7 +42,8 @@ class FiveLevelEptTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"0, violation", "2, misconfig", "9F, misconfig", "87, misconfig", "0F, misconfig", "0000400000000007, misconfig"})
+  @CsvSource({"0, violation", "2, misconfig", "9F, misconfig", "87, misconfig", "0F, misconfig",
+      "0000400000000007, misconfig"})
   void shouldCheckTheTopEntryAsOneOfLevelFour(String entry, String expected) {
     tables.map(GPA, HostMemory.VM_DRAM_BASE, 12);
     tables.change(GPA, 5, 0xFFFL, 0);

@@ -58,7 +58,8 @@ class ModeBasedExecuteTest {
         for (int shift : EptFixture.SHIFTS) {
           for (int level = EptEntry.level(shift); level <= EptEntry.LEVELS; level++) {
             for (int flags = 0; flags < 6; flags++) {
-              rows.add(new Row(cells[0].trim(), column, cells[column].trim(), level, shift, (flags & 1) != 0, flags >> 1));
+              rows.add(new Row(cells[0].trim(), column, cells[column].trim(), level, shift, (flags & 1) != 0,
+                  flags >> 1));
             }
           }
         }
@@ -86,13 +87,15 @@ class ModeBasedExecuteTest {
   @MethodSource("rows")
   void shouldAllowOrExitByRightsOfOneEntry(Row row) {
     EptFixture tables = new EptFixture();
-    tables.put(GPA, EptEntry.level(row.shift), EptEntry.leaf(HostMemory.VM_DRAM_BASE, row.shift, EptEntry.RIGHTS_BY_MODE,
+    tables.put(GPA, EptEntry.level(row.shift),
+        EptEntry.leaf(HostMemory.VM_DRAM_BASE, row.shift, EptEntry.RIGHTS_BY_MODE,
         EptMemoryType.WB));
     tables.change(GPA, row.level, EptEntry.RIGHTS_BY_MODE, rights(row.rights));
     EptWalker walker = walker(tables, row.executeOnly ? EptCapabilities.ALL : NO_EXECUTE_ONLY, row.caches);
     int access = new int[] {0, Access.READ, Access.WRITE, Access.FETCH, Access.FETCH}[row.column];
     boolean user = row.column == 4;
-    String expected = !row.result.endsWith("*") ? row.result : row.executeOnly ? row.result.replace("*", "") : "misconfig";
+    String expected = !row.result.endsWith("*") ? row.result
+        : row.executeOnly ? row.result.replace("*", "") : "misconfig";
     // Once more from what was cached.
     for (int i = 0; i < 2; i++) {
       long hpa = access(tables, walker, access, user);
@@ -118,7 +121,8 @@ class ModeBasedExecuteTest {
   void shouldCacheOnePageForBothKindsOfLinearAddress() {
     for (int caches = 0; caches < 3; caches++) {
       EptFixture tables = new EptFixture();
-      tables.put(GPA, 1, EptEntry.leaf(HostMemory.VM_DRAM_BASE, 12, EptEntry.READ | EptEntry.USER_EXECUTE, EptMemoryType.WB));
+      tables.put(GPA, 1,
+          EptEntry.leaf(HostMemory.VM_DRAM_BASE, 12, EptEntry.READ | EptEntry.USER_EXECUTE, EptMemoryType.WB));
       EptWalker walker = walker(tables, EptCapabilities.ALL, caches);
       for (int i = 0; i < 4; i++) {
         boolean user = (i & 1) != 0;

@@ -32,7 +32,8 @@ class PageModificationLogTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"12, 0, false", "12, 2, true", "12, 16, false", "21, 2, true", "30, 2, true", "12, 4096, true", "12, 12290, true", "12, 20480, false"})
+  @CsvSource({"12, 0, false", "12, 2, true", "12, 16, false", "21, 2, true", "30, 2, true", "12, 4096, true",
+      "12, 12290, true", "12, 20480, false"})
   void shouldLogThePageWhoseDirtyFlagItSets(int shift, int access, boolean logs) {
     tables.map(GPA, HostMemory.VM_DRAM_BASE, shift);
     EptWalker walker = walker(true);

@@ -37,7 +37,8 @@ class PageRulesTest {
   }
 
   private static EptOptions form(int bits) {
-    return EptOptions.DEFAULT.withLevels((bits & 1) != 0 ? 5 : 4).withModeBasedExecute((bits & 2) != 0).withExceptions((bits & 4) != 0);
+    return EptOptions.DEFAULT.withLevels((bits & 1) != 0 ? 5 : 4).withModeBasedExecute((bits & 2) != 0)
+        .withExceptions((bits & 4) != 0);
   }
 
   @ParameterizedTest
@@ -50,9 +51,11 @@ class PageRulesTest {
     assertThat(tables.entry(PAGE)).as("not present").isEqualTo(suppress);
     tables.violation(PAGE, EptViolation.ACC_READ);
     long rights = options.modeBasedExecute() ? EptEntry.RIGHTS_BY_MODE : EptEntry.RIGHTS;
-    assertThat(tables.entry(PAGE)).isEqualTo(BACKING | rights | suppress | EptEntry.PAGE_SIZE | (EptMemoryType.WB | EptMemoryType.IPAT) << 3);
+    assertThat(tables.entry(PAGE))
+        .isEqualTo(BACKING | rights | suppress | EptEntry.PAGE_SIZE | (EptMemoryType.WB | EptMemoryType.IPAT) << 3);
     tables.split(PAGE, 12);
-    assertThat(tables.entry(PAGE)).isEqualTo(BACKING + PAGE | rights | suppress | (EptMemoryType.WB | EptMemoryType.IPAT) << 3);
+    assertThat(tables.entry(PAGE))
+        .isEqualTo(BACKING + PAGE | rights | suppress | (EptMemoryType.WB | EptMemoryType.IPAT) << 3);
     tables.unmap(PAGE, 1);
     assertThat(tables.entry(PAGE)).isEqualTo(suppress);
     tables.zapAll();
@@ -82,14 +85,17 @@ class PageRulesTest {
 
   /** Rights of the rule, kind of slot, access, what the exit is. */
   @ParameterizedTest
-  @CsvSource({"1, 2, 6", "1, 4, 6", "1, 1, 1", "5, 2, 6", "5, 4, 1", "3, 2, 1", "3, 4, 6", "0, 1, 6", "4, 1, 6", "4, 4, 1"})
+  @CsvSource({"1, 2, 6", "1, 4, 6", "1, 1, 1", "5, 2, 6", "5, 4, 1", "3, 2, 1", "3, 4, 6", "0, 1, 6", "4, 1, 6",
+      "4, 4, 1"})
   void shouldTellWhatARuleForbidsFromWhatIsSpurious(long rights, long access, int result) {
     EptTables tables = tables(EptOptions.DEFAULT);
     tables.rules().setAccess(PAGE, 1, rights, false);
-    assertThat(EptTables.result(tables.violation(PAGE, access))).as("first touch").isEqualTo(rights == 0 ? result : EptTables.FIXED);
+    assertThat(EptTables.result(tables.violation(PAGE, access))).as("first touch")
+        .isEqualTo(rights == 0 ? result : EptTables.FIXED);
     assertThat(EptTables.result(tables.violation(PAGE, access))).isEqualTo(result);
     tables.zapAll();
-    assertThat(EptTables.result(tables.violation(PAGE, access))).as("rules outlive zaps").isEqualTo(rights == 0 ? result : EptTables.FIXED);
+    assertThat(EptTables.result(tables.violation(PAGE, access))).as("rules outlive zaps")
+        .isEqualTo(rights == 0 ? result : EptTables.FIXED);
     assertThat(tables.entry(PAGE) & EptEntry.RIGHTS).isEqualTo(rights);
   }
 
@@ -146,18 +152,21 @@ class PageRulesTest {
   void shouldGrowSubPageTablesOnMissesAndKeepVectors() {
     SubPageTables subPages = new SubPageTables(memory, frames);
     subPages.set(PAGE, 0x5);
-    assertThat(SubPageTable.result(SubPageTable.lookup(memory, subPages.pointer(), PAGE))).isEqualTo(SubPageTable.MISSED);
+    assertThat(SubPageTable.result(SubPageTable.lookup(memory, subPages.pointer(), PAGE)))
+        .isEqualTo(SubPageTable.MISSED);
     subPages.set(PAGE + 4096, 0x2);
     assertThat(subPages.fill(PAGE)).isTrue();
     assertThat(subPages.tables()).isEqualTo(4);
     int[] granted = {SubPageTable.GRANTED, SubPageTable.DENIED, SubPageTable.GRANTED, SubPageTable.DENIED};
     for (int i = 0; i < granted.length; i++) {
-      assertThat(SubPageTable.result(SubPageTable.lookup(memory, subPages.pointer(), PAGE + 128 * i))).isEqualTo(granted[i]);
+      assertThat(SubPageTable.result(SubPageTable.lookup(memory, subPages.pointer(), PAGE + 128 * i)))
+          .isEqualTo(granted[i]);
     }
     assertThat(SubPageTable.result(SubPageTable.lookup(memory, subPages.pointer(), PAGE + 4096 + 128)))
         .as("of the page beside it").isEqualTo(SubPageTable.GRANTED);
     subPages.set(PAGE, 0);
-    assertThat(SubPageTable.result(SubPageTable.lookup(memory, subPages.pointer(), PAGE))).isEqualTo(SubPageTable.DENIED);
+    assertThat(SubPageTable.result(SubPageTable.lookup(memory, subPages.pointer(), PAGE)))
+        .isEqualTo(SubPageTable.DENIED);
     assertThat(subPages.get(PAGE + 4096)).isEqualTo(2);
   }
 

@@ -62,8 +62,8 @@ class SubPagePermissionsTest {
       "r--, 12, true,  true,  fetch,  violation",
       "r--, 12, true,  true,  table,  violation",
       "r--, 12, true,  true,  update, violation"})
-  void shouldAskForFinalWritesThatOnlyWriteAccessForbids(String rights, int shift, boolean spp, boolean control, String access,
-      String expected) {
+  void shouldAskForFinalWritesThatOnlyWriteAccessForbids(String rights, int shift, boolean spp, boolean control,
+      String access, String expected) {
     for (int cache = 0; cache < 3; cache++) {
       map(rights, shift, spp);
       permit(1, SubPageTable.vector(-1));
@@ -86,7 +86,8 @@ class SubPagePermissionsTest {
         assertThat(hpa).isEqualTo(HostMemory.VM_DRAM_BASE + (GPA & (1L << shift) - 1));
         assertThat((tables.out.rights & Translation.STAGE_WRITABLE) != 0).as("no grant may be kept as a right")
             .isEqualTo(expected.equals("writable"));
-        assertThat(tables.get(GPA, 1) & EptEntry.DIRTY).isEqualTo(granted || expected.equals("writable") ? EptEntry.DIRTY : 0);
+        assertThat(tables.get(GPA, 1) & EptEntry.DIRTY)
+            .isEqualTo(granted || expected.equals("writable") ? EptEntry.DIRTY : 0);
         if (granted) {
           assertThat(tables.out.references).as("four of EPT, four of the table, each time").isEqualTo(8);
         }

@@ -43,7 +43,8 @@ class TwoDimensionalWalkTest {
       "LEGACY, 12, 30, 8",  "LEGACY, 22, 30, 5",
       "NONE,   12, 12, 4",  "NONE,   12, 21, 3", "NONE, 12, 30, 2"})
   void shouldCountReferencesOfBothDimensions(String mode, int guestShift, int eptShift, int references) {
-    GuestFixture guest = new GuestFixture(List.of("NONE", "LEGACY", "PAE", "LONG4", "LONG4_KEYS", "LONG5").indexOf(mode), guestShift,
+    GuestFixture guest =
+        new GuestFixture(List.of("NONE", "LEGACY", "PAE", "LONG4", "LONG4_KEYS", "LONG5").indexOf(mode), guestShift,
         eptShift);
     for (int flags = 0; flags < 4; flags++) {
       EptWalker stage = guest.ept.walker(EptCapabilities.ALL, (flags & 1) != 0, null, (flags & 2) != 0);

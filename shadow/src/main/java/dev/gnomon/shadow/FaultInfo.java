@@ -21,8 +21,8 @@ public final class FaultInfo {
      */
     WP_SMAP,
     /**
-     * Supervisor write with CR0.WP = 0 to a page whose protection key, or whose read-only mapping under protection keys, lets no shadow entry
-     * allow it: the processor runs with WP = 1.
+     * Supervisor write with CR0.WP = 0 to a page whose protection key, or whose read-only mapping under protection
+     * keys, lets no shadow entry allow it: the processor runs with WP = 1.
      */
     WP_KEYS
   }

@@ -17,8 +17,8 @@ import dev.gnomon.guest.mmu.ProtectionKeys;
  * with different rights has several shadows. {@code quadrant} is which part of a 1024-entry guest table of 4-byte
  * entries a page of 512 entries covers: 0..1 at level 1, 0..3 at level 2. KVM keeps {@code pse} and {@code lma} only in
  * the role of the whole MMU; here they belong to each page, because they decide how its guest entries are read (4-MiB
- * pages, reserved bits 62:52). {@code keys}: CR4.PKE or CR4.PKS; {@code key} is that of the large guest page above a direct page. KVM has no shadow
- * paging with protection keys.
+ * pages, reserved bits 62:52). {@code keys}: CR4.PKE or CR4.PKS; {@code key} is that of the large guest page above a
+ * direct page. KVM has no shadow paging with protection keys.
  */
 public final class Role {
   private static final int LEVEL = 7;

@@ -149,8 +149,8 @@ final class ShadowFill {
    * @param prefetch no access asked for it
    * @param write the access that asked writes
    */
-  private FaultResult set(ShadowPage page, int index, int access, long key, long gfn, @Hpa long hpa, int kind, boolean prefetch,
-      boolean write) {
+  private FaultResult set(ShadowPage page, int index, int access, long key, long gfn, @Hpa long hpa, int kind,
+      boolean prefetch, boolean write) {
     int level = page.level();
     long old = pages.read(page, index);
     boolean mapped = false;
@@ -174,7 +174,8 @@ final class ShadowFill {
       return FaultResult.EMULATE;
     }
     boolean writable = kind == SlotMap.RAM && (access & ShadowAccess.WRITE) != 0;
-    // In a logged slot only a write makes a page writable; one that it has made so keeps the right until the log is taken.
+    // In a logged slot only a write makes a page writable; one that it has made so keeps the right until the log is
+    // taken.
     boolean logged = writable && pages.slots.logged(gfn << 12);
     boolean held = logged && !write && !(mapped && ShadowPte.isWritable(old));
     boolean writeProtected = writable && !held && !pages.unsyncPages.mayBeWritable(gfn, prefetch, true);
@@ -249,7 +250,8 @@ final class ShadowFill {
       return false;
     }
     int access = GuestPte.protectClean(Role.access(page.role) & GuestPte.access(gpte), gpte);
-    return prefetch(page, index, Addresses.frame(GuestPte.address(gpte, 1, page.role)), access, GuestPte.key(gpte, page.role));
+    return prefetch(page, index, Addresses.frame(GuestPte.address(gpte, 1, page.role)), access,
+        GuestPte.key(gpte, page.role));
   }
 
   private boolean prefetch(ShadowPage page, int index, long gfn, int access, long key) {

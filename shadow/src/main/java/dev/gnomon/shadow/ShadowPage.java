@@ -20,7 +20,9 @@ public final class ShadowPage {
   final int role;
   /** Value of the MMU's generation when the page was made. */
   final int generation;
-  /** Of a level-1 page that is not direct: where the guest's entries lie for which its own stand. Of others, anything. */
+  /**
+   * Of a level-1 page that is not direct: where the guest's entries lie for which its own stand. Of others, anything.
+   */
   final @Gpa long guestTable;
   final @Hpa long guestTableHpa;
   /** Guest frame of each leaf entry and the rights that the guest grants it; {@code null} if direct. */

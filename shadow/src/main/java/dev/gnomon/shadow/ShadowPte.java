@@ -19,7 +19,8 @@ import dev.gnomon.guest.mmu.ProtectionKeys;
  *  63   62:61  60:52             51       50:46  45:12  11:3             2   1   0
  *  XD | 0    | generation 17:9 | MARKER | 0    | gfn  | generation 8:0 | U | W | 1
  * </pre>
- * Bits 62:59 hold the guest's protection key where the guest uses keys, which is under 4-level tables only. HOST_WRITABLE: the memory slot may be written. MMU_WRITABLE: the hypervisor's own write-protection of guest tables
+ * Bits 62:59 hold the guest's protection key where the guest uses keys, which is under 4-level tables only.
+ * HOST_WRITABLE: the memory slot may be written. MMU_WRITABLE: the hypervisor's own write-protection of guest tables
  * does not forbid it, so that only dirty logging can have cleared W. Names as in KVM ({@code spte.h}).
  */
 public final class ShadowPte {

@@ -17,7 +17,10 @@ final class ShadowRoot {
   final long[] pdpte = new long[PARTS];
   int role;
   boolean loaded;
-  /** Top pages by GiB, or one for a guest in IA-32e mode; {@code null} where the guest's own PDPTE or top table is absent. */
+  /**
+   * Top pages by GiB, or one for a guest in IA-32e mode; {@code null} where the guest's own PDPTE or top table is
+   * absent.
+   */
   final ShadowPage[] parts = new ShadowPage[PARTS];
 
   boolean matches(long pgd, int role, GuestPagingState state) {

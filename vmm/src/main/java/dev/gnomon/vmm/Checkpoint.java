@@ -10,9 +10,10 @@ import java.io.IOException;
 import java.util.Arrays;
 
 /**
- * A point of a machine's run to which it goes back as often as wanted: pages that were written since, processors, devices, whose turn it is. All that
- * the guest can see is as it was; counters go on. What is derived from that, as translations and shadow pages, is made anew, so a run from the point
- * has the hypervisor's exits for that; EPT keeps its mappings.
+ * A point of a machine's run to which it goes back as often as wanted: pages that were written since, processors,
+ * devices, whose turn it is. All that the guest can see is as it was; counters go on. What is derived from that, as
+ * translations and shadow pages, is made anew, so a run from the point has the hypervisor's exits for that; EPT keeps
+ * its mappings.
  */
 public final class Checkpoint {
   private final Vm vm;

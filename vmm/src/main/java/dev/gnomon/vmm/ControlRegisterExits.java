@@ -5,14 +5,16 @@ import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.memory.HostMemory;
 
 /**
- * What an intercepted write of a control register or of EFER has for consequence beyond the processor's own: the read shadows and, under shadow
- * paging, the shadow MMU. The processor itself executes the write with intercepts off ({@link Emulator}); it cannot load a shadowed
- * guest's PDPTEs, so a write that must load them is taken back if they are bad.
+ * What an intercepted write of a control register or of EFER has for consequence beyond the processor's own: the read
+ * shadows and, under shadow paging, the shadow MMU. The processor itself executes the write with intercepts off
+ * ({@link Emulator}); it cannot load a shadowed guest's PDPTEs, so a write that must load them is taken back if they
+ * are bad.
  */
 final class ControlRegisterExits {
   /** Changes that reload the PDPTE registers under PAE paging. */
   private static final long CR0_PDPTE = ControlRegister.CR0_PG | ControlRegister.CR0_CD | ControlRegister.CR0_NW;
-  private static final long CR4_PDPTE = ControlRegister.CR4_PAE | ControlRegister.CR4_PGE | ControlRegister.CR4_PSE | ControlRegister.CR4_SMEP;
+  private static final long CR4_PDPTE = ControlRegister.CR4_PAE | ControlRegister.CR4_PGE | ControlRegister.CR4_PSE
+      | ControlRegister.CR4_SMEP;
   private static final long CR0_ROLE = ControlRegister.CR0_PG | ControlRegister.CR0_WP;
   private static final long CR4_ROLE = ControlRegister.CR4_PAE | ControlRegister.CR4_PSE | ControlRegister.CR4_SMEP
       | ControlRegister.CR4_SMAP | ControlRegister.CR4_PCIDE

@@ -12,8 +12,9 @@ import dev.gnomon.guest.mmu.WalkObserver;
 import java.util.function.BiFunction;
 
 /**
- * The second memory port of instruction emulation: walks the guest's own tables in software, by the control registers that the guest sees and the
- * memory slots, whatever the processor's tables are. It sets the guest's A and D flags and caches nothing.
+ * The second memory port of instruction emulation: walks the guest's own tables in software, by the control registers
+ * that the guest sees and the memory slots, whatever the processor's tables are. It sets the guest's A and D flags and
+ * caches nothing.
  */
 final class EmulationPort implements Translator {
   final SlotStage stage;

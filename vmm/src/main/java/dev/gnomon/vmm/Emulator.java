@@ -14,8 +14,8 @@ import dev.gnomon.guest.mmu.Translation;
 import dev.gnomon.shadow.ShadowMmu;
 
 /**
- * Emulates the one instruction that exited, or the delivery of an event that exited, on the processor's own interpreter through the
- * {@link EmulationPort}; and skips instructions whose effect the dispatcher has had already.
+ * Emulates the one instruction that exited, or the delivery of an event that exited, on the processor's own interpreter
+ * through the {@link EmulationPort}; and skips instructions whose effect the dispatcher has had already.
  */
 final class Emulator {
   /** The instruction is done, or an event that it raised is pending: enter the guest again. */
@@ -50,9 +50,12 @@ final class Emulator {
     this.shadow = shadow;
   }
 
-  /** Debugging is on in the guest, so that the end of an instruction has consequences that only the interpreter knows. */
+  /**
+   * Debugging is on in the guest, so that the end of an instruction has consequences that only the interpreter knows.
+   */
   boolean stepping() {
-    return (cpu.systemFlags & (Rflags.TF | Rflags.RF)) != 0 || ((int) cpu.dr[7] & DR7_ENABLES) != 0 || cpu.pendingDebug != 0;
+    return (cpu.systemFlags & (Rflags.TF | Rflags.RF)) != 0 || ((int) cpu.dr[7] & DR7_ENABLES) != 0
+        || cpu.pendingDebug != 0;
   }
 
   /** Retires the instruction at RIP, whose effect has been had. Not while {@link #stepping}. */
@@ -80,7 +83,11 @@ final class Emulator {
     return finish(status);
   }
 
-  /** Runs the guest through the port up to a count of retired instructions, exits and all. @return as {@link GuestCore#run} */
+  /**
+   * Runs the guest through the port up to a count of retired instructions, exits and all.
+   *
+   * @return as {@link GuestCore#run}
+   */
   int step(GuestCore guest, long limit) {
     port.prepare();
     cpu.mmu.usePort(port);
@@ -114,8 +121,9 @@ final class Emulator {
   }
 
   /**
-   * Tells the shadow MMU of what was written. The port knows where a write began but not how long it was, so one of the size of a guest entry
-   * is assumed as far as alignment allows; the shadow MMU reads the entry itself. Where more entries have changed, the write was longer.
+   * Tells the shadow MMU of what was written. The port knows where a write began but not how long it was, so one of the
+   * size of a guest entry is assumed as far as alignment allows; the shadow MMU reads the entry itself. Where more
+   * entries have changed, the write was longer.
    */
   private void tellShadow() {
     for (int i = 0; i < port.stage.writeCount(); i++) {
@@ -138,7 +146,10 @@ final class Emulator {
     }
   }
 
-  /** Reads 8 bytes of an instruction's operand again; all ones if they cannot be read, which the instruction itself has found they can. */
+  /**
+   * Reads 8 bytes of an instruction's operand again; all ones if they cannot be read, which the instruction itself has
+   * found they can.
+   */
   long read64(@Gva long gva) {
     long value = 0;
     for (int i = 0; i < Long.BYTES; i++) {

@@ -21,8 +21,9 @@ import dev.gnomon.vmm.polled.Window;
 import java.util.List;
 
 /**
- * Handles what leaves the guest: one arm a reason, each of which counts, routes and says how to go on. An event whose delivery the exit interrupted
- * is pending again before the arm runs, so that it is delivered once and merges with a fault as on the processor.
+ * Handles what leaves the guest: one arm a reason, each of which counts, routes and says how to go on. An event whose
+ * delivery the exit interrupted is pending again before the arm runs, so that it is delivered once and merges with a
+ * fault as on the processor.
  */
 final class ExitDispatcher {
   /** Enter the guest again. */
@@ -81,7 +82,8 @@ final class ExitDispatcher {
     }
     int next = route(reason, exit, delivering);
     if (next == FAILED && problem.isEmpty()) {
-      problem = "cannot emulate the instruction at rip 0x" + Long.toHexString(cpu.rip) + " after " + ExitReason.name(reason);
+      problem = "cannot emulate the instruction at rip 0x" + Long.toHexString(cpu.rip) + " after "
+          + ExitReason.name(reason);
     }
     return next;
   }
@@ -175,7 +177,10 @@ final class ExitDispatcher {
     }
   }
 
-  /** IRET had unblocked NMIs when it exited; it is done again, so they stay blocked until then (KVM: {@code vmx_recover_nmi_blocking}). */
+  /**
+   * IRET had unblocked NMIs when it exited; it is done again, so they stay blocked until then (KVM:
+   * {@code vmx_recover_nmi_blocking}).
+   */
   private void blockNmisAgain(long unblocked, boolean delivering) {
     if (unblocked != 0 && !delivering) {
       cpu.blockedByNmi = true;
@@ -230,8 +235,8 @@ final class ExitDispatcher {
   }
 
   /**
-   * What the error code does not say of a supervisor access. At CPL 3 it is an implicit one; elsewhere it is taken for an explicit one, to which
-   * EFLAGS.AC applies. (The hardware does not tell a hypervisor; KVM guesses the same.)
+   * What the error code does not say of a supervisor access. At CPL 3 it is an implicit one; elsewhere it is taken for
+   * an explicit one, to which EFLAGS.AC applies. (The hardware does not tell a hypervisor; KVM guesses the same.)
    */
   private int accessModifiers(int errorCode) {
     if ((errorCode & PageFaultCode.U) != 0) {
@@ -469,7 +474,8 @@ final class ExitDispatcher {
       return next;
     }
     switch (type) {
-      case Mmu.INDIVIDUAL_ADDRESS -> shadow.mmu.invpcidAddress(emulator.read64(descriptor + 8), (int) emulator.read64(descriptor));
+      case Mmu.INDIVIDUAL_ADDRESS ->
+          shadow.mmu.invpcidAddress(emulator.read64(descriptor + 8), (int) emulator.read64(descriptor));
       case Mmu.SINGLE_CONTEXT -> shadow.mmu.invpcidContext((int) emulator.read64(descriptor));
       default -> shadow.mmu.flushGuest();
     }

@@ -7,8 +7,8 @@ import java.util.List;
 import org.eclipse.collections.impl.map.mutable.primitive.LongLongHashMap;
 
 /**
- * Exits by reason and, below that, by cause; plain counters, nothing is modelled here. A cause is a {@link Cause} with a number (port, MSR, vector)
- * where it has one.
+ * Exits by reason and, below that, by cause; plain counters, nothing is modelled here. A cause is a {@link Cause} with
+ * a number (port, MSR, vector) where it has one.
  */
 public final class ExitStatistics {
   private static final int REASONS = 72;

@@ -14,10 +14,18 @@ interface GuestCore {
   /** Makes an event pending, see {@link dev.gnomon.guest.exec.EventDelivery#queue}. */
   void queue(int vector, int type, boolean hasErrorCode, int errorCode, int length);
 
-  /** Makes the exception in the fault fields pending, see {@link dev.gnomon.guest.exec.EventDelivery#raise}; intercepts do not apply. @return status */
+  /**
+   * Makes the exception in the fault fields pending, see {@link dev.gnomon.guest.exec.EventDelivery#raise}; intercepts
+   * do not apply.
+   *
+   * @return status
+   */
   int raise();
 
-  /** Delivers the pending event through another port, see {@link dev.gnomon.guest.exec.EventDelivery#dispatch}; intercepts do not apply. */
+  /**
+   * Delivers the pending event through another port, see {@link dev.gnomon.guest.exec.EventDelivery#dispatch};
+   * intercepts do not apply.
+   */
   int deliverThrough(Translator port);
 
   /** The real processor. */

@@ -14,7 +14,10 @@ final class KvmCounters {
   long haltExits;
   long irqInjections;
   long hypercalls;
-  /** Events delivered again because an exit interrupted their delivery; KVM has only the tracepoint's {@code [reinjected]}. */
+  /**
+   * Events delivered again because an exit interrupted their delivery; KVM has only the tracepoint's
+   * {@code [reinjected]}.
+   */
   long reinjections;
   // Under EPT; the shadow MMU counts its own.
   long pfTaken;

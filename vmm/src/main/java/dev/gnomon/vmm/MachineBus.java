@@ -7,8 +7,8 @@ import dev.gnomon.vmm.device.DeviceBus;
 import dev.gnomon.vmm.memory.DeviceAddress;
 
 /**
- * The processor's way to the devices, and the hypervisor's: adds the virtual time. A write that brings a device's deadline nearer stops the
- * processor, so that the deadline is not run over.
+ * The processor's way to the devices, and the hypervisor's: adds the virtual time. A write that brings a device's
+ * deadline nearer stops the processor, so that the deadline is not run over.
  */
 final class MachineBus implements Bus {
   /** The processor that runs. */

@@ -6,9 +6,10 @@ import dev.gnomon.guest.mmu.Translator;
 import dev.gnomon.vmm.device.AddressLine20;
 
 /**
- * A virtual processor behind an {@link AddressLine20}. Hardware with VMX has no such line in non-root operation (SDM vol. 3C, "Restrictions on
- * VMX Operation"), so while it is closed the hypervisor runs the guest an instruction at a time through its own walk of the guest's tables,
- * which masks addresses; instructions that exit do so as ever. While it is open, this is the core itself.
+ * A virtual processor behind an {@link AddressLine20}. Hardware with VMX has no such line in non-root operation (SDM
+ * vol. 3C, "Restrictions on VMX Operation"), so while it is closed the hypervisor runs the guest an instruction at a
+ * time through its own walk of the guest's tables, which masks addresses; instructions that exit do so as ever. While
+ * it is open, this is the core itself.
  */
 final class MaskedCore implements GuestCore {
   private final GuestCore core;
@@ -36,7 +37,8 @@ final class MaskedCore implements GuestCore {
     while (true) {
       long before = cpu.retired;
       int reason = emulator.step(core, Math.min(limit, before + 1));
-      boolean goesOn = reason == ExitReason.BUDGET && cpu.retired != before && cpu.retired < limit && !cpu.stopRequested;
+      boolean goesOn = reason == ExitReason.BUDGET && cpu.retired != before && cpu.retired < limit
+          && !cpu.stopRequested;
       if (!goesOn) {
         return reason;
       }

@@ -9,10 +9,14 @@ import dev.gnomon.guest.mmu.Translation;
 import dev.gnomon.guest.mmu.WalkObserver;
 import dev.gnomon.vmm.device.AddressLine20;
 
-/** Native mode's address bus while {@link AddressLine20} is closed: physical addresses without bit 20, those of page tables too. */
+/**
+ * Native mode's address bus while {@link AddressLine20} is closed: physical addresses without bit 20, those of page
+ * tables too.
+ */
 final class MaskedStage implements SecondStage {
   private static final int WRITE_BACK = 6;
-  private static final int RIGHTS = Translation.READABLE | Translation.EXECUTABLE | Translation.STAGE_WRITABLE | Translation.DIRTY;
+  private static final int RIGHTS = Translation.READABLE | Translation.EXECUTABLE | Translation.STAGE_WRITABLE
+      | Translation.DIRTY;
 
   @Override
   public @Hpa long translate(@Gpa long gpa, @Gva long gva, int access, Translation out) {

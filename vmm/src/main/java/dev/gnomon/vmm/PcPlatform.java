@@ -86,7 +86,8 @@ public final class PcPlatform {
     if (options.machine() == MachineType.PC) {
       ApicBus apicBus = new ApicBus();
       for (Cpu cpu : cpus) {
-        LocalApic apic = new LocalApic(localApics.size(), apicBus, () -> cpu.tscOffset, () -> signalNmi(cpu), options.x2Apic());
+        LocalApic apic =
+            new LocalApic(localApics.size(), apicBus, () -> cpu.tscOffset, () -> signalNmi(cpu), options.x2Apic());
         apic.setStartupListener(() -> cpu.stopRequested = true);
         localApics.add(apic);
       }
@@ -141,7 +142,8 @@ public final class PcPlatform {
       acpi = null;
       bus.register(new ResetPort(reset, null, addressLine20));
     }
-    coprocessorError = new CoprocessorError(line(CoprocessorError.IRQ), () -> cpus.get(0).ignoresCoprocessorError = true);
+    coprocessorError =
+        new CoprocessorError(line(CoprocessorError.IRQ), () -> cpus.get(0).ignoresCoprocessorError = true);
     bus.register(coprocessorError);
     bus.register(new DelayPort(ByteSink.DISCARD));
     bus.register(new DebugConsole(debugConsole));
@@ -258,6 +260,7 @@ public final class PcPlatform {
 
   /** The interrupt controllers as a processor sees them; the 8259's interrupts reach the bootstrap processor alone. */
   InterruptSource interrupts(int processor) {
-    return processor == 0 ? new InterruptController(pic, localApic) : new InterruptController(null, localApics.get(processor));
+    return processor == 0 ? new InterruptController(pic, localApic)
+        : new InterruptController(null, localApics.get(processor));
   }
 }

@@ -33,7 +33,8 @@ public record PlatformOptions(MachineType machine, LocalDateTime rtcStart, boole
       throw new IllegalArgumentException("x2APIC mode on machine " + machine + ": expected machine pc with it");
     }
     if (processors.count() > 1 && machine != MachineType.PC) {
-      throw new IllegalArgumentException(processors.count() + " processors on machine " + machine + ": expected machine pc with them");
+      throw new IllegalArgumentException(processors.count() + " processors on machine " + machine
+          + ": expected machine pc with them");
     }
     if (rtcStart.getYear() < 0 || rtcStart.getYear() > MAX_YEAR) {
       throw new IllegalArgumentException("real-time clock at " + rtcStart + ": expected a year from 0 to " + MAX_YEAR);

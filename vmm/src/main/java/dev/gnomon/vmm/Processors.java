@@ -10,8 +10,8 @@ public record Processors(int count, long turn) {
   /** What CPUID leaf 4 can say of cores. */
   public static final int MAX = 64;
   /**
-   * Long against the cost of a change, short against the time that system software waits for another processor; and a prime, so that no loop that takes
-   * a lock again right after releasing it holds it at the end of every turn.
+   * Long against the cost of a change, short against the time that system software waits for another processor; and a
+   * prime, so that no loop that takes a lock again right after releasing it holds it at the end of every turn.
    */
   public static final long DEFAULT_TURN = 997;
   public static final Processors ONE = new Processors(1, DEFAULT_TURN);

@@ -11,12 +11,14 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * Polls a machine's devices on threads of their own, as a host with processors to spare does. What the guest sees then depends on the host's
- * scheduling: such a run is not reproducible, and nothing in it may be published as a count.
+ * Polls a machine's devices on threads of their own, as a host with processors to spare does. What the guest sees then
+ * depends on the host's scheduling: such a run is not reproducible, and nothing in it may be published as a count.
  *
- * <p>A device thread touches only windows by itself. Writes of RAM and interrupts it leaves to the processor's thread, which does them between
- * instructions, at the latest each virtual microsecond. While all processors sleep, virtual time jumps only after each device has looked once more
- * and found nothing: a request in flight lets it pass as fast as the host's and no faster. A device that is not trusted to return, and does not, is stopped by the processor's thread; its own is left where it is.
+ * <p>A device thread touches only windows by itself. Writes of RAM and interrupts it leaves to the processor's thread,
+ * which does them between instructions, at the latest each virtual microsecond. While all processors sleep, virtual
+ * time jumps only after each device has looked once more and found nothing: a request in flight lets it pass as fast as
+ * the host's and no faster. A device that is not trusted to return, and does not, is stopped by the processor's thread;
+ * its own is left where it is.
  */
 public final class RealThreads implements AutoCloseable {
   private static final long SPIN_BEFORE_PARK = 1000;
@@ -29,7 +31,10 @@ public final class RealThreads implements AutoCloseable {
   private final ConcurrentLinkedQueue<Runnable> work = new ConcurrentLinkedQueue<>();
   private final List<Poller> pollers = new ArrayList<>();
   private volatile boolean closed;
-  /** Virtual time as device threads see it: when the processor's thread was last between instructions. The clock itself they would slow down by looking at it. */
+  /**
+   * Virtual time as device threads see it: when the processor's thread was last between instructions. The clock itself
+   * they would slow down by looking at it.
+   */
   private volatile long seenNs;
   /** Who else waits while all processors sleep, null if nobody does. */
   private Idle other;
@@ -39,14 +44,16 @@ public final class RealThreads implements AutoCloseable {
   }
 
   /**
-   * Starts a thread for each device that nothing else polls: their setups have {@link dev.gnomon.vmm.polled.PollPolicy#never}.
+   * Starts a thread for each device that nothing else polls: their setups have
+   * {@link dev.gnomon.vmm.polled.PollPolicy#never}.
    *
    * @throws IllegalArgumentException if the machine has no such device
    */
   public static RealThreads start(Vm vm, HostPolling polling) {
     RealThreads threads = new RealThreads(vm);
     for (DeviceHost host : vm.deviceHosts()) {
-      if (host.nextPoll() == Long.MAX_VALUE && vm.platform().bus().devices().stream().noneMatch(device -> device.name().equals(host.name()))) {
+      if (host.nextPoll() == Long.MAX_VALUE
+          && vm.platform().bus().devices().stream().noneMatch(device -> device.name().equals(host.name()))) {
         threads.pollers.add(threads.new Poller(host, polling));
       }
     }
@@ -150,7 +157,10 @@ public final class RealThreads implements AutoCloseable {
     }
   }
 
-  /** All processors sleep: time goes on when there is work, jumps when there can be none, and passes while that is not known. */
+  /**
+   * All processors sleep: time goes on when there is work, jumps when there can be none, and passes while that is not
+   * known.
+   */
   private long sleep(long nowNs, long untilNs) {
     seenNs = nowNs;
     long[] begun = new long[pollers.size()];

@@ -3,15 +3,19 @@ package dev.gnomon.vmm;
 import java.util.List;
 
 /**
- * Counts the flushes of other processors' translations that the hypervisor asks for, and gets their vCPUs out of the guest for it (KVM: {@code
- * kvm_flush_remote_tlbs}). EPT and shadow pages belong to the VM, TLBs and roots to a vCPU, so each of these flushes all vCPUs:
+ * Counts the flushes of other processors' translations that the hypervisor asks for, and gets their vCPUs out of the
+ * guest for it (KVM: {@code kvm_flush_remote_tlbs}). EPT and shadow pages belong to the VM, TLBs and roots to a vCPU,
+ * so each of these flushes all vCPUs:
  * <ul>
- * <li>EPT: a right or an address is taken away, a page is split, merged, logged or unmapped, a D flag is cleared for the dirty log, everything is zapped (INVEPT);</li>
- * <li>shadow paging: an entry loses rights or changes its frame or key, a guest table is write-protected, a shadow page is thrown away or a root replaced, a
- *   page is logged, an entry that may be cached for another address is synchronised (all translations of the VPID);</li>
+ * <li>EPT: a right or an address is taken away, a page is split, merged, logged or unmapped, a D flag is cleared for
+ * the dirty log, everything is zapped (INVEPT);</li>
+ * <li>shadow paging: an entry loses rights or changes its frame or key, a guest table is write-protected, a shadow page
+ *   is thrown away or a root replaced, a page is logged, an entry that may be cached for another address is
+ *   synchronised (all translations of the VPID);</li>
  * <li>all modes, on the part of the model itself: a frame becomes code, so that no soft TLB may store to it.</li>
  * </ul>
- * All vCPUs share the host's thread and only one is in the guest, so that a flush is complete when it has been asked for.
+ * All vCPUs share the host's thread and only one is in the guest, so that a flush is complete when it has been asked
+ * for.
  */
 final class RemoteFlushes {
   private final List<Vcpu> vcpus;

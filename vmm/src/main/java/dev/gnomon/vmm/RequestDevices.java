@@ -9,7 +9,8 @@ import dev.gnomon.vmm.polled.device.RequestDevice;
 import java.util.List;
 
 /**
- * One device three times, to compare ways of reaching it: polled in a reserved page, trapped behind memory, trapped behind ports.
+ * One device three times, to compare ways of reaching it: polled in a reserved page, trapped behind memory, trapped
+ * behind ports.
  *
  * @param polled its page lies at {@link #polledGpa()}
  * @param mmio its page lies at {@link #MMIO_GPA}

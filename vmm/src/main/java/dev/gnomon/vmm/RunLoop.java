@@ -9,15 +9,19 @@ import dev.gnomon.vmm.polled.DeviceHost;
 import java.util.List;
 
 /**
- * A machine's run loop: brings devices up to the present, chooses whose {@link Turns turn} it is, and lets that processor run to the next thing that must happen at
- * an exact virtual time.
+ * A machine's run loop: brings devices up to the present, chooses whose {@link Turns turn} it is, and lets that
+ * processor run to the next thing that must happen at an exact virtual time.
  *
- * <p>A device's deadline stands for a timer of the host. It finds the guest running, so under a hypervisor it is an EXTERNAL_INTERRUPT exit; if it
- * falls into the handling of another exit, or the processor sleeps, it is none. Polls of shared memory happen on another host processor and are
- * never exits; the interrupt that a polled device raises is one, as a timer's.
+ * <p>A device's deadline stands for a timer of the host. It finds the guest running, so under a hypervisor it is an
+ * EXTERNAL_INTERRUPT exit; if it falls into the handling of another exit, or the processor sleeps, it is none. Polls of
+ * shared memory happen on another host processor and are never exits; the interrupt that a polled device raises is one,
+ * as a timer's.
  */
 final class RunLoop {
-  /** Device events in a row that did not wake a sleeping machine, after which nothing will: a timer that runs on behind a mask. */
+  /**
+   * Device events in a row that did not wake a sleeping machine, after which nothing will: a timer that runs on behind
+   * a mask.
+   */
   private static final int FRUITLESS_EVENTS = 100_000;
 
   private final List<Vcpu> vcpus;
@@ -33,7 +37,8 @@ final class RunLoop {
   private Idle idle;
   private volatile boolean stopRequested;
 
-  RunLoop(List<Vcpu> vcpus, long turn, DeviceBus devices, MachineBus bus, LocalApicPage localApics, List<DeviceHost> polled) {
+  RunLoop(List<Vcpu> vcpus, long turn, DeviceBus devices, MachineBus bus, LocalApicPage localApics,
+      List<DeviceHost> polled) {
     this.vcpus = List.copyOf(vcpus);
     this.turns = new Turns(vcpus, turn, bus, localApics);
     this.devices = devices;
@@ -119,8 +124,8 @@ final class RunLoop {
   }
 
   /**
-   * Runs one processor for at most so many instructions, whoever's turn it is, while the others wait. That is for whoever decides on turns himself;
-   * time does not jump.
+   * Runs one processor for at most so many instructions, whoever's turn it is, while the others wait. That is for
+   * whoever decides on turns himself; time does not jump.
    *
    * @param instructions at least 0
    * @return {@link End#HALTED} if the processor sleeps, though it could be woken
@@ -189,7 +194,10 @@ final class RunLoop {
     return Math.min(next, nextPoll());
   }
 
-  /** Polls are no exits, but an interrupt that comes of one has to get a guest that runs to take it, by an interrupt of the host (KVM: {@code kvm_vcpu_kick}). */
+  /**
+   * Polls are no exits, but an interrupt that comes of one has to get a guest that runs to take it, by an interrupt of
+   * the host (KVM: {@code kvm_vcpu_kick}).
+   */
   private void poll(Vcpu vcpu, long now, boolean guestWasRunning) {
     boolean pending = vcpu.interrupts.pending();
     for (int i = 0; i < polled.length; i++) {
@@ -200,12 +208,18 @@ final class RunLoop {
     }
   }
 
-  /** Whether a deadline that has come is the host timer's on this vCPU's processor: any but those of other local APICs. */
+  /**
+   * Whether a deadline that has come is the host timer's on this vCPU's processor: any but those of other local APICs.
+   */
   private boolean concerns(Vcpu vcpu, long now) {
     return vcpu.apic.nextDeadline() <= now || devices.nextDeadlineWithout(localApics) <= now;
   }
 
-  /** Jumps to the next event that a device has, until one wakes a processor or somebody asks to stop. @return false if none ever will */
+  /**
+   * Jumps to the next event that a device has, until one wakes a processor or somebody asks to stop.
+   *
+   * @return false if none ever will
+   */
   private boolean sleep() {
     Cpu clock = turns.current().cpu();
     boolean deaf = turns.allDeaf();

@@ -8,7 +8,8 @@ import java.util.Objects;
  * @param end what happened
  * @param status exit status that the guest gave, for {@link End#GUEST_EXIT}; 0 otherwise
  * @param detail one line for the user, empty if {@code end} says all
- * @param registers the processor's registers, several lines; empty but for {@link End#TRIPLE_FAULT} and {@link End#INTERNAL_ERROR}
+ * @param registers the processor's registers, several lines; empty but for {@link End#TRIPLE_FAULT} and
+ *     {@link End#INTERNAL_ERROR}
  */
 public record RunResult(End end, int status, String detail, String registers) {
   /** The ways in which a run ends. */

@@ -11,11 +11,15 @@ import dev.gnomon.shadow.ShadowMmu;
 import dev.gnomon.vmm.device.AddressLine20;
 import dev.gnomon.vmm.memory.GuestPhysicalMemory;
 
-/** Ties a vCPU's registers to its shadow MMU: tells it what the guest believes of its paging, and flushes what it says. */
+/**
+ * Ties a vCPU's registers to its shadow MMU: tells it what the guest believes of its paging, and flushes what it says.
+ */
 final class ShadowPaging {
   static final int PDPTES = 4;
   private static final long PRESENT = 1;
-  /** Bits 2:1, 8:5 and those above the physical addresses must be 0 in a present PDPTE (SDM vol. 3A, "PDPTE Registers"). */
+  /**
+   * Bits 2:1, 8:5 and those above the physical addresses must be 0 in a present PDPTE (SDM vol. 3A, "PDPTE Registers").
+   */
   private static final long PDPTE_RESERVED = 0x1E6 | -1L << HostMemory.MAXPHYADDR;
 
   final ShadowMmu mmu;
@@ -45,7 +49,11 @@ final class ShadowPaging {
     return (cpu.cr0 & ControlRegister.CR0_PG) != 0 && (cpu.cr4 & ControlRegister.CR4_PAE) != 0 && !cpu.longMode();
   }
 
-  /** Loads the PDPTE registers from the table that CR3 names. @return false, with nothing loaded, if one has a reserved bit: #GP(0) */
+  /**
+   * Loads the PDPTE registers from the table that CR3 names.
+   *
+   * @return false, with nothing loaded, if one has a reserved bit: #GP(0)
+   */
   boolean loadPdptes() {
     @Gpa long table = cpu.cr3 & ControlRegister.CR3_ROOT_PAE & line.mask();
     for (int i = 0; i < PDPTES; i++) {

@@ -14,8 +14,9 @@ import dev.gnomon.vmm.device.AddressLine20;
 import dev.gnomon.vmm.memory.DeviceAddress;
 
 /**
- * The hypervisor's own second stage: guest-physical addresses by the memory slots. What has no memory, and writes to read-only memory, end on the
- * device bus; the gate of address line 20 comes first. Page tables in read-only memory whose A or D flag would have to be set have no answer ({@link Status#EXIT}), as in KVM.
+ * The hypervisor's own second stage: guest-physical addresses by the memory slots. What has no memory, and writes to
+ * read-only memory, end on the device bus; the gate of address line 20 comes first. Page tables in read-only memory
+ * whose A or D flag would have to be set have no answer ({@link Status#EXIT}), as in KVM.
  *
  * <p>It remembers where the emulated instruction was given leave to write.
  */
@@ -36,7 +37,10 @@ final class SlotStage implements SecondStage {
   private final View view;
   private final HostMemory memory;
   private final @Gpa long[] writes = new long[MAX_WRITES];
-  /** Where the two words of 8 bytes lie that a write may change, the second −1 beyond the page's end; and what they held before. */
+  /**
+   * Where the two words of 8 bytes lie that a write may change, the second −1 beyond the page's end; and what they held
+   * before.
+   */
   private final @Hpa long[] places = new long[2 * MAX_WRITES];
   private final long[] before = new long[2 * MAX_WRITES];
   private int writeCount;
@@ -52,7 +56,10 @@ final class SlotStage implements SecondStage {
     writeCount = 0;
   }
 
-  /** Places written since {@link #forgetWrites}, at most {@link #MAX_WRITES}; probes of an instruction count as its writes. */
+  /**
+   * Places written since {@link #forgetWrites}, at most {@link #MAX_WRITES}; probes of an instruction count as its
+   * writes.
+   */
   int writeCount() {
     return writeCount;
   }
@@ -122,7 +129,8 @@ final class SlotStage implements SecondStage {
       out.exitGpa = gpa;
       return Status.EXIT;
     }
-    if (kind == SlotMap.NONE || backing < 0 || kind == SlotMap.READ_ONLY && (access & (Access.WRITE | TABLE)) == Access.WRITE) {
+    if (kind == SlotMap.NONE || backing < 0
+        || kind == SlotMap.READ_ONLY && (access & (Access.WRITE | TABLE)) == Access.WRITE) {
       return DeviceAddress.of(gpa);
     }
     return backing;

@@ -8,11 +8,14 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * Lets the vCPUs of a machine run one after the other on one host thread, each for a fixed number of instructions, so that equal machines run equally.
+ * Lets the vCPUs of a machine run one after the other on one host thread, each for a fixed number of instructions, so
+ * that equal machines run equally.
  *
- * <p>There is one clock. It advances with every instruction that any processor retires, so N busy processors are each a N-th as fast as one, and it never goes
- * back from one turn to the next. A turn ends at an exact instruction count, when the processor sleeps, or behind a PAUSE, by which a processor says that it waits
- * for another one. The next one to run is the next in the order of numbers that does not sleep. An event whose delivery has begun belongs to the turn in which it did.
+ * <p>There is one clock. It advances with every instruction that any processor retires, so N busy processors are each a
+ * N-th as fast as one, and it never goes back from one turn to the next. A turn ends at an exact instruction count,
+ * when the processor sleeps, or behind a PAUSE, by which a processor says that it waits for another one. The next one
+ * to run is the next in the order of numbers that does not sleep. An event whose delivery has begun belongs to the turn
+ * in which it did.
  */
 final class Turns {
   private static final int VERSION = 1;
@@ -45,7 +48,10 @@ final class Turns {
     return current;
   }
 
-  /** Retired-instruction count at which the current vCPU must stop: the end of its turn, or when all together have retired so many. */
+  /**
+   * Retired-instruction count at which the current vCPU must stop: the end of its turn, or when all together have
+   * retired so many.
+   */
   long limit(long allRetired) {
     return Math.min(turnEnd, allRetired - othersRetired);
   }
@@ -126,7 +132,8 @@ final class Turns {
     int count = in.readInt();
     int number = in.readInt();
     if (version != VERSION || count != vcpus.length || number < 0 || number >= count) {
-      throw new IOException("turns: saved state has version " + version + " and processor " + number + " of " + count + ", expected version "
+      throw new IOException("turns: saved state has version " + version + " and processor " + number + " of " + count
+          + ", expected version "
           + VERSION + " and one of " + vcpus.length);
     }
     current = vcpus[number];

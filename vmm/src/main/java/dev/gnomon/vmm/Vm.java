@@ -64,7 +64,8 @@ public final class Vm {
 
   /** Guest memory for a loader; each gets a view in which nothing is taken yet. */
   public BootMemory bootMemory() {
-    return new BootMemory(guestMemory, E820.of(slots.layout()), options.platform().machine() == MachineType.PC ? Firmware.RSDP : 0);
+    return new BootMemory(guestMemory, E820.of(slots.layout()),
+        options.platform().machine() == MachineType.PC ? Firmware.RSDP : 0);
   }
 
   /** Puts the bootstrap processor into a state, as an INIT would; the others wait for their start-up messages. */
@@ -82,7 +83,8 @@ public final class Vm {
    */
   public void startAll(List<InitialState> states) {
     if (states.size() != vcpus.size()) {
-      throw new IllegalArgumentException(states.size() + " states: expected one for each of " + vcpus.size() + " processors");
+      throw new IllegalArgumentException(states.size() + " states: expected one for each of " + vcpus.size()
+          + " processors");
     }
     for (Vcpu vcpu : vcpus) {
       vcpu.start(states.get(vcpu.index()));
@@ -90,7 +92,8 @@ public final class Vm {
   }
 
   /**
-   * Runs one processor for at most so many instructions while the others wait, for whoever decides himself whose turn it is. Time does not jump.
+   * Runs one processor for at most so many instructions while the others wait, for whoever decides himself whose turn
+   * it is. Time does not jump.
    *
    * @return {@link RunResult.End#HALTED} if the processor sleeps, though it could be woken
    */
@@ -212,7 +215,10 @@ public final class Vm {
     return statistics.byName();
   }
 
-  /** Drops all that processors and hypervisor hold of translations of a range, as when the host moves it (KVM: an MMU notifier). */
+  /**
+   * Drops all that processors and hypervisor hold of translations of a range, as when the host moves it (KVM: an MMU
+   * notifier).
+   */
   public void dropTranslations(@Gpa long gpa, long length) {
     VmBuilder.memoryChanged(vcpus, gpa, length);
   }

@@ -42,7 +42,9 @@ import java.util.List;
 import java.util.function.Consumer;
 import org.slf4j.LoggerFactory;
 
-/** Assembles a {@link Vm}: memory, processor, the mode's translation, the platform, and what was asked for beside it. */
+/**
+ * Assembles a {@link Vm}: memory, processor, the mode's translation, the platform, and what was asked for beside it.
+ */
 public final class VmBuilder {
   private static final long PAGE = HostMemory.FRAME_SIZE;
   /** Tables that EPT needs beside those of RAM: the root and upper levels, devices, reserved pages. */
@@ -53,7 +55,10 @@ public final class VmBuilder {
   /** What shadowing needs beside its pages. */
   private static final long SHADOW_SPARE_FRAMES = 8;
 
-  /** Each virtual processor's tag, so that VM entries and exits flush nothing; one will do, since each has a processor's TLBs to itself. */
+  /**
+   * Each virtual processor's tag, so that VM entries and exits flush nothing; one will do, since each has a processor's
+   * TLBs to itself.
+   */
   private static final int VPID = 1;
 
   private final VmOptions options;
@@ -173,7 +178,8 @@ public final class VmBuilder {
     try {
       buildProcessors(parts, count);
     } catch (OutOfMemoryError e) {
-      throw new IllegalArgumentException("cannot reserve memory for the TLBs of " + count + " processors; give Java more with -Xmx");
+      throw new IllegalArgumentException("cannot reserve memory for the TLBs of " + count
+          + " processors; give Java more with -Xmx");
     }
   }
 
@@ -211,7 +217,8 @@ public final class VmBuilder {
       parts.memory = new HostMemory(0, layout.nativeBytes(), 0);
       parts.slots = MemorySlots.identity(parts.memory, layout);
     } else {
-      parts.memory = new HostMemory(HostMemory.VM_DRAM_BASE, MemorySlots.hostBytes(layout, options.backing()), tableBytes(parts));
+      parts.memory =
+          new HostMemory(HostMemory.VM_DRAM_BASE, MemorySlots.hostBytes(layout, options.backing()), tableBytes(parts));
       parts.slots = MemorySlots.virtual(parts.memory, layout, options.backing());
     }
     parts.guestMemory = new GuestPhysicalMemory(parts.memory, parts.slots);
@@ -240,7 +247,8 @@ public final class VmBuilder {
     parts.devices.build(new DeviceAssembly.Machine(parts.memory, parts.slots, parts.guestMemory, () -> first.tscOffset,
         irq -> interrupt(parts, irq), report));
     if (requestDevices) {
-      parts.requestDevices = new RequestDevices(parts.devices.hosts().get(0), parts.devices.hosts().get(1), parts.devices.hosts().get(2));
+      parts.requestDevices =
+          new RequestDevices(parts.devices.hosts().get(0), parts.devices.hosts().get(1), parts.devices.hosts().get(2));
     }
     devices.addAll(parts.devices.busDevices());
     for (Device device : devices) {
@@ -271,8 +279,10 @@ public final class VmBuilder {
       return PcPlatform.Chipset.NONE;
     }
     FwCfg fwCfg = new FwCfg(parts.guestMemory);
-    RomImage.configure(fwCfg, Addresses.bits(parts.slots.layout().ramEnd()), rom, options.platform().processors().count());
-    ShadowRam shadowRam = new ShadowRam(parts.slots, parts.guestMemory, (gpa, length) -> memoryChanged(parts.vcpus, gpa, length));
+    RomImage.configure(fwCfg, Addresses.bits(parts.slots.layout().ramEnd()), rom,
+        options.platform().processors().count());
+    ShadowRam shadowRam =
+        new ShadowRam(parts.slots, parts.guestMemory, (gpa, length) -> memoryChanged(parts.vcpus, gpa, length));
     return new PcPlatform.Chipset(shadowRam, fwCfg, disks, rom != null);
   }
 
@@ -337,7 +347,8 @@ public final class VmBuilder {
       Cpu cpu = vcpu.cpu();
       cpu.interrupts = vcpu.interrupts;
       NativeMemoryMap open = new NativeMemoryMap(new PageWalker(parts.memory, cpu.mmu.paging, null), parts.slots);
-      NativeMemoryMap closed = new NativeMemoryMap(new PageWalker(parts.memory, cpu.mmu.paging, new MaskedStage()), parts.slots);
+      NativeMemoryMap closed =
+          new NativeMemoryMap(new PageWalker(parts.memory, cpu.mmu.paging, new MaskedStage()), parts.slots);
       cpu.mmu.setTranslator(open);
       line.onChange(() -> cpu.mmu.setTranslator(line.open() ? open : closed));
       vcpu.controls = new VmxControls(cpu, Mode.NATIVE);
@@ -349,7 +360,8 @@ public final class VmBuilder {
     TableFrames frames = new TableFrames(parts.memory);
     List<EptTables> tables = new ArrayList<>();
     for (int i = 0; i < options.ept().views(); i++) {
-      tables.add(new EptTables(parts.memory, frames, parts.slots, capabilities, options.eptMaxPageShift(), options.ept()));
+      tables.add(new EptTables(parts.memory, frames, parts.slots, capabilities, options.eptMaxPageShift(),
+          options.ept()));
     }
     EptViews views = new EptViews(tables, parts.memory, frames, parts.slots, options);
     List<EptMemory> all = new ArrayList<>();
@@ -370,12 +382,14 @@ public final class VmBuilder {
   }
 
   /**
-   * The counted nested TLB of a processor that has walk caches at all. It holds where guest tables lie and not final addresses, as Bhargava et al.
-   * (ASPLOS 2008) describe it, so that a miss still walks EPT for the data.
+   * The counted nested TLB of a processor that has walk caches at all. It holds where guest tables lie and not final
+   * addresses, as Bhargava et al. (ASPLOS 2008) describe it, so that a miss still walks EPT for the data.
    */
   private NestedTlb nestedTlb() {
-    boolean caches = options.tlb() instanceof TlbPolicy.Counted counted && !counted.geometry().structures().equals(TlbGeometry.Structures.NONE);
-    return caches ? new NestedTlb(NestedTlb.DEFAULT_ENTRIES, NestedTlb.DEFAULT_WAYS, NestedTlb.Option.TABLES_ONLY) : null;
+    boolean caches = options.tlb() instanceof TlbPolicy.Counted counted
+        && !counted.geometry().structures().equals(TlbGeometry.Structures.NONE);
+    return caches
+        ? new NestedTlb(NestedTlb.DEFAULT_ENTRIES, NestedTlb.DEFAULT_WAYS, NestedTlb.Option.TABLES_ONLY) : null;
   }
 
   private void buildShadow(Parts parts) {
@@ -402,12 +416,13 @@ public final class VmBuilder {
     MaskedCore core = new MaskedCore(vcpu.core(), cpu, line);
     vcpu.setCore(core);
     SlotStage stage = new SlotStage(parts.memory, parts.slots, line, vcpu.ept == null ? gpa -> gpa : vcpu.ept::shown);
-    EmulationPort port = new EmulationPort(cpu, stage, pdptes, (paging, second) -> new PageWalker(parts.memory, paging, second));
+    EmulationPort port =
+        new EmulationPort(cpu, stage, pdptes, (paging, second) -> new PageWalker(parts.memory, paging, second));
     vcpu.emulator = new Emulator(cpu, core, port, vcpu.shadow == null ? null : vcpu.shadow.mmu);
     core.setEmulator(vcpu.emulator);
     // The run ends with the instruction that closed the gate.
     line.onChange(() -> cpu.stopRequested = true);
-    vcpu.dispatcher = new ExitDispatcher(cpu, vcpu.exits, vcpu.counters, vcpu.controls, vcpu.emulator, vcpu.ept, vcpu.shadow,
-        parts.devices.memoryWindows());
+    vcpu.dispatcher = new ExitDispatcher(cpu, vcpu.exits, vcpu.counters, vcpu.controls, vcpu.emulator, vcpu.ept,
+        vcpu.shadow, parts.devices.memoryWindows());
   }
 }

@@ -23,8 +23,9 @@ import java.util.Objects;
  * @param platform the devices
  * @param ept form of the EPT tables
  */
-public record VmOptions(Mode mode, long memoryBytes, BackingSize backing, long nsPerInstruction, long seed, TlbPolicy tlb, int blockLimit,
-    int eptMaxPageShift, boolean eptAccessedDirty, ShadowOptions shadow, long tableBytes, PlatformOptions platform, EptOptions ept) {
+public record VmOptions(Mode mode, long memoryBytes, BackingSize backing, long nsPerInstruction, long seed,
+    TlbPolicy tlb, int blockLimit, int eptMaxPageShift, boolean eptAccessedDirty, ShadowOptions shadow, long tableBytes,
+    PlatformOptions platform, EptOptions ept) {
   public static final long DEFAULT_MEMORY_BYTES = 64L << 20;
   public static final int DEFAULT_BLOCK_LIMIT = 64;
   /** A millisecond: timers would have nothing to time beyond that. */
@@ -38,7 +39,8 @@ public record VmOptions(Mode mode, long memoryBytes, BackingSize backing, long n
     Objects.requireNonNull(platform);
     Objects.requireNonNull(ept);
     if (nsPerInstruction < 1 || nsPerInstruction > MAX_NS_PER_INSTRUCTION) {
-      throw new IllegalArgumentException(nsPerInstruction + " ns per instruction: expected 1 to " + MAX_NS_PER_INSTRUCTION);
+      throw new IllegalArgumentException(nsPerInstruction + " ns per instruction: expected 1 to "
+          + MAX_NS_PER_INSTRUCTION);
     }
     if (eptMaxPageShift != 12 && eptMaxPageShift != 21 && eptMaxPageShift != 30) {
       throw new IllegalArgumentException("largest EPT page of 2^" + eptMaxPageShift + " bytes: expected 12, 21 or 30");
@@ -51,14 +53,15 @@ public record VmOptions(Mode mode, long memoryBytes, BackingSize backing, long n
           + (ShadowOptions.MIN_PAGE_LIMIT + roots) + " with " + processors + " processors");
     }
     if (tableBytes < 0 || (tableBytes & 4095) != 0) {
-      throw new IllegalArgumentException("host memory of " + tableBytes + " bytes for tables: expected a multiple of 4096");
+      throw new IllegalArgumentException("host memory of " + tableBytes
+          + " bytes for tables: expected a multiple of 4096");
     }
   }
 
   /** A machine with the defaults: 64 MiB, backed by 2M pieces, 1 ns an instruction, nothing counted. */
   public static VmOptions of(Mode mode) {
-    return new VmOptions(mode, DEFAULT_MEMORY_BYTES, BackingSize.SIZE_2M, 1, 0, TlbPolicy.UNCOUNTED, DEFAULT_BLOCK_LIMIT, 30, true,
-        ShadowOptions.defaults(), 0, PlatformOptions.DEFAULT, EptOptions.DEFAULT);
+    return new VmOptions(mode, DEFAULT_MEMORY_BYTES, BackingSize.SIZE_2M, 1, 0, TlbPolicy.UNCOUNTED,
+        DEFAULT_BLOCK_LIMIT, 30, true, ShadowOptions.defaults(), 0, PlatformOptions.DEFAULT, EptOptions.DEFAULT);
   }
 
   public VmOptions withMode(Mode value) {

@@ -17,14 +17,16 @@ import dev.gnomon.guest.cpu.Vector;
  *  INVLPG, INVPCID      none                                  exit
  *  both                 external interrupts, HLT, all ports, all MSRs but a few, RDPMC, WBINVD, MOV DR until the first one after an exit
  * </pre>
- * MOV to and from CR8 exits where there is a local APIC, as KVM sets it on processors without TPR shadow. RDTSC and PAUSE never exit. WBINVD does although there is nothing to write back, because KVM sets that control wherever the processor has it.
- * The guest's own values are in the processor's CR0 and CR4 in both modes (under shadow paging the walk has a context of its own), so the read
- * shadows are copies of them.
+ * MOV to and from CR8 exits where there is a local APIC, as KVM sets it on processors without TPR shadow. RDTSC and
+ * PAUSE never exit. WBINVD does although there is nothing to write back, because KVM sets that control wherever the
+ * processor has it. The guest's own values are in the processor's CR0 and CR4 in both modes (under shadow paging the
+ * walk has a context of its own), so the read shadows are copies of them.
  */
 public final class VmxControls {
   private static final int EXCEPTIONS = 1 << Vector.UD | 1 << Vector.DB | 1 << Vector.AC;
   private static final long CR4_GUEST_OWNED = ControlRegister.CR4_PVI | ControlRegister.CR4_TSD | ControlRegister.CR4_DE
-      | ControlRegister.CR4_PCE | ControlRegister.CR4_OSFXSR | ControlRegister.CR4_OSXMMEXCPT | ControlRegister.CR4_FSGSBASE;
+      | ControlRegister.CR4_PCE | ControlRegister.CR4_OSFXSR | ControlRegister.CR4_OSXMMEXCPT
+      | ControlRegister.CR4_FSGSBASE;
 
   private final Cpu cpu;
 

@@ -164,7 +164,8 @@ class AddressLine20Test {
     for (Mode mode : Mode.values()) {
       Assembler a = new Assembler(32);
       for (long table : new long[] {TABLES, TABLES + 0x10_0000}) {
-        // The first 4 MiB to themselves; 400000h to 300000h by the upper tables, to 500000h by the lower ones, by one 4-KiB page.
+        // The first 4 MiB to themselves; 400000h to 300000h by the upper tables, to 500000h by the lower ones, by one
+        // 4-KiB page.
         boolean upper = table != TABLES;
         a.mov(abs(table).d(), 0x83);
         a.mov(abs(table + 4).d(), TABLES + 0x1000 + (upper ? 0x10_0000 : 0) | 3);
@@ -193,7 +194,8 @@ class AddressLine20Test {
       Machines.exit(a, 0);
       ByteArrayOutputStream log = new ByteArrayOutputStream();
       Vm vm = new VmBuilder(Machines.options(mode)).debugConsole(log::write).build();
-      vm.boot(GuestImages.flat(BootRequest.of("test", a.assemble(FLAT)).withLoadAddress(FLAT).withEntry(BootRequest.Entry.PROTECTED)));
+      vm.boot(GuestImages.flat(BootRequest.of("test", a.assemble(FLAT)).withLoadAddress(FLAT)
+          .withEntry(BootRequest.Entry.PROTECTED)));
       assertThat(vm.run(10_000).end()).isEqualTo(End.GUEST_EXIT);
       ends.add(log + "\n" + Machines.state(vm.cpu()) + Machines.memory(vm));
     }

@@ -83,7 +83,8 @@ class CheckpointTest {
   @ParameterizedTest
   @EnumSource(Mode.class)
   void shouldTakePolledDevicesBack(Mode mode) {
-    Vm vm = new VmBuilder(Machines.options(mode)).polled(DeviceSetup.polled(TimerPage::new, PollPolicy.random(3, 100, 900))).build();
+    Vm vm = new VmBuilder(Machines.options(mode))
+        .polled(DeviceSetup.polled(TimerPage::new, PollPolicy.random(3, 100, 900))).build();
     Machines.boot(vm, a -> {
       Label top = a.here();
       a.inc(RBX);
@@ -104,7 +105,10 @@ class CheckpointTest {
     assertThat(vm.deviceHosts().get(0).steps()).isEqualTo(steps);
   }
 
-  /** A PAE guest that flips bits of an entry, and long after that loads CR3 and with it the PDPTE registers; meanwhile it reads from 40000000h. */
+  /**
+   * A PAE guest that flips bits of an entry, and long after that loads CR3 and with it the PDPTE registers; meanwhile
+   * it reads from 40000000h.
+   */
   private static byte[] paeGuest(long entry, int bits) {
     Assembler a = new Assembler(32);
     a.mov(abs(PDPT).d(), (int) (LOW | PageTableEntry.P));
@@ -195,7 +199,8 @@ class CheckpointTest {
     vm.run(5000);
     assertThat(after.get("irq_window_exits")).isEqualTo(before.get("irq_window_exits") + 1);
     for (String counter : List.of("irq_window_exits", "request_irq_exits", "irq_injections")) {
-      assertThat(vm.statistics().get(counter) - after.get(counter)).as(counter).isEqualTo(after.get(counter) - before.get(counter));
+      assertThat(vm.statistics().get(counter) - after.get(counter)).as(counter)
+          .isEqualTo(after.get(counter) - before.get(counter));
     }
   }
 

@@ -34,7 +34,8 @@ class CodeRemapTest {
   @EnumSource(Mode.class)
   void shouldFetchFromNewFrameBehindInvlpg(Mode mode) {
     Vm vm = new VmBuilder(VmOptions.of(mode).withMemoryBytes(8 << 20)).build();
-    vm.boot(GuestImages.flat(BootRequest.of("remap", program(1)).withLoadAddress(FIRST).withEntry(BootRequest.Entry.PROTECTED)));
+    vm.boot(GuestImages.flat(BootRequest.of("remap", program(1)).withLoadAddress(FIRST)
+        .withEntry(BootRequest.Entry.PROTECTED)));
     byte[] other = program(2);
     for (int i = 0; i < other.length; i++) {
       vm.guestMemory().write(SECOND + i, 1, other[i]);
@@ -47,7 +48,10 @@ class CodeRemapTest {
     assertThat(vm.cpu().regs[Cpu.RAX]).isEqualTo(2);
   }
 
-  /** Four rounds that map the page where it is, so that the code runs from where it was found before; the last one moves it. */
+  /**
+   * Four rounds that map the page where it is, so that the code runs from where it was found before; the last one moves
+   * it.
+   */
   private static byte[] program(int frame) {
     Assembler a = new Assembler(32);
     a.mov(EAX, 0x10000);

@@ -50,7 +50,8 @@ class CoprocessorErrorTest {
     a.mov(abs(4 * VECTOR + 2).w(), 0);
     a.mov(AX, handler);
     a.mov(abs(4 * VECTOR), AX);
-    for (int[] init : new int[][] {{0x20, 0x11}, {0xA0, 0x11}, {0x21, 8}, {0xA1, 0x70}, {0x21, 4}, {0xA1, 2}, {0x21, 1}, {0xA1, 1}, {0x21, 0xFB},
+    for (int[] init : new int[][] {{0x20, 0x11}, {0xA0, 0x11}, {0x21, 8}, {0xA1, 0x70}, {0x21, 4}, {0xA1, 2}, {0x21, 1},
+        {0xA1, 1}, {0x21, 0xFB},
         {0xA1, 0xDF}}) {
       port(a, init[0], init[1]);
     }
@@ -80,7 +81,8 @@ class CoprocessorErrorTest {
   private static String run(Mode mode, boolean acknowledges) {
     ByteArrayOutputStream log = new ByteArrayOutputStream();
     Vm vm = new VmBuilder(Machines.options(mode)).debugConsole(log::write).build();
-    vm.boot(GuestImages.flat(BootRequest.of("test", guest(acknowledges)).withLoadAddress(CODE).withEntry(BootRequest.Entry.REAL)));
+    vm.boot(GuestImages.flat(BootRequest.of("test", guest(acknowledges)).withLoadAddress(CODE)
+        .withEntry(BootRequest.Entry.REAL)));
     assertThat(vm.run(10_000).end()).isEqualTo(RunResult.End.GUEST_EXIT);
     return log + "\n" + Machines.state(vm.cpu());
   }

@@ -18,8 +18,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Whoever writes a page of a logged slot, the log has it, and no other: each way of writing by each method, compared with what
- * passes the physical-write seam of the same guest natively.
+ * Whoever writes a page of a logged slot, the log has it, and no other: each way of writing by each method, compared
+ * with what passes the physical-write seam of the same guest natively.
  */
 class DirtyLogSourcesTest {
   private static final String RAM = "RAM";
@@ -65,7 +65,8 @@ class DirtyLogSourcesTest {
     /** A walk through a table in the slot sets A and D there. */
     FLAGS_OF_A_GUEST_TABLE(a -> {
       a.mov(RBX, CR3);
-      // A directory of 2-MiB pages at TARGET's page, in place of the table's second GiB: its first page alone is mapped.
+      // A directory of 2-MiB pages at TARGET's page, in place of the table's second GiB: its first page alone is
+      // mapped.
       a.mov(RDI, TARGET & -4096);
       a.mov(ptr(RDI).q(), 0x83);
       a.mov(RSI, ptr(RBX));

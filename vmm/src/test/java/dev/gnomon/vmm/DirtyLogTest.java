@@ -141,24 +141,26 @@ class DirtyLogTest {
   @Test
   void shouldRefuseWhatTheMachineCannotLog() {
     Vm nativeMachine = writer(Machines.options(Mode.NATIVE));
-    assertThatThrownBy(() -> nativeMachine.dirtyLog().start(RAM, Method.WRITE_PROTECTION)).isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("expected a machine with a hypervisor");
+    assertThatThrownBy(() -> nativeMachine.dirtyLog().start(RAM, Method.WRITE_PROTECTION))
+        .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("expected a machine with a hypervisor");
     Vm shadow = writer(Machines.options(Mode.SHADOW));
-    assertThatThrownBy(() -> shadow.dirtyLog().start(RAM, Method.PAGE_MODIFICATION_LOG)).isInstanceOf(IllegalArgumentException.class)
+    assertThatThrownBy(() -> shadow.dirtyLog().start(RAM, Method.PAGE_MODIFICATION_LOG))
+        .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("expected EPT with accessed and dirty flags");
     Vm plain = writer(Machines.options(Mode.EPT).withEptAccessedDirty(false));
-    assertThatThrownBy(() -> plain.dirtyLog().start(RAM, Method.DIRTY_FLAGS)).isInstanceOf(IllegalArgumentException.class)
+    assertThatThrownBy(() -> plain.dirtyLog().start(RAM, Method.DIRTY_FLAGS))
+        .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("expected EPT with accessed and dirty flags");
-    assertThatThrownBy(() -> plain.dirtyLog().start("ROM", Method.WRITE_PROTECTION)).isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("ROM");
-    assertThatThrownBy(() -> plain.dirtyLog().start("disk", Method.WRITE_PROTECTION)).isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("disk");
+    assertThatThrownBy(() -> plain.dirtyLog().start("ROM", Method.WRITE_PROTECTION))
+        .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("ROM");
+    assertThatThrownBy(() -> plain.dirtyLog().start("disk", Method.WRITE_PROTECTION))
+        .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("disk");
     assertThatThrownBy(() -> plain.dirtyLog().fetchAndClear(RAM)).isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("expected one whose writes are logged");
     Vm ept = writer(Machines.options(Mode.EPT));
     ept.dirtyLog().start(RAM, Method.DIRTY_FLAGS);
-    assertThatThrownBy(() -> ept.dirtyLog().start("low RAM", Method.WRITE_PROTECTION)).isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("expected DIRTY_FLAGS");
+    assertThatThrownBy(() -> ept.dirtyLog().start("low RAM", Method.WRITE_PROTECTION))
+        .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("expected DIRTY_FLAGS");
     assertThatThrownBy(() -> ept.dirtyLog().start(RAM, Method.DIRTY_FLAGS)).isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("not logged yet");
   }

@@ -95,12 +95,16 @@ class FirmwareStartTest {
     assertThat(cpu.base[Segments.CS]).isEqualTo(0xF0000);
   }
 
-  /** As the Bochs BIOS waits: it sets up 8254 and 8259, and does not know that there is an APIC between them and the processor. */
+  /**
+   * As the Bochs BIOS waits: it sets up 8254 and 8259, and does not know that there is an APIC between them and the
+   * processor.
+   */
   @ParameterizedTest
   @EnumSource(Mode.class)
   void shouldBeWokenByTheTimerThoughItKnowsNoApic(Mode mode) {
     Vm vm = rom(mode, a -> {
-      for (int[] write : new int[][] {{0x20, 0x11}, {0x21, 8}, {0x21, 4}, {0x21, 1}, {0x21, 0xFE}, {0x43, 0x34}, {0x40, 0}, {0x40, 0}}) {
+      for (int[] write : new int[][] {{0x20, 0x11}, {0x21, 8}, {0x21, 4}, {0x21, 1}, {0x21, 0xFE}, {0x43, 0x34},
+          {0x40, 0}, {0x40, 0}}) {
         a.mov(AL, write[1]);
         a.out(write[0], AL);
       }
@@ -228,7 +232,8 @@ class FirmwareStartTest {
         .isInstanceOf(ImageException.class).hasMessageContaining("55 AA");
     assertThatThrownBy(() -> new RomImage("rom", new byte[100])).isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("multiple of 4096");
-    assertThatThrownBy(() -> new VmBuilder(Machines.options(Mode.NATIVE)).disk(SnapshotDiskImage.of(new byte[1])).build())
+    assertThatThrownBy(() -> new VmBuilder(Machines.options(Mode.NATIVE))
+        .disk(SnapshotDiskImage.of(new byte[1])).build())
         .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("machine pc");
   }
 }

@@ -11,7 +11,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** One store that changes two entries of a page table, or the second of the two that it covers, takes effect for both in every mode. */
+/**
+ * One store that changes two entries of a page table, or the second of the two that it covers, takes effect for both in
+ * every mode.
+ */
 class LongTableWriteTest {
   /** Offset of an 8-byte store in the directory, which maps 2 MiB an entry; and its value. Entry 3 then maps 4 MiB. */
   @ParameterizedTest
@@ -41,7 +44,9 @@ class LongTableWriteTest {
     }
   }
 
-  /** The second half of the image lies in the page directory: XMM6 is its first entry, XMM15 that of the page at 36 MiB. */
+  /**
+   * The second half of the image lies in the page directory: XMM6 is its first entry, XMM15 that of the page at 36 MiB.
+   */
   @Test
   void shouldSeeTheEntriesThatTheEndOfAnImageOf512BytesChanges() {
     for (Mode mode : Mode.values()) {

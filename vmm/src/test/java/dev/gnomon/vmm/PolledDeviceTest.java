@@ -34,7 +34,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Polled devices and real guests: what device writes must be seen by, what polling costs in exits, and where devices cannot be. */
+/**
+ * Polled devices and real guests: what device writes must be seen by, what polling costs in exits, and where devices
+ * cannot be.
+ */
 class PolledDeviceTest {
   private static final long BUDGET = 1_000_000;
   private static final long PERIOD_NS = 500;
@@ -83,7 +86,8 @@ class PolledDeviceTest {
   }
 
   private static DeviceSetup writer(long gpa, int size, long value) {
-    return DeviceSetup.polled(() -> new Writer(gpa, size, value), PollPolicy.period(PERIOD_NS)).withDomain(DmaDomain.Policy.ALL_RAM);
+    return DeviceSetup.polled(() -> new Writer(gpa, size, value), PollPolicy.period(PERIOD_NS))
+        .withDomain(DmaDomain.Policy.ALL_RAM);
   }
 
   private static Vm build(Mode mode, DeviceSetup... setups) {
@@ -161,7 +165,8 @@ class PolledDeviceTest {
   @Test
   void shouldNotLogADevicesWindow() {
     Vm vm = build(Mode.EPT, DeviceSetup.polled(RequestDevice::new, PollPolicy.period(PERIOD_NS)));
-    assertThatThrownBy(() -> vm.dirtyLog().start("request", DirtyLog.Method.WRITE_PROTECTION)).isInstanceOf(IllegalArgumentException.class)
+    assertThatThrownBy(() -> vm.dirtyLog().start("request", DirtyLog.Method.WRITE_PROTECTION))
+        .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("request").hasMessageContaining("no device's");
   }
 
@@ -224,14 +229,17 @@ class PolledDeviceTest {
       assertThat(vm.run(BUDGET).end()).isEqualTo(End.GUEST_EXIT);
       ExitStatistics exits = vm.exits();
       fills[uses] = exits.of(ExitReason.EXCEPTION_NMI, ExitStatistics.Cause.SHADOW_FILL);
-      assertThat(exits.of(ExitReason.EXCEPTION_NMI, ExitStatistics.Cause.DEVICE_FILL, WINDOW >> 12)).isBetween(used ? 1L : 0L, used ? 2L : 0L);
-      assertThat(exits.causes(ExitReason.EXCEPTION_NMI).stream().anyMatch(row -> row.cause().equals("hidden (device page) 0x800000"))).isEqualTo(used);
+      assertThat(exits.of(ExitReason.EXCEPTION_NMI, ExitStatistics.Cause.DEVICE_FILL, WINDOW >> 12))
+          .isBetween(used ? 1L : 0L, used ? 2L : 0L);
+      assertThat(exits.causes(ExitReason.EXCEPTION_NMI).stream()
+          .anyMatch(row -> row.cause().equals("hidden (device page) 0x800000"))).isEqualTo(used);
     }
     assertThat(fills[1]).isEqualTo(fills[0]);
   }
 
   private static DeviceSetup ring(int sleepAfter) {
-    return DeviceSetup.polled(() -> new SharedRing("ring", Window.anywhere(4096), sleepAfter), PollPolicy.period(PERIOD_NS));
+    return DeviceSetup.polled(() -> new SharedRing("ring", Window.anywhere(4096), sleepAfter),
+        PollPolicy.period(PERIOD_NS));
   }
 
   @ParameterizedTest
@@ -264,7 +272,8 @@ class PolledDeviceTest {
         assertThat(host.doorbells()).isZero();
         assertThat(outs).isEqualTo(mode.virtual() ? 1 : 0);
       } else {
-        assertThat(host.doorbells()).as("it slept while the guest worked").isBetween((long) requests - 1, (long) requests);
+        assertThat(host.doorbells()).as("it slept while the guest worked")
+            .isBetween((long) requests - 1, (long) requests);
         assertThat(outs).isEqualTo(mode.virtual() ? host.doorbells() + 1 : 0);
       }
       times.add(vm.cpu().retired);
@@ -362,7 +371,8 @@ class PolledDeviceTest {
     for (Duration limit : List.of(Duration.ZERO, Duration.ofMinutes(5), Duration.ofSeconds(1))) {
       List<String> reports = new ArrayList<>();
       StepLimits limits = StepLimits.DEFAULT.withHostTime(limit);
-      VmBuilder builder = new VmBuilder(Machines.options(mode)).deviceReport(reports::add).polled(ring(0).withLimits(limits));
+      VmBuilder builder = new VmBuilder(Machines.options(mode)).deviceReport(reports::add)
+          .polled(ring(0).withLimits(limits));
       boolean gives = limit.toSeconds() == 1;
       builder.polled(DeviceSetup.polled(() -> new Writer(Machines.DATA, 8, 1) {
         @Override
@@ -384,7 +394,8 @@ class PolledDeviceTest {
         Machines.exit(a, 0);
       });
       assertThat(vm.run(BUDGET).end()).isEqualTo(End.GUEST_EXIT);
-      assertThat(reports).hasSize(gives ? 1 : 0).allMatch(line -> line.startsWith("device writer: stopped in step 21: did not return within 1 s"));
+      assertThat(reports).hasSize(gives ? 1 : 0)
+          .allMatch(line -> line.startsWith("device writer: stopped in step 21: did not return within 1 s"));
       String state = Machines.state(vm.cpu()) + Machines.memory(vm) + vm.statistics() + vm.exits().reasons();
       expected = expected == null ? state : expected;
       assertThat(state).as(limit.toString()).isEqualTo(expected);
@@ -393,11 +404,14 @@ class PolledDeviceTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"0xfee00000, lapic0", "0xfec00000, ioapic", "0xfed00000, hpet", "0xb8000, vga", "0x100000, RAM", "0xf0000, ROM f0000"})
+  @CsvSource({"0xfee00000, lapic0", "0xfec00000, ioapic", "0xfed00000, hpet", "0xb8000, vga", "0x100000, RAM",
+      "0xf0000, ROM f0000"})
   void shouldNameBothOwnersWhereAWindowCannotBe(String gpa, String owner) {
     VmOptions options = VmOptions.of(Mode.EPT).withMemoryBytes(8 << 20);
     VmBuilder builder = new VmBuilder(options.withPlatform(options.platform().withMachine(MachineType.PC)));
-    builder.polled(DeviceSetup.polled(() -> new RequestDevice("misplaced", Window.at(Long.decode(gpa), 4096), 0), PollPolicy.never()));
-    assertThatThrownBy(builder::build).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("misplaced").hasMessageContaining(owner);
+    builder.polled(DeviceSetup.polled(() -> new RequestDevice("misplaced", Window.at(Long.decode(gpa), 4096), 0),
+        PollPolicy.never()));
+    assertThatThrownBy(builder::build).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("misplaced")
+        .hasMessageContaining(owner);
   }
 }

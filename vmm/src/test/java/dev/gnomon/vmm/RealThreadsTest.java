@@ -41,13 +41,14 @@ class RealThreadsTest {
   private static final int DOORBELL = 0x610;
 
   private static Stream<Arguments> ways() {
-    List<HostPolling> pollings = List.of(HostPolling.spin(), HostPolling.spinThenPark(20_000, 50_000), HostPolling.period(20_000),
-        HostPolling.adaptive(32_768, 100_000));
+    List<HostPolling> pollings = List.of(HostPolling.spin(), HostPolling.spinThenPark(20_000, 50_000),
+        HostPolling.period(20_000), HostPolling.adaptive(32_768, 100_000));
     return Stream.of(Mode.values()).flatMap(mode -> pollings.stream().map(polling -> Arguments.of(mode, polling)));
   }
 
   private static Vm ring(Mode mode, int sleepAfter) {
-    return new VmBuilder(Machines.options(mode)).polled(DeviceSetup.polled(() -> new SharedRing("ring", Window.anywhere(4096), sleepAfter),
+    return new VmBuilder(Machines.options(mode))
+        .polled(DeviceSetup.polled(() -> new SharedRing("ring", Window.anywhere(4096), sleepAfter),
         PollPolicy.never()).withDoorbell(DOORBELL).withIrq(5)).build();
   }
 
@@ -128,7 +129,8 @@ class RealThreadsTest {
   /** It is never quiet, so time passes as on the host, and the timer that the guest waits for comes. */
   @Test
   void shouldLetTimePassBesideADeviceThatIsAlwaysBusy() {
-    Vm vm = new VmBuilder(Machines.options(Mode.EPT)).polled(DeviceSetup.polled(() -> new Spinner(new AtomicBoolean(true)), PollPolicy.never())
+    Vm vm = new VmBuilder(Machines.options(Mode.EPT))
+        .polled(DeviceSetup.polled(() -> new Spinner(new AtomicBoolean(true)), PollPolicy.never())
         .withDoorbell(DOORBELL)).build();
     Machines.boot(vm, DeviceInterruptTest.guest(0x20, a -> {
       DeviceInterruptTest.out(a, 0x20, 0x60);
@@ -169,8 +171,9 @@ class RealThreadsTest {
 
   @Test
   void shouldGoOnWithoutADeviceThatThrows() {
-    Vm vm = new VmBuilder(Machines.options(Mode.EPT)).deviceReport(line -> { }).polled(DeviceSetup.polled(() -> new RequestDevice("bad",
-        Window.anywhere(4096), 0), PollPolicy.never()).withLimits(new StepLimits(1, 4))).build();
+    Vm vm = new VmBuilder(Machines.options(Mode.EPT)).deviceReport(line -> { })
+        .polled(DeviceSetup.polled(() -> new RequestDevice("bad", Window.anywhere(4096), 0), PollPolicy.never())
+            .withLimits(new StepLimits(1, 4))).build();
     Machines.boot(vm, a -> {
       a.mov(RDI, WINDOW);
       a.mov(ptr(RDI).d(), 1);
@@ -224,13 +227,17 @@ class RealThreadsTest {
     }
   }
 
-  /** Both a guest that runs and one that sleeps go on; so does one that ends meanwhile, as closing waits no longer than a step may take. */
+  /**
+   * Both a guest that runs and one that sleeps go on; so does one that ends meanwhile, as closing waits no longer than
+   * a step may take.
+   */
   @ParameterizedTest
   @ValueSource(strings = {"runs", "sleeps", "ends"})
   void shouldGoOnWithoutADeviceThatDoesNotReturn(String guest) {
     AtomicBoolean over = new AtomicBoolean();
     List<String> reports = Collections.synchronizedList(new ArrayList<>());
-    Vm vm = new VmBuilder(Machines.options(Mode.EPT)).deviceReport(reports::add).polled(DeviceSetup.polled(() -> new Spinner(over), PollPolicy.never())
+    Vm vm = new VmBuilder(Machines.options(Mode.EPT)).deviceReport(reports::add)
+        .polled(DeviceSetup.polled(() -> new Spinner(over), PollPolicy.never())
         .withLimits(StepLimits.DEFAULT.withHostTime(Duration.ofSeconds(1))).withIrq(5)).build();
     Machines.boot(vm, a -> {
       a.mov(RDI, WINDOW);

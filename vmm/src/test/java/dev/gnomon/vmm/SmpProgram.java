@@ -12,9 +12,10 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * Random steps of several processors over page tables that they share: accesses, edits at two levels, directly or through an alias of the table, changes of
- * CR0.WP and of the root. Each step holds one lock. An edit is followed by a shootdown: the editor drops its translation, interrupts all others, and goes on when they
- * have dropped theirs. Page faults are logged, and the step is given up.
+ * Random steps of several processors over page tables that they share: accesses, edits at two levels, directly or
+ * through an alias of the table, changes of CR0.WP and of the root. Each step holds one lock. An edit is followed by a
+ * shootdown: the editor drops its translation, interrupts all others, and goes on when they have dropped theirs. Page
+ * faults are logged, and the step is given up.
  *
  * <pre>
  *  GPA 300000, 301000  two tables of 16 pages, of which the last is the table itself

@@ -51,7 +51,8 @@ class VmOptionsTest {
   @EnumSource(value = Mode.class, names = "NATIVE", mode = EnumSource.Mode.EXCLUDE)
   void shouldInterceptWhatKvmDoesInBothModes(Mode mode) {
     Intercepts both = intercepts(mode);
-    assertThat(both.enabled && both.hlt && both.io && both.msr && both.externalInterrupt && both.wbinvd && both.movDr).isTrue();
+    assertThat(both.enabled && both.hlt && both.io && both.msr && both.externalInterrupt && both.wbinvd
+        && both.movDr).isTrue();
     assertThat(both.rdtsc || both.pause).isFalse();
   }
 
@@ -66,30 +67,31 @@ class VmOptionsTest {
   @ParameterizedTest
   @ValueSource(longs = {0, -1, 1_000_001})
   void shouldRefuseImpossibleClocks(long ns) {
-    assertThatThrownBy(() -> VmOptions.of(Mode.EPT).withNsPerInstruction(ns)).isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("expected 1 to 1000000");
+    assertThatThrownBy(() -> VmOptions.of(Mode.EPT).withNsPerInstruction(ns))
+        .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("expected 1 to 1000000");
   }
 
   @ParameterizedTest
   @ValueSource(ints = {0, 11, 22, 64})
   void shouldRefuseImpossiblePageSizes(int shift) {
-    assertThatThrownBy(() -> VmOptions.of(Mode.EPT).withEptMaxPageShift(shift)).isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("expected 12, 21 or 30");
+    assertThatThrownBy(() -> VmOptions.of(Mode.EPT).withEptMaxPageShift(shift))
+        .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("expected 12, 21 or 30");
   }
 
   @ParameterizedTest
   @EnumSource(Mode.class)
   void shouldRefuseADeviceOnTopOfMemory(Mode mode) {
     DeviceSetup misplaced = DeviceSetup.mmio(() -> new RequestDevice("misplaced", Window.anywhere(4096), 0), 0x100000);
-    assertThatThrownBy(() -> new VmBuilder(Machines.options(mode)).polled(misplaced).build()).isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("misplaced").hasMessageContaining("RAM");
+    assertThatThrownBy(() -> new VmBuilder(Machines.options(mode)).polled(misplaced).build())
+        .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("misplaced").hasMessageContaining("RAM");
   }
 
   @ParameterizedTest
   @EnumSource(Mode.class)
   void shouldRunTheSameWhateverTheTlbKeeps(Mode mode) {
     String expected = null;
-    TlbPolicy[] policies = {TlbPolicy.UNCOUNTED, TlbPolicy.counted(TlbGeometry.SKYLAKE), TlbPolicy.FORGETFUL, TlbPolicy.STALE};
+    TlbPolicy[] policies = {TlbPolicy.UNCOUNTED, TlbPolicy.counted(TlbGeometry.SKYLAKE), TlbPolicy.FORGETFUL,
+        TlbPolicy.STALE};
     for (TlbPolicy policy : policies) {
       Vm vm = Machines.boot(Machines.options(mode).withTlb(policy), a -> {
         a.mov(dev.gnomon.guest.asm.Reg.RDI, Machines.DATA);

@@ -12,8 +12,9 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * The device behind {@link GuestPorts#REGION} and {@link GuestPorts#REGION_GPA}, by which a guest marks the part of its run that is to be measured. Reads
- * give 1 while a region is open, else 0; a begin within a region and an end outside of one have no effect.
+ * The device behind {@link GuestPorts#REGION} and {@link GuestPorts#REGION_GPA}, by which a guest marks the part of its
+ * run that is to be measured. Reads give 1 while a region is open, else 0; a begin within a region and an end outside
+ * of one have no effect.
  */
 public final class RegionMarker implements PortDevice, MmioDevice {
   private static final int VERSION = 1;

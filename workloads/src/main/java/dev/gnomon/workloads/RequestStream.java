@@ -19,13 +19,14 @@ import dev.gnomon.workloads.kernel.Program;
 import java.util.List;
 
 /**
- * A stream of requests to a shared ring, by whichever way the ring is reached: requests fall due at times drawn in advance (a Poisson process of
- * the rate asked for, the same for every way), and each is submitted when it is due and the one before it is complete, so that a slow device
- * makes later ones wait. A request sums 64 bytes of memory; the guest's result is the sum of the answers. Runs in the kernel.
+ * A stream of requests to a shared ring, by whichever way the ring is reached: requests fall due at times drawn in
+ * advance (a Poisson process of the rate asked for, the same for every way), and each is submitted when it is due and
+ * the one before it is complete, so that a slow device makes later ones wait. A request sums 64 bytes of memory; the
+ * guest's result is the sum of the answers. Runs in the kernel.
  *
- * <p>For each request the guest notes three times of its TSC, which are virtual nanoseconds, in an array whose guest-physical address the variable
- * {@value #SAMPLES} holds: when it was due, when it was submitted, and when the guest had its answer. Not in the catalogue: it needs a machine with
- * the ring.
+ * <p>For each request the guest notes three times of its TSC, which are virtual nanoseconds, in an array whose
+ * guest-physical address the variable {@value #SAMPLES} holds: when it was due, when it was submitted, and when the
+ * guest had its answer. Not in the catalogue: it needs a machine with the ring.
  */
 public final class RequestStream implements Workload {
   /** Symbol of the variable with the address of the samples, 3 × 64 bits each. */
@@ -51,7 +52,10 @@ public final class RequestStream implements Workload {
   private static final int BUFFER_SHIFT = 6;
   /** Nanoseconds between the region's begin and the time from which due times count. */
   private static final int LEAD_NS = 2000;
-  /** The wait for a due time is by a loop of this many turns as long as it is longer than {@link #NEAR_NS}, then by looks at the clock. */
+  /**
+   * The wait for a due time is by a loop of this many turns as long as it is longer than {@link #NEAR_NS}, then by
+   * looks at the clock.
+   */
   private static final int WAIT_TURNS = 32;
   private static final int NEAR_NS = 1024;
   /** First vector of the interrupt controllers in the kernel, bytes of a gate, and the controller's ports. */
@@ -73,7 +77,8 @@ public final class RequestStream implements Workload {
 
   @Override
   public String description() {
-    return "requests to a shared ring at a rate, through polled memory, a doorbell with interrupt, trapped memory or ports";
+    return "requests to a shared ring at a rate, through polled memory, a doorbell with interrupt, trapped memory or "
+        + "ports";
   }
 
   @Override
@@ -116,8 +121,9 @@ public final class RequestStream implements Workload {
   }
 
   /**
-   * Emits the program. R8: physical address of the buffers; R12: next sample; R13: the ring; R14: when the request is due; RSI: next gap; RDI: its
-   * entry, as an offset for ports; R9: its buffer; EBP: its number; RBX: sum of the answers.
+   * Emits the program. R8: physical address of the buffers; R12: next sample; R13: the ring; R14: when the request is
+   * due; RSI: next gap; RDI: its entry, as an offset for ports; R9: its buffer; EBP: its number; RBX: sum of the
+   * answers.
    */
   private static final class Emitter {
     private final KernelModeCode code;

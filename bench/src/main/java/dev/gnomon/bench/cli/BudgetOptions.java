@@ -9,7 +9,8 @@ final class BudgetOptions {
   private static final long WORKLOAD_INSTRUCTIONS = 20_000_000_000L;
 
   @Option(names = "--max-instructions", paramLabel = "N", converter = Quantity.Count.class,
-      description = "Budget of each run in instructions, such as 100M or 4.3G. Default: 100M for a kernel, 20G for a workload.")
+      description =
+          "Budget of each run in instructions, such as 100M or 4.3G. Default: 100M for a kernel, 20G for a workload.")
   private Long maxInstructions;
 
   long instructions(Guest guest) {

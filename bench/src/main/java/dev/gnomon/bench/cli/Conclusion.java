@@ -63,7 +63,8 @@ final class Conclusion {
   private static String where(GuestRun run) {
     Vcpu vcpu = run.vm().current();
     Cpu cpu = vcpu.cpu();
-    return ", at rip 0x" + Long.toHexString(cpu.rip) + " in ring " + cpu.cpl + (vcpu.index() == 0 ? "" : " of vCPU " + vcpu.index()) + (cpu.halted ? ", halted" : "");
+    return ", at rip 0x" + Long.toHexString(cpu.rip) + " in ring " + cpu.cpl
+        + (vcpu.index() == 0 ? "" : " of vCPU " + vcpu.index()) + (cpu.halted ? ", halted" : "");
   }
 
   private static int guestExit(Guest.Verdict verdict, int status, String after, PrintWriter err, boolean always) {

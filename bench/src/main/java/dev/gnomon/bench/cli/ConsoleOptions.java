@@ -43,11 +43,13 @@ final class ConsoleOptions {
       description = "Instructions after which an --expect has failed, exit code 5. Default: 2G.")
   private Long timeout;
 
-  @Option(names = "--record", paramLabel = "FILE", description = "Write all input to a log, stamped with instruction counts.")
+  @Option(names = "--record", paramLabel = "FILE",
+      description = "Write all input to a log, stamped with instruction counts.")
   private Path record;
 
   @Option(names = "--replay", paramLabel = "FILE",
-      description = "Give the guest the input of a log and run to where it ends; in any mode, with the same machine and "
+      description =
+          "Give the guest the input of a log and run to where it ends; in any mode, with the same machine and "
           + "guest.")
   private Path replay;
 

@@ -5,7 +5,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A processor as QEMU's users name it: a model with its features, and among these two that the local APIC of machine pc brings.
+ * A processor as QEMU's users name it: a model with its features, and among these two that the local APIC of machine pc
+ * brings.
  *
  * @param model without the local APIC's features
  * @param x2Apic whether {@code +x2apic} is among them

@@ -9,8 +9,8 @@ import picocli.CommandLine.TypeConversionException;
 /** Options that have a run log the pages which its guest writes. */
 final class DirtyLogOptions {
   @Option(names = "--dirty-log", paramLabel = "METHOD", converter = MethodConverter.class,
-      description = "Log the pages that the guest writes, in its measured region if it marks one: wp (write-protection), dbit (D flags of "
-          + "EPT) or pml (page-modification log).")
+      description = "Log the pages that the guest writes, in its measured region if it marks one: wp "
+          + "(write-protection), dbit (D flags of EPT) or pml (page-modification log).")
   private DirtyLog.Method method;
 
   @Option(names = "--dirty-period", paramLabel = "N", converter = Quantity.Count.class,

@@ -83,7 +83,8 @@ final class ExitsCommand implements Callable<Integer> {
     }
     Map<String, String> described = MachineOptions.describe(run.vm().options(), true);
     output.write(ExitsReport.of(run, new Provenance(Version.number(), "exits", described, costModel), costModel, event,
-        key, vcpu == null ? ExitsReport.ALL_VCPUS : vcpu.intValue()), spec.commandLine().getOut(), environment.outIsTerminal());
+        key, vcpu == null ? ExitsReport.ALL_VCPUS : vcpu.intValue()), spec.commandLine().getOut(),
+        environment.outIsTerminal());
     return Conclusion.ofMeasurement(run, result, environment);
   }
 

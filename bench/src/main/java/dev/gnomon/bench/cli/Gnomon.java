@@ -37,7 +37,8 @@ import picocli.CommandLine.Spec;
         "  gnomon run --kernel memtest86+x64.bin --append \"console=ttyS0,115200\" -m 8M --mode ept",
         "  gnomon exits ptchurn --mode shadow -k time",
         "  gnomon COMMAND --help"},
-    subcommands = {RunCommand.class, CompareCommand.class, ExitsCommand.class, WalkCommand.class, TraceCommand.class, VerifyCommand.class,
+    subcommands = {RunCommand.class, CompareCommand.class, ExitsCommand.class, WalkCommand.class, TraceCommand.class,
+        VerifyCommand.class,
     PolledCommand.class, WorkloadsCommand.class, InitramfsCommand.class, BenchCommand.class,
         Gnomon.Completion.class})
 public final class Gnomon implements Runnable {

@@ -37,7 +37,8 @@ final class GuestOptions {
   BootRequest.Entry entry;
 
   @Option(names = "--unpack", paramLabel = "WHO", converter = UnpackConverter.class, defaultValue = "host",
-      description = "Who unpacks the kernel in a bzImage: host, or guest, that is the image's own decompressor. Default: "
+      description =
+          "Who unpacks the kernel in a bzImage: host, or guest, that is the image's own decompressor. Default: "
           + "${DEFAULT-VALUE}.")
   BootRequest.Unpack unpack;
 
@@ -89,7 +90,8 @@ final class GuestOptions {
     }
     if (kernels.isEmpty() && (!append.isEmpty() || !modules.isEmpty() || flat || loadAddress != null
         || entry != BootRequest.Entry.DEFAULT || unpack != BootRequest.Unpack.HOST)) {
-      throw new IllegalArgumentException("--append, --initrd, --module, --entry, --unpack, --flat and --load-address: expected "
+      throw new IllegalArgumentException(
+          "--append, --initrd, --module, --entry, --unpack, --flat and --load-address: expected "
           + "--kernel FILE with them");
     }
     Guest alone = guests.isEmpty() || firmware.bios != null ? firmware.guest() : null;
@@ -121,7 +123,8 @@ final class GuestOptions {
   private LinuxGuest linux(String text) throws IOException {
     LinuxWorkload workload = LinuxWorkload.parse(text);
     if (kernels.size() != 1 || busybox == null || !modules.isEmpty() || flat || loadAddress != null) {
-      throw new IllegalArgumentException("workload '" + text + "': expected one --kernel FILE and --busybox FILE with it, "
+      throw new IllegalArgumentException("workload '" + text
+          + "': expected one --kernel FILE and --busybox FILE with it, "
           + "and no --initrd, --module, --flat or --load-address");
     }
     Path path = kernels.get(0);
@@ -135,10 +138,11 @@ final class GuestOptions {
     for (String module : modules) {
       int blank = module.indexOf(' ');
       String file = blank < 0 ? module : module.substring(0, blank);
-      files.add(new BootRequest.File(file, InputFile.read(Path.of(file)), blank < 0 ? "" : module.substring(blank + 1)));
+      files.add(new BootRequest.File(file, InputFile.read(Path.of(file)),
+          blank < 0 ? "" : module.substring(blank + 1)));
     }
-    BootRequest request = BootRequest.of(path.toString(), InputFile.read(path)).withCommandLine(append).withModules(files)
-        .withEntry(entry).withUnpack(unpack);
+    BootRequest request = BootRequest.of(path.toString(), InputFile.read(path)).withCommandLine(append)
+        .withModules(files).withEntry(entry).withUnpack(unpack);
     return new KernelGuest(loadAddress == null ? request : request.withLoadAddress(loadAddress), flat);
   }
 

@@ -44,7 +44,8 @@ final class InitramfsCommand implements Callable<Integer> {
     for (String addition : additions) {
       int equals = addition.lastIndexOf('=');
       if (equals <= 0) {
-        throw new IllegalArgumentException("--add '" + addition + "': expected FILE=PATH, such as words.txt=/data/words");
+        throw new IllegalArgumentException("--add '" + addition
+            + "': expected FILE=PATH, such as words.txt=/data/words");
       }
       Path file = Path.of(addition.substring(0, equals));
       initramfs.add(addition.substring(equals + 1), Files.isExecutable(file) ? 0755 : 0644, InputFile.read(file));

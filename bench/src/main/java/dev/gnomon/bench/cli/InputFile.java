@@ -21,7 +21,12 @@ final class InputFile {
     return Files.readAllBytes(path);
   }
 
-  /** The lines of a text. @param expected for the message if it is none. @throws IllegalArgumentException if it is a directory or no UTF-8 */
+  /**
+   * The lines of a text.
+   *
+   * @param expected for the message if it is none.
+   * @throws IllegalArgumentException if it is a directory or no UTF-8
+   */
   static List<String> lines(Path path, String expected) throws IOException {
     checkIsFile(path);
     try {

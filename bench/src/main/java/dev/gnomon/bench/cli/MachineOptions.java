@@ -34,7 +34,8 @@ final class MachineOptions {
   MachineType machine;
 
   @Option(names = "--cpu", paramLabel = "MODEL", converter = CpuConverter.class, defaultValue = "default",
-      description = "Processor: minimal, default, max or one that QEMU knows, such as qemu64, Nehalem or Skylake-Client; "
+      description =
+          "Processor: minimal, default, max or one that QEMU knows, such as qemu64, Nehalem or Skylake-Client; "
           + "then features, as in Nehalem,+rdrand,-popcnt; +x2apic is --x2apic. Default: ${DEFAULT-VALUE}.")
   CpuChoice cpu;
 
@@ -42,8 +43,10 @@ final class MachineOptions {
       description = "Virtual processors, 1 to 64; several need machine pc. Default: ${DEFAULT-VALUE}.")
   long cpus;
 
-  @Option(names = "--turn", paramLabel = "N", converter = Quantity.Count.class, defaultValue = "" + Processors.DEFAULT_TURN,
-      description = "Instructions that a virtual processor runs before it is the next one's turn. Default: ${DEFAULT-VALUE}.")
+  @Option(names = "--turn", paramLabel = "N", converter = Quantity.Count.class,
+      defaultValue = "" + Processors.DEFAULT_TURN,
+      description =
+          "Instructions that a virtual processor runs before it is the next one's turn. Default: ${DEFAULT-VALUE}.")
   long turn;
 
   @Option(names = "--rtc", paramLabel = "DATE", converter = DateConverter.class,
@@ -53,7 +56,8 @@ final class MachineOptions {
   @Option(names = "--x2apic", description = "The local APIC of machine pc has x2APIC mode.")
   boolean x2Apic;
 
-  @Option(names = "--keyboard", negatable = true, description = "A keyboard controller with a keyboard, or none. Default: only machine pc has them.")
+  @Option(names = "--keyboard", negatable = true,
+      description = "A keyboard controller with a keyboard, or none. Default: only machine pc has them.")
   Boolean keyboard;
 
   @Option(names = "--seed", paramLabel = "N", converter = Quantity.Whole.class,
@@ -82,7 +86,8 @@ final class MachineOptions {
   int eptPageShift;
 
   @Option(names = "--ept", paramLabel = "SWITCH", split = ",",
-      description = "Form of the EPT tables: levels=4 or 5, mbec (separate execute rights of user and supervisor mode), "
+      description =
+          "Form of the EPT tables: levels=4 or 5, mbec (separate execute rights of user and supervisor mode), "
           + "ve (made for virtualization exceptions), views=N (EPT roots among which VMFUNC switches).")
   List<String> ept = List.of();
 
@@ -129,26 +134,33 @@ final class MachineOptions {
     return seed == null ? options : options.withSeed(seed);
   }
 
-  /** @throws IllegalArgumentException if there is no virtual processor of that number, or it was asked for what only the machine counts */
+  /**
+   * @throws IllegalArgumentException if there is no virtual processor of that number, or it was asked for what only the
+   *     machine counts
+   */
   void checkVcpu(long number, boolean machineOnly) {
     checkVcpu(number);
     if (machineOnly) {
-      throw new IllegalArgumentException("--vcpu with --event mmio: expected no --vcpu, device memory is counted for all together");
+      throw new IllegalArgumentException(
+          "--vcpu with --event mmio: expected no --vcpu, device memory is counted for all together");
     }
   }
 
   /** @throws IllegalArgumentException if there is no virtual processor of that number */
   void checkVcpu(long number) {
     if (number < 0 || number >= cpus) {
-      throw new IllegalArgumentException("--vcpu " + number + ": expected 0 to " + (cpus - 1) + (cpus == 1 ? ", or more with --cpus" : ""));
+      throw new IllegalArgumentException("--vcpu " + number + ": expected 0 to " + (cpus - 1)
+          + (cpus == 1 ? ", or more with --cpus" : ""));
     }
   }
 
   private PlatformOptions platform() {
     if (cpu.deadlineTimer() && machine != MachineType.PC) {
-      throw new IllegalArgumentException("--cpu " + cpu.model() + ",+tsc-deadline on machine " + machine + ": expected machine pc, which has a local APIC");
+      throw new IllegalArgumentException("--cpu " + cpu.model() + ",+tsc-deadline on machine " + machine
+          + ": expected machine pc, which has a local APIC");
     }
-    PlatformOptions options = PlatformOptions.DEFAULT.withMachine(machine).withX2Apic(x2Apic || cpu.x2Apic()).withCpu(cpu.model())
+    PlatformOptions options = PlatformOptions.DEFAULT.withMachine(machine).withX2Apic(x2Apic || cpu.x2Apic())
+        .withCpu(cpu.model())
         .withProcessors(new Processors((int) Math.max(-1, Math.min(Integer.MAX_VALUE, cpus)), turn));
     if (keyboard != null) {
       options = options.withKeyboard(keyboard);

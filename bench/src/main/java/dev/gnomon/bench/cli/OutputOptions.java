@@ -18,7 +18,8 @@ final class OutputOptions {
   private record Target(Format format, Path file) {}
 
   @Option(names = "--out", paramLabel = "FORMAT:FILE", converter = TargetConverter.class,
-      description = "Also write the result as json:FILE, csv:FILE, md:FILE, html:FILE or text:FILE (may be repeated); FILE - is "
+      description =
+          "Also write the result as json:FILE, csv:FILE, md:FILE, html:FILE or text:FILE (may be repeated); FILE - is "
           + "stdout, in place of the text.")
   List<Object> targets = List.of();
 

@@ -27,10 +27,10 @@ import picocli.CommandLine.TypeConversionException;
 
 /** {@code gnomon polled}. */
 @Command(name = "polled",
-    description = {"Runs one stream of requests through each way to a device: ports, trapped memory, a doorbell with interrupt, and shared memory that "
-            + "the host polls.",
-        "Prints exits, latency, polls and processor time, and the rate from which on polling pays. Virtual time, in which exits take what the cost "
-            + "table gives."},
+    description = {"Runs one stream of requests through each way to a device: ports, trapped memory, a doorbell with "
+            + "interrupt, and shared memory that the host polls.",
+        "Prints exits, latency, polls and processor time, and the rate from which on polling pays. Virtual time, in "
+            + "which exits take what the cost table gives."},
     footer = {
         "  gnomon polled",
         "  gnomon polled --mode ept --rate 10k,100k,1M --requests 2000 --out html:polled.html",
@@ -43,22 +43,27 @@ final class PolledCommand implements Callable<Integer> {
   private Gnomon gnomon;
   @Spec
   private CommandSpec spec;
-  @Option(names = "--mode", paramLabel = "MODE", split = ",", converter = ModeConverter.class, defaultValue = "ept,shadow",
+  @Option(names = "--mode", paramLabel = "MODE", split = ",", converter = ModeConverter.class,
+      defaultValue = "ept,shadow",
       description = "Modes. Default: ${DEFAULT-VALUE}.")
   private List<Mode> modes;
   @Option(names = "--back-end", paramLabel = "NAME", split = ",", converter = BackEndConverter.class,
-      defaultValue = "ports,mmio,doorbell,spin,period,adaptive", description = "Ways to the device. Default: ${DEFAULT-VALUE}.")
+      defaultValue = "ports,mmio,doorbell,spin,period,adaptive",
+          description = "Ways to the device. Default: ${DEFAULT-VALUE}.")
   private List<BackEnd> backEnds;
-  @Option(names = "--rate", paramLabel = "N", split = ",", converter = Quantity.Count.class, defaultValue = "5k,10k,20k,50k,100k,200k,500k",
+  @Option(names = "--rate", paramLabel = "N", split = ",", converter = Quantity.Count.class,
+      defaultValue = "5k,10k,20k,50k,100k,200k,500k",
       description = "Requests that fall due a second, on average. Default: ${DEFAULT-VALUE}.")
   private List<Long> rates;
   @Option(names = "--requests", paramLabel = "N", converter = Quantity.Count.class, defaultValue = "400",
       description = "Requests of each run. Default: ${DEFAULT-VALUE}.")
   private long requests;
-  @Option(names = "--period", paramLabel = "TIME", defaultValue = "10us", description = "Of back end period. Default: ${DEFAULT-VALUE}.")
+  @Option(names = "--period", paramLabel = "TIME", defaultValue = "10us",
+      description = "Of back end period. Default: ${DEFAULT-VALUE}.")
   private String period;
   @Option(names = "--adaptive", paramLabel = "STEP:MOST:FALLBACK", defaultValue = "40ns:32768ns:20us",
-      description = "Of back end adaptive: distance of polls without pause, how long to poll so at most, distance of the others. "
+      description =
+          "Of back end adaptive: distance of polls without pause, how long to poll so at most, distance of the others. "
           + "Default: ${DEFAULT-VALUE}.")
   private String adaptive;
   @Mixin
@@ -82,13 +87,16 @@ final class PolledCommand implements Callable<Integer> {
       }
     }
     StreamComparison comparison = new StreamComparison(options, machine.memory != null, costModel, requests,
-        Polling.parse(Polling.Kind.PERIOD, "--period", period), Polling.parse(Polling.Kind.ADAPTIVE, "--adaptive", adaptive), environment.interruption());
+        Polling.parse(Polling.Kind.PERIOD, "--period", period),
+        Polling.parse(Polling.Kind.ADAPTIVE, "--adaptive", adaptive), environment.interruption());
     List<Mode> distinctModes = new ArrayList<>(new LinkedHashSet<>(modes));
     List<BackEnd> distinctBackEnds = new ArrayList<>(new LinkedHashSet<>(backEnds));
     List<Integer> distinctRates = new TreeSet<>(rates).stream().map(Long::intValue).toList();
     environment.interruption().check();
-    try (Progress progress = new Progress(environment, "polled", distinctModes.size() * distinctBackEnds.size() * distinctRates.size())) {
-      comparison.run(distinctModes, distinctBackEnds, distinctRates, budget.workloadInstructions(), new StreamComparison.Listener() {
+    try (Progress progress = new Progress(environment, "polled",
+        distinctModes.size() * distinctBackEnds.size() * distinctRates.size())) {
+      comparison.run(distinctModes, distinctBackEnds, distinctRates, budget.workloadInstructions(),
+          new StreamComparison.Listener() {
         @Override
         public void begin(String name) {
           progress.begin(name);

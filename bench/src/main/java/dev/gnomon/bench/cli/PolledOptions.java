@@ -23,29 +23,32 @@ import picocli.CommandLine.Option;
 /** Options that put polled devices into a machine. */
 final class PolledOptions {
   @Option(names = "--polled", paramLabel = "CLASS[,OPTION=VALUE…]",
-      description = "A polled device (may be repeated): request, ring, timer, or a PolledDevice class of --class-path. Options: "
-          + "address=HEX of its reserved page (default: behind all memory), mmio=HEX or ports=HEX to have it trapped there instead, irq=N, "
-          + "doorbell=HEX (a port), name=NAME.")
+      description =
+          "A polled device (may be repeated): request, ring, timer, or a PolledDevice class of --class-path. Options: "
+          + "address=HEX of its reserved page (default: behind all memory), mmio=HEX or ports=HEX to have it trapped "
+          + "there instead, irq=N, doorbell=HEX (a port), name=NAME.")
   private List<String> devices = List.of();
 
   @Option(names = "--poll", paramLabel = "WHEN",
-      description = "When they are polled, in virtual time: spin (every 40 ns), period=TIME, adaptive[=STEP:MOST:FALLBACK] or random=MIN:MAX. "
-          + "Default: period=10us.")
+      description = "When they are polled, in virtual time: spin (every 40 ns), period=TIME, "
+          + "adaptive[=STEP:MOST:FALLBACK] or random=MIN:MAX. Default: period=10us.")
   private String polling;
 
-  @Option(names = "--class-path", paramLabel = "PATH", description = "Directories and jars with device classes, as for java. What they print goes to stderr.")
+  @Option(names = "--class-path", paramLabel = "PATH",
+      description = "Directories and jars with device classes, as for java. What they print goes to stderr.")
   private String classPath;
 
   @Option(names = "--step-limit", paramLabel = "SECONDS", converter = Quantity.Seconds.class,
-      description = "Host time that a step of a device from --class-path may take before the device is stopped and the guest goes on without it; 0 to wait for ever. "
-          + "Default: 10.")
+      description = "Host time that a step of a device from --class-path may take before the device is stopped and "
+          + "the guest goes on without it; 0 to wait for ever. Default: 10.")
   private Duration stepLimit;
 
   /** A guest with the devices that were asked for. @param threads null unless threads of the host are to poll them */
   Guest attach(Guest guest, Long seed, ThreadPolling threads) throws IOException {
     if (devices.isEmpty()) {
       if (polling != null || classPath != null || stepLimit != null) {
-        throw new IllegalArgumentException((polling != null ? "--poll" : classPath != null ? "--class-path" : "--step-limit")
+        throw new IllegalArgumentException((polling != null ? "--poll"
+            : classPath != null ? "--class-path" : "--step-limit")
             + ": expected --polled CLASS with it");
       }
       if (threads != null) {
@@ -62,7 +65,8 @@ final class PolledOptions {
       classes.add(DeviceClass.parse(device, loader, stepLimit == null ? DeviceClass.STEP_LIMIT : stepLimit));
     }
     if (threads != null && classes.stream().noneMatch(DeviceClass::isPolled)) {
-      throw new IllegalArgumentException("--poll-thread: all devices are trapped (mmio, ports), expected one that is polled");
+      throw new IllegalArgumentException(
+          "--poll-thread: all devices are trapped (mmio, ports), expected one that is polled");
     }
     Polling virtual = threads != null ? null : polling == null ? Polling.defaults() : Polling.parse(polling);
     return new PolledGuest(guest, classes, virtual, seed == null ? 0 : seed);

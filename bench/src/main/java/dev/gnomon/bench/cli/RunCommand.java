@@ -65,8 +65,8 @@ final class RunCommand implements Callable<Integer> {
       description = "Count TLB misses and walks, which costs speed. Default: only with --tlb.")
   private Boolean count;
   @Option(names = "--poll-thread", paramLabel = "WHEN",
-      description = "Devices of --polled are polled by threads of the host, in its time: spin, park[=SPIN:PAUSE], period=TIME or adaptive[=MOST:PAUSE]. "
-          + "Such a run is not reproducible.")
+      description = "Devices of --polled are polled by threads of the host, in its time: spin, park[=SPIN:PAUSE], "
+          + "period=TIME or adaptive[=MOST:PAUSE]. Such a run is not reproducible.")
   private String pollThread;
   @Option(names = "--screen", description = "Print the VGA text screen at the end.")
   private boolean screen;
@@ -93,7 +93,8 @@ final class RunCommand implements Callable<Integer> {
     VmOptions options = machine.vmOptions(Boolean.TRUE.equals(count), guests).withMode(mode);
     ThreadPolling threads = pollThread == null ? null : ThreadPolling.parse(pollThread);
     if (threads != null && consoles.logs()) {
-      throw new IllegalArgumentException("--poll-thread with --record or --replay: expected one of them, as a run with threads of the host cannot be had again");
+      throw new IllegalArgumentException("--poll-thread with --record or --replay: expected one of them, as a run "
+          + "with threads of the host cannot be had again");
     }
     Guest guest = guests.guest(workload, machine.seed, threads);
     ConsoleStream stream = new ConsoleStream(output.takesStdout() ? null : environment.out(), environment.err());

@@ -33,7 +33,8 @@ import picocli.CommandLine.TypeConversionException;
 
 /** {@code gnomon trace}. */
 @Command(name = "trace",
-    description = {"Runs a guest and tells of each event as the kernel's ftrace does, with KVM's names, fields and formats.",
+    description = {"Runs a guest and tells of each event as the kernel's ftrace does, with KVM's names, fields and "
+        + "formats.",
         "Times are virtual: handling an exit takes none."},
     footer = {
         "  gnomon trace ptchurn:iterations=20 --mode shadow --events exit,page_fault,mmu",
@@ -52,7 +53,8 @@ final class TraceCommand implements Callable<Integer> {
       description = "native, ept or shadow. Default: ${DEFAULT-VALUE}.")
   private Mode mode;
   @Option(names = "--events", paramLabel = "EVENT", split = ",", defaultValue = "exit,page_fault,inject",
-      description = "Groups exit, page_fault, inject, mmu, mmio, pio, cr, msr, cpuid, hypercall, emulate, guest (delivered "
+      description =
+          "Groups exit, page_fault, inject, mmu, mmio, pio, cr, msr, cpuid, hypercall, emulate, guest (delivered "
           + "events), tlb or all, or tracepoints such as kvm_mmu_set_spte. Default: ${DEFAULT-VALUE}.")
   private List<String> events;
   @Option(names = "--region", description = "Only the region that the guest marks.")
@@ -72,7 +74,8 @@ final class TraceCommand implements Callable<Integer> {
   @Mixin
   private CostOptions costs = new CostOptions();
   @Option(names = "--out", paramLabel = "FORM:FILE", converter = TargetConverter.class,
-      description = "text, json (one object a line), perfetto (Chrome's JSON, for ui.perfetto.dev) or speedscope; FILE - is "
+      description =
+          "text, json (one object a line), perfetto (Chrome's JSON, for ui.perfetto.dev) or speedscope; FILE - is "
           + "stdout. May be repeated. Default: text:-.")
   private List<Object> targets = List.of();
 
@@ -93,8 +96,8 @@ final class TraceCommand implements Callable<Integer> {
     if (region && !guest.marksRegion()) {
       throw new IllegalArgumentException("--region: " + guest.name() + " marks none, expected a workload");
     }
-    GuestRun run = new GuestRun(guest, machine.vmOptions(false, guests).withMode(mode), machine.memory != null, ByteSink.DISCARD,
-        environment.interruption());
+    GuestRun run = new GuestRun(guest, machine.vmOptions(false, guests).withMode(mode), machine.memory != null,
+        ByteSink.DISCARD, environment.interruption());
     List<Writer> writers = new ArrayList<>();
     try {
       TraceSink.Subject subject = new TraceSink.Subject(guest.name(), mode.toString());
@@ -181,7 +184,8 @@ final class TraceCommand implements Callable<Integer> {
           return new Target(form, file.equals("-") ? null : Path.of(file));
         }
       }
-      throw new TypeConversionException("'" + text + "': expected text:FILE, json:FILE, perfetto:FILE or speedscope:FILE");
+      throw new TypeConversionException("'" + text
+          + "': expected text:FILE, json:FILE, perfetto:FILE or speedscope:FILE");
     }
   }
 }

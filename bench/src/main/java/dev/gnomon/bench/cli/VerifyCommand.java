@@ -26,8 +26,8 @@ import picocli.CommandLine.Spec;
 
 /** {@code gnomon verify}. */
 @Command(name = "verify",
-    description = {"Runs the same guest in several modes side by side and compares all that it can see: registers, memory, "
-            + "output, the screen, and time.",
+    description = {"Runs the same guest in several modes side by side and compares all that it can see: registers, "
+            + "memory, output, the screen, and time.",
         "The first difference is narrowed to the instruction and printed with both sides' walks; exit code 5."},
     footer = {
         "  gnomon verify ptchurn",
@@ -49,10 +49,12 @@ final class VerifyCommand implements Callable<Integer> {
       description = "Modes, the first being what the others are compared with. Default: ${DEFAULT-VALUE}.")
   private List<Mode> modes;
   @Option(names = "--every", paramLabel = "N", converter = Quantity.Count.class, defaultValue = "10M",
-      description = "Instructions between comparisons; there is also one at each console line. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Instructions between comparisons; there is also one at each console line. Default: ${DEFAULT-VALUE}.")
   private long every;
   @Option(names = "--variants",
-      description = "Also shadow paging with unsync, prefetch and large pages each on and off, EPT with 4K pages, and with "
+      description =
+          "Also shadow paging with unsync, prefetch and large pages each on and off, EPT with 4K pages, and with "
           + "5 levels and mode-based execute control; takes memory for each.")
   private boolean variants;
   @Option(names = "--strict-ad",
@@ -77,8 +79,8 @@ final class VerifyCommand implements Callable<Integer> {
     boolean memoryGiven = machine.memory != null;
     Map<String, String> described = MachineOptions.describe(options, memoryGiven);
     described.put("every", Long.toString(every));
-    Verifier verifier = new Verifier(new Provenance(Version.number(), "verify", described, CostModel.cascadeLake()), every, strict,
-        environment.interruption());
+    Verifier verifier = new Verifier(new Provenance(Version.number(), "verify", described, CostModel.cascadeLake()),
+        every, strict, environment.interruption());
     int machines = 0;
     for (Mode mode : new LinkedHashSet<>(modes)) {
       verifier.add(mode.toString(), guest, options.withMode(mode), memoryGiven);

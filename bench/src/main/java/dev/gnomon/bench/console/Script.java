@@ -102,7 +102,8 @@ public final class Script {
     if (done()) {
       return null;
     }
-    return String.format(Locale.ROOT, "expected %s on the console (step %d of %d) and waited %,d instructions for it; last lines: %s",
+    return String.format(Locale.ROOT,
+        "expected %s on the console (step %d of %d) and waited %,d instructions for it; last lines: %s",
         quoted(steps.get(next).expect()), next + 1, steps.size(), session.vm().retired() - since, lastLines());
   }
 
@@ -155,7 +156,8 @@ public final class Script {
         case '\\' -> bytes.write('\\');
         default -> {
           if (kind != 'x' || !text.substring(i + 1).matches("(?s)[0-9a-fA-F]{2}.*")) {
-            throw new IllegalArgumentException("'" + text + "': expected \\n, \\r, \\t, \\e, \\\\ or \\xHH behind a backslash");
+            throw new IllegalArgumentException("'" + text
+                + "': expected \\n, \\r, \\t, \\e, \\\\ or \\xHH behind a backslash");
           }
           bytes.write(Integer.parseInt(text.substring(i + 1, i + 3), 16));
           i += 2;

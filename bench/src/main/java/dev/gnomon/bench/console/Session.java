@@ -54,7 +54,8 @@ public final class Session implements ByteSink {
   /**
    * The guest is loaded and has not run yet.
    *
-   * @param guest the guest's parameters, of which the log takes those that its memory does not show: polled devices and when they are polled
+   * @param guest the guest's parameters, of which the log takes those that its memory does not show: polled devices and
+   *     when they are polled
    * @param name of the log replayed, for messages
    * @throws IllegalArgumentException if that was recorded with another machine or guest
    */
@@ -101,7 +102,8 @@ public final class Session implements ByteSink {
       String value = description.getOrDefault(key, NONE);
       String recorded = replay.machine().getOrDefault(key, NONE);
       if (!value.equals(recorded)) {
-        String what = key.equals("state") ? "another guest or command line (memory sum " + recorded + " before its first "
+        String what = key.equals("state")
+            ? "another guest or command line (memory sum " + recorded + " before its first "
             + "instruction, here " + value + ")" : key + " " + recorded + ", here it is " + value;
         throw new IllegalArgumentException(name + ": was recorded with " + what + "; expected the same");
       }

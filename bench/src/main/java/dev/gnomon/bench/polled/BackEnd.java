@@ -42,12 +42,18 @@ public enum BackEnd {
     return device.equals("polled");
   }
 
-  /** How a machine gets the ring. @param polling of this back end, if it is polled. @param wakeNs from a doorbell to the step */
+  /**
+   * How a machine gets the ring.
+   *
+   * @param polling of this back end, if it is polled.
+   * @param wakeNs from a doorbell to the step
+   */
   DeviceSetup setup(Supplier<? extends PolledDevice> ring, Polling polling, long wakeNs) {
     return switch (this) {
       case PORTS -> DeviceSetup.ports(ring, RequestStream.PORT);
       case MMIO -> DeviceSetup.mmio(ring, RequestStream.MMIO_GPA);
-      case DOORBELL -> DeviceSetup.polled(ring, PollPolicy.doorbell(wakeNs)).withIrq(RequestStream.IRQ).withDoorbell(RequestStream.DOORBELL);
+      case DOORBELL -> DeviceSetup.polled(ring, PollPolicy.doorbell(wakeNs)).withIrq(RequestStream.IRQ)
+          .withDoorbell(RequestStream.DOORBELL);
       case SPIN, PERIOD, ADAPTIVE -> DeviceSetup.polled(ring, polling.policy(0));
     };
   }

@@ -4,13 +4,14 @@ import dev.gnomon.bench.CostModel;
 import java.util.List;
 
 /**
- * From which rate on a polled back end burns less processor time than a doorbell with interrupt. A doorbell costs λ (E_g + E_h + I): the guest's exit
- * at the bell, the wake-up of the host's thread, and the interrupt with its end. A poller costs a constant c, 1 if it never sleeps, so they cross at
- * λ* = c / (E_g + E_h + I). What an adaptive one costs depends on the rate; its rule in a queue tells ({@link PollQueue}).
+ * From which rate on a polled back end burns less processor time than a doorbell with interrupt. A doorbell costs λ
+ * (E_g + E_h + I): the guest's exit at the bell, the wake-up of the host's thread, and the interrupt with its end. A
+ * poller costs a constant c, 1 if it never sleeps, so they cross at λ* = c / (E_g + E_h + I). What an adaptive one
+ * costs depends on the rate; its rule in a queue tells ({@link PollQueue}).
  *
  * @param model λ* a second; null if the poller always burns less
- * @param measured where the measured curves cross for the last time, by the rate that the doorbell completed and linear between the rates beside it; null if the poller
- *     burns more, or less, at all rates measured
+ * @param measured where the measured curves cross for the last time, by the rate that the doorbell completed and linear
+ *     between the rates beside it; null if the poller burns more, or less, at all rates measured
  */
 public record Crossover(String mode, BackEnd backEnd, Double model, Double measured) {
   private static final double NS_PER_S = 1e9;
@@ -49,7 +50,8 @@ public record Crossover(String mode, BackEnd backEnd, Double model, Double measu
     }
 
     private static double periodCores(Polling polling, CostModel costs) {
-      return Math.min(1, ExitClock.ns(costs, costs.cost("poll.idle") + costs.cost("poll.sleep")) / (double) polling.times()[0]);
+      return Math.min(1,
+          ExitClock.ns(costs, costs.cost("poll.idle") + costs.cost("poll.sleep")) / (double) polling.times()[0]);
     }
 
     private Double crossover(BackEnd backEnd, Polling polling, CostModel costs) {
@@ -62,12 +64,14 @@ public record Crossover(String mode, BackEnd backEnd, Double model, Double measu
     }
   }
 
-  static Crossover of(String mode, BackEnd backEnd, Polling polling, CostModel costs, Model model, List<StreamResult> results) {
+  static Crossover of(String mode, BackEnd backEnd, Polling polling, CostModel costs, Model model,
+      List<StreamResult> results) {
     Double measured = null;
     double rateBefore = 0;
     double leadBefore = 0;
     for (StreamResult polled : results) {
-      StreamResult bell = polled.mode().equals(mode) && polled.backEnd() == backEnd ? find(results, mode, BackEnd.DOORBELL, polled.rate()) : null;
+      StreamResult bell = polled.mode().equals(mode) && polled.backEnd() == backEnd
+          ? find(results, mode, BackEnd.DOORBELL, polled.rate()) : null;
       if (bell == null) {
         continue;
       }
@@ -86,7 +90,8 @@ public record Crossover(String mode, BackEnd backEnd, Double model, Double measu
 
   /** The result of a mode, back end and rate, null if there is none. */
   static StreamResult find(List<StreamResult> results, String mode, BackEnd backEnd, int rate) {
-    return results.stream().filter(result -> result.mode().equals(mode) && result.backEnd() == backEnd && result.rate() == rate).findFirst()
+    return results.stream().filter(result ->
+        result.mode().equals(mode) && result.backEnd() == backEnd && result.rate() == rate).findFirst()
         .orElse(null);
   }
 }

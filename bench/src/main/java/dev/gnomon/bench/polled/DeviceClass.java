@@ -26,9 +26,10 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 
 /**
- * A polled device as the command line names it: {@code CLASS[,option=value…]}. The class is a short name of those that come with the machine, or
- * the name of a {@link PolledDevice} with a public constructor without arguments. Options: {@code address} of its first window, or {@code mmio} or
- * {@code ports} to have it trapped there instead, {@code irq} and {@code doorbell}; {@code name}, for the machine's own.
+ * A polled device as the command line names it: {@code CLASS[,option=value…]}. The class is a short name of those that
+ * come with the machine, or the name of a {@link PolledDevice} with a public constructor without arguments. Options:
+ * {@code address} of its first window, or {@code mmio} or {@code ports} to have it trapped there instead, {@code irq}
+ * and {@code doorbell}; {@code name}, for the machine's own.
  */
 public final class DeviceClass {
   /** Host time that a step of a class that does not come with the machine may take, if nobody says otherwise. */
@@ -80,7 +81,8 @@ public final class DeviceClass {
       }
       device.option(parts[i]);
     }
-    if ((device.address != Window.ANYWHERE ? 1 : 0) + (device.mmio != Window.ANYWHERE ? 1 : 0) + (device.ports >= 0 ? 1 : 0) > 1) {
+    if ((device.address != Window.ANYWHERE ? 1 : 0) + (device.mmio != Window.ANYWHERE ? 1 : 0)
+        + (device.ports >= 0 ? 1 : 0) > 1) {
       throw device.bad("address, mmio and ports contradict each other: expected one of them");
     }
     device.inTime("the constructor, name, windows or registers", () -> device.check(device.make(0)));
@@ -110,7 +112,8 @@ public final class DeviceClass {
     try {
       task.get(stepLimit.toNanos(), TimeUnit.NANOSECONDS);
     } catch (ExecutionException e) {
-      throw e.getCause() instanceof IllegalArgumentException refusal ? refusal : bad(DeviceFailure.describe(e.getCause()));
+      throw e.getCause() instanceof IllegalArgumentException refusal ? refusal
+          : bad(DeviceFailure.describe(e.getCause()));
     } catch (TimeoutException e) {
       throw bad(what + " did not return within " + stepLimit.toMillis() / MS_PER_S + " s");
     } catch (InterruptedException e) {
@@ -167,7 +170,8 @@ public final class DeviceClass {
       }
       case "name" -> {
         if (shipped == null || !value.matches("[a-z][a-z0-9-]{0,30}")) {
-          throw bad("'" + option + "': expected a name of lower-case letters, digits and hyphens, for request, ring or timer");
+          throw bad("'" + option
+              + "': expected a name of lower-case letters, digits and hyphens, for request, ring or timer");
         }
         name = value;
       }
@@ -224,13 +228,16 @@ public final class DeviceClass {
       throw bad("the device's name, windows and registers cannot be had: " + DeviceFailure.describe(e));
     }
     if (label == null || !label.matches(NAME)) {
-      throw bad("the device's name is " + (label == null ? "null" : "'" + label + "'") + ": expected 1 to 63 letters, digits, dots, hyphens and underscores");
+      throw bad("the device's name is " + (label == null ? "null" : "'" + label + "'")
+          + ": expected 1 to 63 letters, digits, dots, hyphens and underscores");
     }
     if (windows == null || windows.isEmpty() || windows.stream().anyMatch(Objects::isNull) || registers == null) {
-      throw bad("device " + label + " has windows " + windows + " and registers " + registers + ": expected at least one window, and registers");
+      throw bad("device " + label + " has windows " + windows + " and registers " + registers
+          + ": expected at least one window, and registers");
     }
     if (!windows.get(0).isUnplaced() && address != Window.ANYWHERE) {
-      throw bad("device " + label + " lies at 0x" + Long.toHexString(windows.get(0).gpa()) + " by its own choice: expected no address with it");
+      throw bad("device " + label + " lies at 0x" + Long.toHexString(windows.get(0).gpa())
+          + " by its own choice: expected no address with it");
     }
   }
 

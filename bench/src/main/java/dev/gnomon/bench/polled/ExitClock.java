@@ -10,8 +10,9 @@ import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.vmm.Vm;
 
 /**
- * Lets exits take time: after each, and after each event that the guest takes through its IDT, the virtual clock jumps by what the cost table
- * gives. Without it a trap takes no virtual time, and nothing could be faster than one. Results no longer agree between modes then.
+ * Lets exits take time: after each, and after each event that the guest takes through its IDT, the virtual clock jumps
+ * by what the cost table gives. Without it a trap takes no virtual time, and nothing could be faster than one. Results
+ * no longer agree between modes then.
  */
 final class ExitClock implements Observer {
   private static final double NS_PER_US = 1000;

@@ -6,8 +6,9 @@ import dev.gnomon.vmm.polled.PollPolicy;
 import java.util.SplittableRandom;
 
 /**
- * What a poller does by its rule alone, with no machine around it: requests fall due by a Poisson process, each is submitted when the one before it is done, and the first look
- * after that serves it in no time. For rules whose cost depends on the rate in no simple way.
+ * What a poller does by its rule alone, with no machine around it: requests fall due by a Poisson process, each is
+ * submitted when the one before it is done, and the first look after that serves it in no time. For rules whose cost
+ * depends on the rate in no simple way.
  *
  * @param burntNs processor time that the poller burns a request
  * @param latencyNs mean time from when a request was due to its answer

@@ -37,6 +37,7 @@ public final class PolledGuest extends ForwardingGuest {
   @Override
   public void equip(VmBuilder builder, Region region) {
     super.equip(builder, region);
-    devices.forEach(device -> builder.polled(device.setup(polling == null ? PollPolicy.never() : polling.policy(seed), seed)));
+    devices.forEach(device ->
+        builder.polled(device.setup(polling == null ? PollPolicy.never() : polling.policy(seed), seed)));
   }
 }

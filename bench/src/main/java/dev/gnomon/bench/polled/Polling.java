@@ -7,19 +7,24 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * When devices are polled, as the command line says it: {@code spin}, {@code period=TIME}, {@code adaptive} or {@code random=MIN:MAX}. A policy
- * remembers, so each machine gets one of its own.
+ * When devices are polled, as the command line says it: {@code spin}, {@code period=TIME}, {@code adaptive} or
+ * {@code random=MIN:MAX}. A policy remembers, so each machine gets one of its own.
  *
  * @param text as given
  * @param kind word before the equals sign
  * @param times in virtual nanoseconds, in the order given
  */
 public record Polling(String text, Kind kind, long[] times) {
-  /** What a poll that finds nothing takes, so that polls without pause come once in that time: 100 cycles at 2.5 GHz. */
+  /**
+   * What a poll that finds nothing takes, so that polls without pause come once in that time: 100 cycles at 2.5 GHz.
+   */
   public static final long SPIN_NS = 40;
   /** How long an adaptive poller looks without pause at most: QEMU's {@code IOTHREAD_POLL_MAX_NS_DEFAULT}. */
   public static final long ADAPTIVE_MAX_NS = 32_768;
-  /** Distance of an adaptive poller's looks while it does not poll without pause; it learns only from waits shorter than it may poll. */
+  /**
+   * Distance of an adaptive poller's looks while it does not poll without pause; it learns only from waits shorter than
+   * it may poll.
+   */
   public static final long ADAPTIVE_FALLBACK_NS = 20_000;
 
   /** The policies and how many times each takes. */
@@ -39,7 +44,8 @@ public record Polling(String text, Kind kind, long[] times) {
   }
 
   private static final Pattern TIME = Pattern.compile("(\\d{1,12}(?:\\.\\d{1,9})?)(ns|us|ms|s|)");
-  private static final String EXPECTED = "expected spin[=TIME], period=TIME, adaptive[=STEP:MOST:FALLBACK] or random=MIN:MAX, times such as 500ns, "
+  private static final String EXPECTED =
+      "expected spin[=TIME], period=TIME, adaptive[=STEP:MOST:FALLBACK] or random=MIN:MAX, times such as 500ns, "
       + "10us or 1ms";
 
   /** Once in 10 µs of virtual time. */
@@ -47,12 +53,17 @@ public record Polling(String text, Kind kind, long[] times) {
     return parse("period=10us");
   }
 
-  /** Reads what the command line gives. @throws IllegalArgumentException if that is no policy or a time is out of range */
+  /**
+   * Reads what the command line gives.
+   *
+   * @throws IllegalArgumentException if that is no policy or a time is out of range
+   */
   public static Polling parse(String text) {
     int equals = text.indexOf('=');
     String word = equals < 0 ? text : text.substring(0, equals);
     for (Kind kind : Kind.values()) {
-      Polling polling = kind.name().equalsIgnoreCase(word) ? read(kind, text, equals < 0 ? null : text.substring(equals + 1)) : null;
+      Polling polling = kind.name().equalsIgnoreCase(word)
+          ? read(kind, text, equals < 0 ? null : text.substring(equals + 1)) : null;
       if (polling != null) {
         return polling;
       }
@@ -60,11 +71,16 @@ public record Polling(String text, Kind kind, long[] times) {
     throw new IllegalArgumentException("--poll '" + text + "': " + EXPECTED);
   }
 
-  /** Reads the times of one policy, which have an option of their own. @throws IllegalArgumentException if they are none or out of range */
+  /**
+   * Reads the times of one policy, which have an option of their own.
+   *
+   * @throws IllegalArgumentException if they are none or out of range
+   */
   public static Polling parse(Kind kind, String option, String times) {
     Polling polling = read(kind, kind.name().toLowerCase(Locale.ROOT) + "=" + times, times);
     if (polling == null) {
-      throw new IllegalArgumentException(option + " '" + times + "': expected " + (kind.most == 1 ? "a time" : kind.most + " times, separated by colons,")
+      throw new IllegalArgumentException(option + " '" + times + "': expected "
+          + (kind.most == 1 ? "a time" : kind.most + " times, separated by colons,")
           + " such as 500ns, 10us or 1ms");
     }
     return polling;

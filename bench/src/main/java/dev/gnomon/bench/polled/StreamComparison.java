@@ -46,13 +46,14 @@ public final class StreamComparison {
    * @param adaptive of {@link BackEnd#ADAPTIVE}
    * @throws IllegalArgumentException if there are too few or too many requests, or several processors
    */
-  public StreamComparison(VmOptions options, boolean memoryGiven, CostModel costs, long requests, Polling period, Polling adaptive,
-      Interruption interruption) {
+  public StreamComparison(VmOptions options, boolean memoryGiven, CostModel costs, long requests, Polling period,
+      Polling adaptive, Interruption interruption) {
     if (requests < 1 || requests > RequestStream.MAX_REQUESTS) {
       throw new IllegalArgumentException("--requests " + requests + ": expected 1 to " + RequestStream.MAX_REQUESTS);
     }
     if (options.platform().processors().count() != 1) {
-      throw new IllegalArgumentException("--cpus " + options.platform().processors().count() + ": expected one processor, whose exits take time");
+      throw new IllegalArgumentException("--cpus " + options.platform().processors().count()
+          + ": expected one processor, whose exits take time");
     }
     this.options = options;
     this.memoryGiven = memoryGiven;
@@ -64,7 +65,8 @@ public final class StreamComparison {
   }
 
   /** Runs all combinations, or those until an interruption. @param rates in ascending order */
-  public void run(List<Mode> modes, List<BackEnd> backEnds, List<Integer> rates, long maxInstructions, Listener listener) {
+  public void run(List<Mode> modes, List<BackEnd> backEnds, List<Integer> rates, long maxInstructions,
+      Listener listener) {
     for (Mode mode : modes) {
       for (BackEnd backEnd : backEnds) {
         for (int rate : rates) {
@@ -80,7 +82,8 @@ public final class StreamComparison {
   }
 
   private void run(Mode mode, BackEnd backEnd, int rate, long maxInstructions, Listener listener) {
-    StreamRun run = new StreamRun(backEnd, polling(backEnd), rate, requests, options.withMode(mode), memoryGiven, costs, interruption);
+    StreamRun run = new StreamRun(backEnd, polling(backEnd), rate, requests, options.withMode(mode), memoryGiven, costs,
+        interruption);
     StreamResult result = run.run(maxInstructions, listener::instructions);
     hostMs.put(mode + "/" + backEnd + "/" + rate, run.hostNs() / NS_PER_MS);
     if (result != null) {
@@ -114,9 +117,11 @@ public final class StreamComparison {
         model.of(result.backEnd(), polling(result.backEnd()), costs, result.rate()))).toList();
     List<Crossover> crossovers = new ArrayList<>();
     for (StreamResult result : compared) {
-      boolean known = crossovers.stream().anyMatch(one -> one.mode().equals(result.mode()) && one.backEnd() == result.backEnd());
+      boolean known = crossovers.stream()
+          .anyMatch(one -> one.mode().equals(result.mode()) && one.backEnd() == result.backEnd());
       if (result.backEnd().isPolled() && result.exitsAvoided() != null && !known) {
-        crossovers.add(Crossover.of(result.mode(), result.backEnd(), polling(result.backEnd()), costs, model, compared));
+        crossovers.add(Crossover.of(result.mode(), result.backEnd(), polling(result.backEnd()), costs,
+            model, compared));
       }
     }
     return new StreamReport(provenance, requests, model, compared, crossovers, hostMs);

@@ -13,26 +13,28 @@ import org.HdrHistogram.Histogram;
  * @param virtualNs length of the measured region in virtual nanoseconds, in which exits take their time
  * @param exits of the region by reason and cause
  * @param deviceExits those of them that are the device's: its registers, doorbell, interrupt and end of interrupt
- * @param exitsAvoided device exits of the doorbell with interrupt on the same stream less these; null if that was not run
+ * @param exitsAvoided device exits of the doorbell with interrupt on the same stream less these; null if that was not
+ *     run
  * @param model what the model makes of it; null if it has nothing to say of the back end
- * @param latency from the time that a request was due to the guest's having the answer, nanoseconds; a request that waited for the one before it
- *     counts its wait, so that coordinated omission hides nothing
+ * @param latency from the time that a request was due to the guest's having the answer, nanoseconds; a request that
+ *     waited for the one before it counts its wait, so that coordinated omission hides nothing
  * @param service from the submission to the answer, nanoseconds
  * @param polls steps of the device
  * @param emptyPolls those that found nothing
  * @param exitCores processors kept busy by the device's exits and interrupts
  * @param pollerCores processors kept busy by the thread that polls or serves, its wake-ups included
  */
-public record StreamResult(String mode, BackEnd backEnd, int rate, double completedRate, int requests, long virtualNs, List<ExitCount> exits,
-    long deviceExits, Long exitsAvoided, Model model, Percentiles latency, Percentiles service, long polls, long emptyPolls, double exitCores,
-    double pollerCores) {
+public record StreamResult(String mode, BackEnd backEnd, int rate, double completedRate, int requests, long virtualNs,
+    List<ExitCount> exits, long deviceExits, Long exitsAvoided, Model model, Percentiles latency, Percentiles service,
+    long polls, long emptyPolls, double exitCores, double pollerCores) {
   private static final double SCALE = 1e6;
 
   /** A distribution of times in nanoseconds, with a precision of three digits. */
   public record Percentiles(long p50, long p90, long p99, long p999, long max, double mean) {
     static Percentiles of(Histogram histogram) {
-      return new Percentiles(histogram.getValueAtPercentile(50), histogram.getValueAtPercentile(90), histogram.getValueAtPercentile(99),
-          histogram.getValueAtPercentile(99.9), histogram.getMaxValue(), round(histogram.getMean()));
+      return new Percentiles(histogram.getValueAtPercentile(50), histogram.getValueAtPercentile(90),
+          histogram.getValueAtPercentile(99), histogram.getValueAtPercentile(99.9), histogram.getMaxValue(),
+          round(histogram.getMean()));
     }
   }
 
@@ -70,6 +72,7 @@ public record StreamResult(String mode, BackEnd backEnd, int rate, double comple
   /** @param doorbell the same stream there, null if it was not run */
   StreamResult beside(StreamResult doorbell, Model modelled) {
     return new StreamResult(mode, backEnd, rate, completedRate, requests, virtualNs, exits, deviceExits,
-        doorbell == null ? null : doorbell.deviceExits - deviceExits, modelled, latency, service, polls, emptyPolls, exitCores, pollerCores);
+        doorbell == null ? null : doorbell.deviceExits - deviceExits, modelled, latency, service, polls, emptyPolls,
+        exitCores, pollerCores);
   }
 }

@@ -86,14 +86,15 @@ public final class StreamRun {
    * @param polling of a polled back end
    * @param rate requests a second of virtual time
    */
-  public StreamRun(BackEnd backEnd, Polling polling, int rate, int requests, VmOptions options, boolean memoryGiven, CostModel costs,
-      Interruption interruption) {
+  public StreamRun(BackEnd backEnd, Polling polling, int rate, int requests, VmOptions options, boolean memoryGiven,
+      CostModel costs, Interruption interruption) {
     this.backEnd = backEnd;
     this.rate = rate;
     this.requests = requests;
     this.costs = costs;
     RequestStream stream = new RequestStream();
-    program = stream.build(Parameters.parse(stream, "device=" + backEnd.device() + ",requests=" + requests + ",rate=" + rate + ",seed="
+    program = stream.build(Parameters.parse(stream,
+        "device=" + backEnd.device() + ",requests=" + requests + ",rate=" + rate + ",seed="
         + options.seed()));
     guest = new StreamGuest(program, backEnd, polling, costs);
     run = new GuestRun(guest, options, memoryGiven, ByteSink.DISCARD, interruption);
@@ -103,7 +104,8 @@ public final class StreamRun {
   /** Runs it. @return null unless the guest comes to its end with the right answers */
   public StreamResult run(long maxInstructions, LongConsumer progress) {
     RunResult end = run.run(maxInstructions, progress);
-    boolean good = end.end() == RunResult.End.GUEST_EXIT && guest.verdict(end.status()) == Guest.Verdict.SUCCESS && run.region().complete();
+    boolean good = end.end() == RunResult.End.GUEST_EXIT && guest.verdict(end.status()) == Guest.Verdict.SUCCESS
+        && run.region().complete();
     return good ? result() : null;
   }
 
@@ -154,17 +156,19 @@ public final class StreamRun {
       }
     }
     double regionCycles = Math.max(1, counters.virtualNs()) * costs.megahertz() / 1000.0;
-    return new StreamResult(run.vm().options().mode().toString(), backEnd, rate, StreamResult.round(requests * NS_PER_S / Math.max(1, last - first)),
-        requests, counters.virtualNs(), folded(counters.exits()), deviceExits, null, null, StreamResult.Percentiles.of(latency),
-        StreamResult.Percentiles.of(service), guest.polls.all(), guest.polls.empty(), StreamResult.round(exitCycles / regionCycles),
-        StreamResult.round(Math.min(1, pollerCycles() / regionCycles)));
+    return new StreamResult(run.vm().options().mode().toString(), backEnd, rate,
+        StreamResult.round(requests * NS_PER_S / Math.max(1, last - first)), requests, counters.virtualNs(),
+        folded(counters.exits()), deviceExits, null, null, StreamResult.Percentiles.of(latency),
+        StreamResult.Percentiles.of(service), guest.polls.all(), guest.polls.empty(),
+        StreamResult.round(exitCycles / regionCycles), StreamResult.round(Math.min(1, pollerCycles() / regionCycles)));
   }
 
   /** A thread burns no more than its processor. */
   private double pollerCycles() {
     WatchedRing.Polls polls = guest.polls;
     long wakes = backEnd == BackEnd.DOORBELL ? polls.all() : 0;
-    return wakes * costs.cost("host.wake") + polls.empty() * costs.cost("poll.idle") + (polls.all() - polls.empty()) * costs.cost("poll.busy")
+    return wakes * costs.cost("host.wake") + polls.empty() * costs.cost("poll.idle")
+        + (polls.all() - polls.empty()) * costs.cost("poll.busy")
         + polls.slept() * costs.cost("poll.sleep");
   }
 
@@ -191,7 +195,8 @@ public final class StreamRun {
   /** Whether an exit is the device's: its registers, its bell, its interrupt or the interrupt's end. */
   static boolean isDevices(ExitCount exit) {
     return switch (exit.reason()) {
-      case "IO_INSTRUCTION" -> exit.cause().endsWith(" ring") || port(exit) == EOI_PORT || port(exit) == RequestStream.DOORBELL || isRing(port(exit));
+      case "IO_INSTRUCTION" -> exit.cause().endsWith(" ring") || port(exit) == EOI_PORT
+          || port(exit) == RequestStream.DOORBELL || isRing(port(exit));
       case "INTERRUPT_WINDOW" -> true;
       default -> exit.cause().equals("mmio") || exit.cause().equals("device interrupt");
     };

@@ -3,7 +3,8 @@ package dev.gnomon.bench.polled;
 import dev.gnomon.vmm.polled.HostPolling;
 
 /**
- * When threads of the host poll devices, in the host's time, as the command line says it: {@code spin}, {@code park}, {@code period=TIME} or {@code adaptive}.
+ * When threads of the host poll devices, in the host's time, as the command line says it: {@code spin}, {@code park},
+ * {@code period=TIME} or {@code adaptive}.
  *
  * @param text as given
  */
@@ -11,7 +12,8 @@ public record ThreadPolling(String text, HostPolling polling) {
   private static final long PARK_AFTER_NS = 50_000;
   /** How often a thread that does not poll without pause looks all the same, for guests that ring no doorbell. */
   private static final long PAUSE_NS = 1_000_000;
-  private static final String EXPECTED = "expected spin, park[=SPIN:PAUSE], period=TIME or adaptive[=MOST:PAUSE], times such as 500ns, 10us or 1ms";
+  private static final String EXPECTED =
+      "expected spin, park[=SPIN:PAUSE], period=TIME or adaptive[=MOST:PAUSE], times such as 500ns, 10us or 1ms";
 
   /** Reads what the command line gives. @throws IllegalArgumentException if that is none of these */
   public static ThreadPolling parse(String text) {

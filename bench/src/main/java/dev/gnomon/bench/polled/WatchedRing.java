@@ -12,7 +12,11 @@ import java.util.List;
 
 /** A shared ring whose steps are counted by kind. */
 final class WatchedRing implements PolledDevice {
-  /** What there has been of each kind so far. @param slept polls that came so long after the last that the poller slept between them */
+  /**
+   * What there has been of each kind so far.
+   *
+   * @param slept polls that came so long after the last that the poller slept between them
+   */
   record Polls(long all, long empty, long slept) {
     Polls minus(Polls o) {
       return new Polls(all - o.all, empty - o.empty, slept - o.slept);

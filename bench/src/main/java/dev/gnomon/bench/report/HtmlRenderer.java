@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * One HTML page that needs nothing else: no file beside it, and a script in it only if it has plots. Percentages have bars, so that a table can be
- * read at a glance; light and dark follow the viewer's setting.
+ * One HTML page that needs nothing else: no file beside it, and a script in it only if it has plots. Percentages have
+ * bars, so that a table can be read at a glance; light and dark follow the viewer's setting.
  */
 final class HtmlRenderer {
   private static final String STYLE = """
@@ -40,8 +40,8 @@ final class HtmlRenderer {
         table(text, table);
       } else if (block instanceof Plot plot) {
         element(text, "h2", plot.title());
-        text.append("<div class=\"plot\"><canvas id=\"plot").append(plots.size()).append("\" role=\"img\" aria-label=\"")
-            .append(escaped(plot.title())).append("\"></canvas></div>\n");
+        text.append("<div class=\"plot\"><canvas id=\"plot").append(plots.size())
+            .append("\" role=\"img\" aria-label=\"").append(escaped(plot.title())).append("\"></canvas></div>\n");
         plots.add(plot);
       }
     }

@@ -6,7 +6,9 @@ import com.fasterxml.jackson.core.util.MinimalPrettyPrinter;
 import java.io.IOException;
 import java.io.Writer;
 
-/** One JSON object a line; addresses and codes are strings with 0x, since JSON's readers lose digits of 64-bit numbers. */
+/**
+ * One JSON object a line; addresses and codes are strings with 0x, since JSON's readers lose digits of 64-bit numbers.
+ */
 final class JsonLinesTrace extends TraceSink {
   private final JsonGenerator json;
 

@@ -7,8 +7,8 @@ import java.math.BigDecimal;
 
 /**
  * Chrome's trace event format (JSON), which Perfetto's viewer opens: a lane for the guest, with a slice from each entry
- * to the next exit, and one for the hypervisor, with a slice of no length for each exit, whose handling takes no virtual
- * time, and an instant for every other event. Times are virtual, in microseconds.
+ * to the next exit, and one for the hypervisor, with a slice of no length for each exit, whose handling takes no
+ * virtual time, and an instant for every other event. Times are virtual, in microseconds.
  */
 final class PerfettoTrace extends TraceSink {
   private static final int GUEST = 1;
@@ -74,7 +74,8 @@ final class PerfettoTrace extends TraceSink {
         finish(event);
       }
       default -> {
-        start(event.point().eventName(), "i", event.point().in("guest") || event.point().in("tlb") ? GUEST : HYPERVISOR, event.ns());
+        start(event.point().eventName(), "i", event.point().in("guest") || event.point().in("tlb") ? GUEST : HYPERVISOR,
+            event.ns());
         json.writeStringField("s", "t");
         finish(event);
       }

@@ -62,8 +62,8 @@ public enum Tracepoint {
   TLB_FLUSH("tlb", fields("addr:x", "scope:s"), v -> text("addr %x scope %s", v));
 
   /** Names of all groups, in the order to show them. */
-  public static final List<String> GROUPS = List.of("exit", "page_fault", "inject", "mmu", "mmio", "pio", "cr", "msr", "cpuid",
-      "hypercall", "emulate", "guest", "tlb");
+  public static final List<String> GROUPS = List.of("exit", "page_fault", "inject", "mmu", "mmio", "pio", "cr",
+      "msr", "cpuid", "hypercall", "emulate", "guest", "tlb");
 
   /** How a value is printed. */
   enum Kind {

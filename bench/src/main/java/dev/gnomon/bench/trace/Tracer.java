@@ -37,8 +37,8 @@ import java.util.Set;
  * one has none of its hooks and runs as fast as before.
  */
 public final class Tracer {
-  private static final String[] EXCEPTIONS = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "9", "#TS", "#NP",
-      "#SS", "#GP", "#PF", "15", "#MF", "#AC", "#MC", "#XM", "#VE"};
+  private static final String[] EXCEPTIONS = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "9",
+      "#TS", "#NP", "#SS", "#GP", "#PF", "15", "#MF", "#AC", "#MC", "#XM", "#VE"};
   private static final int MAX_INSTRUCTION = 15;
 
   private final Vm vm;
@@ -171,14 +171,17 @@ public final class Tracer {
     qualification = exit.qualification;
     handling = true;
     inside[vm.current().index()] = false;
-    tell(Tracepoint.KVM_EXIT, vcpu(), ExitReason.name(reason), cpu.rip, qualification, exit.idtVectoringInfo & 0xFFFF_FFFFL,
-        exit.interruptionInfo & 0xFFFF_FFFFL, exit.interruptionErrorCode & 0xFFFF_FFFFL);
+    tell(Tracepoint.KVM_EXIT, vcpu(), ExitReason.name(reason), cpu.rip, qualification,
+        exit.idtVectoringInfo & 0xFFFF_FFFFL, exit.interruptionInfo & 0xFFFF_FFFFL,
+        exit.interruptionErrorCode & 0xFFFF_FFFFL);
     switch (reason) {
-      case ExitReason.EPT_VIOLATION -> tell(Tracepoint.KVM_PAGE_FAULT, vcpu(), cpu.rip, bits(exit.guestPhysical), qualification);
+      case ExitReason.EPT_VIOLATION ->
+          tell(Tracepoint.KVM_PAGE_FAULT, vcpu(), cpu.rip, bits(exit.guestPhysical), qualification);
       case ExitReason.EPT_MISCONFIG -> tell(Tracepoint.HANDLE_MMIO_PAGE_FAULT, bits(exit.guestPhysical),
           Addresses.frame(exit.guestPhysical), 7L);
       case ExitReason.EXCEPTION_NMI -> {
-        if (vm.options().mode() == Mode.SHADOW && (exit.interruptionInfo & ExitQualification.INFO_VECTOR) == Vector.PF) {
+        if (vm.options().mode() == Mode.SHADOW
+            && (exit.interruptionInfo & ExitQualification.INFO_VECTOR) == Vector.PF) {
           tell(Tracepoint.KVM_PAGE_FAULT, vcpu(), cpu.rip, qualification, exit.interruptionErrorCode & 0xFFFF_FFFFL);
         }
       }
@@ -275,17 +278,18 @@ public final class Tracer {
       next.emulating(rip);
       if (on && wants(Tracepoint.KVM_EMULATE_INSN)) {
         Cpu cpu = cpu();
-        tell(Tracepoint.KVM_EMULATE_INSN, cpu.code64() ? 0L : cpu.base[Segments.CS], Addresses.bits(rip), instructionBytes(rip),
-            !cpu.protectedMode() ? "real" : cpu.code64() ? "prot64" : "prot32");
+        tell(Tracepoint.KVM_EMULATE_INSN, cpu.code64() ? 0L : cpu.base[Segments.CS], Addresses.bits(rip),
+            instructionBytes(rip), !cpu.protectedMode() ? "real" : cpu.code64() ? "prot64" : "prot32");
       }
     }
 
     @Override
     public void delivered(int vector, int type, int errorCode, @Gva long rip, long retired) {
       next.delivered(vector, type, errorCode, rip, retired);
-      tell(Tracepoint.GUEST_EVENT, (long) vector, type == Vector.TYPE_EXTERNAL ? "interrupt" : type == Vector.TYPE_NMI ? "nmi"
-          : type == Vector.TYPE_HARDWARE_EXCEPTION ? "exception" : "software", errorCode & 0xFFFF_FFFFL, Addresses.bits(rip),
-          vector == Vector.PF ? Addresses.bits(cpu().cr2) : 0L);
+      tell(Tracepoint.GUEST_EVENT, (long) vector,
+          type == Vector.TYPE_EXTERNAL ? "interrupt" : type == Vector.TYPE_NMI ? "nmi"
+          : type == Vector.TYPE_HARDWARE_EXCEPTION ? "exception" : "software", errorCode & 0xFFFF_FFFFL,
+          Addresses.bits(rip), vector == Vector.PF ? Addresses.bits(cpu().cr2) : 0L);
     }
 
     @Override
@@ -420,7 +424,8 @@ public final class Tracer {
       }
       long gfn = page.leafGfn(index);
       tell(Tracepoint.KVM_MMU_SET_SPTE, gfn, spte, "r" + ((spte & ShadowPte.W) != 0 ? "w" : "-")
-          + ((spte & ShadowPte.XD) == 0 ? "x" : "-") + ((spte & ShadowPte.U) != 0 ? "u" : "-"), (long) page.level(), at);
+          + ((spte & ShadowPte.XD) == 0 ? "x" : "-") + ((spte & ShadowPte.U) != 0 ? "u" : "-"),
+          (long) page.level(), at);
     }
 
     @Override

@@ -60,7 +60,8 @@ final class Comparator {
       List<String> leftScreen = left.vm.platform().screen().screenText();
       List<String> rightScreen = right.vm.platform().screen().screenText();
       if (!leftScreen.equals(rightScreen)) {
-        found.add(new Difference("VGA screen", String.join("|", leftScreen).strip(), String.join("|", rightScreen).strip()));
+        found.add(new Difference("VGA screen", String.join("|", leftScreen).strip(),
+            String.join("|", rightScreen).strip()));
       }
     }
     return found;
@@ -80,7 +81,8 @@ final class Comparator {
       Map<String, Long> b = Registers.of(right.vm.vcpus().get(i).cpu());
       Registers.of(left.vm.vcpus().get(i).cpu()).forEach((name, value) -> {
         if (!value.equals(b.get(name))) {
-          found.add(new Difference(prefix + name, "0x" + Long.toHexString(value), "0x" + Long.toHexString(b.get(name))));
+          found.add(new Difference(prefix + name, "0x" + Long.toHexString(value),
+              "0x" + Long.toHexString(b.get(name))));
         }
       });
     }
@@ -138,12 +140,15 @@ final class Comparator {
       return;
     }
     for (AccessedDirty flag : flags) {
-      here.add(new Difference("A/D at gpa 0x" + Long.toHexString(flag.gpa()), hex(flag.left(), entry), hex(flag.right(), entry)));
+      here.add(new Difference("A/D at gpa 0x" + Long.toHexString(flag.gpa()), hex(flag.left(), entry),
+          hex(flag.right(), entry)));
     }
     found.addAll(here.subList(0, Math.min(here.size(), MAX_MEMORY_DIFFERENCES)));
   }
 
-  /** Whether each present entry of a page could be one of a table: no address beyond memory, none of the reserved bits. */
+  /**
+   * Whether each present entry of a page could be one of a table: no address beyond memory, none of the reserved bits.
+   */
   private static boolean looksLikeTable(Machine machine, @Gpa long page, int entry) {
     long reserved = entry == 4 ? 0 : (1L << 52) - (1L << HostMemory.MAXPHYADDR);
     for (@Gpa long gpa = page; gpa < page + PAGE; gpa += entry) {

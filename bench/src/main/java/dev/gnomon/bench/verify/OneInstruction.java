@@ -42,7 +42,8 @@ record OneInstruction(long rip, String bytes, List<Operand> operands) {
     List<Operand> operands = new ArrayList<>();
     operands.add(new Operand("rip", linear, Access.FETCH));
     Instruction instruction = new Instruction();
-    boolean decoded = new InstructionDecoder().decode(code, 0, length, cpu.codeMode, instruction) == InstructionDecoder.OK;
+    boolean decoded = new InstructionDecoder().decode(code, 0, length, cpu.codeMode, instruction)
+        == InstructionDecoder.OK;
     if (decoded) {
       memoryOperands(cpu, instruction, operands);
       length = instruction.length;

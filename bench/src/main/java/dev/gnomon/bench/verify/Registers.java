@@ -13,12 +13,13 @@ import java.util.Set;
  * to the model is compared without anyone thinking of it.
  */
 final class Registers {
-  private static final String[] GENERAL = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
-      "r13", "r14", "r15"};
+  private static final String[] GENERAL = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10",
+      "r11", "r12", "r13", "r14", "r15"};
   /** Scratch, events between instructions, how flags are kept, and what is the machine's, not the guest's. */
-  private static final Set<String> OTHERS = Set.of("flagResult", "flagCarries", "systemFlags", "value", "linear", "stopRequested",
-      "halted", "paused", "repeating", "rfLoaded", "pendingDebug", "faultUnblocksNmi", "eventPending", "eventVector", "eventType",
-      "eventHasErrorCode", "eventErrorCode", "eventLength", "faultVector", "faultErrorCode", "faultAddress", "nsPerInstruction");
+  private static final Set<String> OTHERS = Set.of("flagResult", "flagCarries", "systemFlags", "value", "linear",
+      "stopRequested", "halted", "paused", "repeating", "rfLoaded", "pendingDebug", "faultUnblocksNmi", "eventPending",
+      "eventVector", "eventType", "eventHasErrorCode", "eventErrorCode", "eventLength", "faultVector", "faultErrorCode",
+      "faultAddress", "nsPerInstruction");
 
   private Registers() {}
 
@@ -29,7 +30,8 @@ final class Registers {
     }
     registers.put("rflags", cpu.rflags());
     for (Field field : Cpu.class.getFields()) {
-      if (!Modifier.isStatic(field.getModifiers()) && !OTHERS.contains(field.getName()) && !field.getName().equals("regs")) {
+      if (!Modifier.isStatic(field.getModifiers()) && !OTHERS.contains(field.getName())
+          && !field.getName().equals("regs")) {
         put(registers, field.getName(), get(field, cpu));
       }
     }

@@ -15,8 +15,9 @@ import java.util.function.LongConsumer;
 
 /**
  * Runs one guest on several machines side by side and compares them every so many instructions and at each line on the
- * console. What differs for a while only, between two comparisons, goes unseen. Every instruction count is reachable exactly and runs are deterministic, so a difference is narrowed by
- * running the two machines again from their start, in ever smaller steps, to the one instruction.
+ * console. What differs for a while only, between two comparisons, goes unseen. Every instruction count is reachable
+ * exactly and runs are deterministic, so a difference is narrowed by running the two machines again from their start,
+ * in ever smaller steps, to the one instruction.
  */
 public final class Verifier {
   /** Comparisons a round of narrowing. */
@@ -98,7 +99,8 @@ public final class Verifier {
   }
 
   /** What was found, and where. @param before the machines before the instruction, null if it is not reproducible */
-  private record Finding(String right, long instructions, List<Comparator.Difference> differences, OneInstruction instruction,
+  private record Finding(String right, long instructions, List<Comparator.Difference> differences,
+      OneInstruction instruction,
       List<VerifyReport.Side> walks) {}
 
   /** The first instruction in a range after which two machines differ. They are equal at its begin. */
@@ -126,7 +128,8 @@ public final class Verifier {
         at = next;
       }
       if (!found || interruption.requested()) {
-        return new Finding(right.name(), hi, List.of(new Comparator.Difference("machines", "differ", "but only when run in one go")),
+        return new Finding(right.name(), hi,
+            List.of(new Comparator.Difference("machines", "differ", "but only when run in one go")),
             null, List.of());
       }
     }
@@ -151,9 +154,11 @@ public final class Verifier {
 
   private VerifyReport.Side side(Machine machine, OneInstruction.Operand operand) {
     int access = operand.access() | AddressWalk.currentPrivilege(machine.vm.current().cpu());
-    String what = operand.name() + ((access & Access.FETCH) != 0 ? ", fetch" : (access & Access.WRITE) != 0 ? ", write" : ", read");
+    String what = operand.name() + ((access & Access.FETCH) != 0 ? ", fetch"
+        : (access & Access.WRITE) != 0 ? ", write" : ", read");
     try {
-      WalkReport walk = new AddressWalk(machine.vm, machine.vm.current(), operand.gva(), access).report(provenance, machine.plan.name(), false);
+      WalkReport walk = new AddressWalk(machine.vm, machine.vm.current(), operand.gva(), access)
+          .report(provenance, machine.plan.name(), false);
       return new VerifyReport.Side(machine.plan.name(), what, walk, "");
     } catch (IllegalArgumentException e) {
       return new VerifyReport.Side(machine.plan.name(), what, null, e.getMessage());
@@ -165,13 +170,15 @@ public final class Verifier {
     machines.forEach(machine -> retired.put(machine.plan.name(), machine.retired()));
     Machine first = machines.get(0);
     List<VerifyReport.Flags> apart = comparator.apart().stream().map(flags -> new VerifyReport.Flags(flags.machine(),
-        "0x" + Long.toHexString(flags.gpa()), String.format("0x%016x", flags.left()), String.format("0x%016x", flags.right()),
-        flags.instructions())).toList();
-    VerifyReport.Difference difference = finding == null ? null : new VerifyReport.Difference(finding.right, finding.instructions,
-        finding.instruction == null ? "" : "0x" + Long.toHexString(finding.instruction.rip()),
+        "0x" + Long.toHexString(flags.gpa()), String.format("0x%016x", flags.left()),
+        String.format("0x%016x", flags.right()), flags.instructions())).toList();
+    VerifyReport.Difference difference = finding == null ? null
+        : new VerifyReport.Difference(finding.right, finding.instructions,
+            finding.instruction == null ? "" : "0x" + Long.toHexString(finding.instruction.rip()),
         finding.instruction == null ? "" : finding.instruction.bytes(), finding.differences.stream()
         .map(one -> new VerifyReport.Values(one.what(), one.left(), one.right())).toList(), finding.walks);
-    return new VerifyReport(provenance, first.plan.guest().name(), first.plan.guest().parameters(), retired, checkpoints, lines,
-        first.result() == null ? "" : first.result().end().name(), first.result() == null ? 0 : first.result().status(), difference, apart);
+    return new VerifyReport(provenance, first.plan.guest().name(), first.plan.guest().parameters(), retired,
+        checkpoints, lines, first.result() == null ? "" : first.result().end().name(),
+        first.result() == null ? 0 : first.result().status(), difference, apart);
   }
 }

@@ -89,7 +89,8 @@ class ConsoleTest {
   @ParameterizedTest
   @ValueSource(strings = {"native", "ept", "shadow"})
   void shouldAnswerWhatItExpects(String mode) {
-    Cli.Result result = run("--mode", mode, "--expect", "> ", "--send", "one\\n", "--expect", "> ", "--send", "two\\n\\x04");
+    Cli.Result result =
+        run("--mode", mode, "--expect", "> ", "--send", "one\\n", "--expect", "> ", "--send", "two\\n\\x04");
     assertThat(result.err()).contains("reports success").hasLineCount(1);
     assertThat(result.out()).isEqualTo("> one\n> two\n> ");
     assertThat(result.code()).isEqualTo(ExitCode.DONE);
@@ -105,7 +106,8 @@ class ConsoleTest {
   @Test
   void shouldFailWhenATextDoesNotComeInTime() {
     Cli.Result result = run("--expect", "> ", "--send", "x\\n", "--expect", "login:", "--expect-timeout", "20K");
-    assertThat(result.err()).startsWith("gnomon: expected \"login:\" on the console (step 2 of 2) and waited 20,000 instructions")
+    assertThat(result.err())
+        .startsWith("gnomon: expected \"login:\" on the console (step 2 of 2) and waited 20,000 instructions")
         .contains("last lines: \"> x\\n>\"").hasLineCount(1);
     assertThat(result.code()).isEqualTo(ExitCode.CHECK_FAILED);
   }
@@ -120,7 +122,8 @@ class ConsoleTest {
   @Test
   void shouldReplayARecordedRunInAnotherModeToTheLastInstruction() throws IOException {
     Path log = directory.resolve("log");
-    Cli.Result recorded = run("--record", log.toString(), "--expect", "> ", "--send", "hello\\n", "--expect", "lo\n> ", "--send", "\\x04");
+    Cli.Result recorded = run("--record", log.toString(), "--expect", "> ", "--send", "hello\\n", "--expect", "lo\n> ",
+        "--send", "\\x04");
     assertThat(recorded.code()).isEqualTo(ExitCode.DONE);
     assertThat(Files.readAllLines(log)).hasSize(5).first().isEqualTo("gnomon input log 1");
     for (String mode : new String[] {"native", "ept", "shadow"}) {
@@ -131,7 +134,10 @@ class ConsoleTest {
     }
   }
 
-  /** Lets a polled device mix each byte with the machine's seed, and prints what came of it and how long it had to wait: both letters. */
+  /**
+   * Lets a polled device mix each byte with the machine's seed, and prints what came of it and how long it had to wait:
+   * both letters.
+   */
   private static void mix(Assembler a) {
     Label next = new Label();
     Label end = new Label();
@@ -200,9 +206,11 @@ class ConsoleTest {
       assertThat(replayed.code()).isEqualTo(ExitCode.DONE);
     }
     Cli.Result other = mix("--polled", "request", "--poll", "spin", "--seed", "7", "--replay", log.toString());
-    assertThat(other.err()).contains("was recorded with poll random=500ns:20us, here it is spin; expected the same").hasLineCount(1);
+    assertThat(other.err()).contains("was recorded with poll random=500ns:20us, here it is spin; expected the same")
+        .hasLineCount(1);
     assertThat(other.code()).isEqualTo(ExitCode.USAGE);
-    assertThat(mix("--seed", "7", "--replay", log.toString()).err()).contains("was recorded with", "expected the same").hasLineCount(1);
+    assertThat(mix("--seed", "7", "--replay", log.toString()).err()).contains("was recorded with", "expected the same")
+        .hasLineCount(1);
   }
 
   @Test
@@ -230,9 +238,11 @@ class ConsoleTest {
     Path log = directory.resolve("log");
     run("--record", log.toString(), "--expect", "> ", "--send", "\\x04");
     Cli.Result slower = run("--replay", log.toString(), "--ns-per-instruction", "3");
-    assertThat(slower.err()).contains("recorded with ns-per-instruction 1, here it is 3; expected the same").hasLineCount(1);
+    assertThat(slower.err()).contains("recorded with ns-per-instruction 1, here it is 3; expected the same")
+        .hasLineCount(1);
     assertThat(slower.code()).isEqualTo(ExitCode.USAGE);
-    Cli.Result other = Cli.run(TestGuests.arguments(directory, "run", a -> TestGuests.exit(a, 0), "--replay", log.toString()));
+    Cli.Result other =
+        Cli.run(TestGuests.arguments(directory, "run", a -> TestGuests.exit(a, 0), "--replay", log.toString()));
     assertThat(other.err()).contains("another guest").hasLineCount(1);
     assertThat(other.code()).isEqualTo(ExitCode.USAGE);
   }
@@ -305,7 +315,8 @@ class ConsoleTest {
 
   private static Cli.Result type(FakeTerminal terminal, ByteArrayOutputStream out, String... arguments) {
     StringWriter err = new StringWriter();
-    int code = Main.execute(new Environment(out, new PrintWriter(err, true), true, false, new Interruption(), () -> terminal),
+    int code =
+        Main.execute(new Environment(out, new PrintWriter(err, true), true, false, new Interruption(), () -> terminal),
         arguments);
     return new Cli.Result(code, out.toString(StandardCharsets.UTF_8), err.toString());
   }
@@ -392,11 +403,14 @@ class ConsoleTest {
     // Each key when the guest has echoed the one before, so that it sleeps meanwhile.
     ByteArrayOutputStream out = new Typist(keys, "a", "b", "\4");
     Path log = directory.resolve("log");
-    Cli.Result result = type(terminal, out, TestGuests.arguments(directory, "run", ConsoleTest::sleeper, "--mode", mode, "--record",
+    Cli.Result result = type(terminal, out,
+        TestGuests.arguments(directory, "run", ConsoleTest::sleeper, "--mode", mode, "--record",
         log.toString()));
     assertThat(result.out()).startsWith("> ab");
     assertThat(result.code()).isEqualTo(ExitCode.DONE);
-    Cli.Result replayed = Cli.run(TestGuests.arguments(directory, "run", ConsoleTest::sleeper, "--mode", mode, "--replay", log.toString()));
+    Cli.Result replayed =
+        Cli.run(TestGuests.arguments(directory, "run", ConsoleTest::sleeper, "--mode", mode, "--replay",
+        log.toString()));
     assertThat(replayed.out()).isEqualTo("> ab");
     assertThat(replayed.err()).isEqualTo(result.err());
     assertThat(replayed.code()).isEqualTo(ExitCode.DONE);

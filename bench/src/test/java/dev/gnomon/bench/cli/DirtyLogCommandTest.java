@@ -96,7 +96,8 @@ class DirtyLogCommandTest {
   @ParameterizedTest
   @CsvSource({"wp", "dbit", "pml"})
   void shouldCompareModesByWhatWorkloadsWriteInTheirRegion(String method) throws IOException {
-    Cli.Result result = Cli.run("compare", "gups:updates=400,size=1M", "--dirty-log", method, "--ept", "levels=5,mbec", "--out", "json:-");
+    Cli.Result result = Cli.run("compare", "gups:updates=400,size=1M", "--dirty-log", method, "--ept", "levels=5,mbec",
+        "--out", "json:-");
     assertThat(result.code()).as(result.err()).isEqualTo(ExitCode.DONE);
     JsonNode modes = json(result).get("guests").get(0).get("modes");
     assertThat(modes.get(0).has("dirtyLog")).as("native").isFalse();

@@ -8,7 +8,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class HelpTest {
   @ParameterizedTest
-  @ValueSource(strings = {"run", "compare", "exits", "walk", "trace", "verify", "workloads", "initramfs", "bench", "completion"})
+  @ValueSource(strings = {"run", "compare", "exits", "walk", "trace", "verify", "workloads", "initramfs", "bench",
+      "completion"})
   void shouldExplainEachCommandWithExamplesAndExitCodes(String command) {
     Cli.Result result = Cli.run(command, "--help");
     assertThat(result.code()).isZero();

@@ -39,8 +39,8 @@ class LinuxWorkloadCommandTest {
 
   @Test
   void shouldMeasureTheRegionAloneAndTheSameInstructionsInAllModes() throws IOException {
-    Cli.Result result = gnomon("compare", "--busybox", busybox.toString(), "--workload", "linux:fork,count=20", "--tlb", "skylake",
-        "--out", "json:-");
+    Cli.Result result = gnomon("compare", "--busybox", busybox.toString(), "--workload", "linux:fork,count=20",
+        "--tlb", "skylake", "--out", "json:-");
     assertThat(result.err()).isEmpty();
     assertThat(result.code()).isEqualTo(ExitCode.DONE);
     JsonNode modes = new ObjectMapper().readTree(result.out()).at("/guests/0/modes");
@@ -58,8 +58,8 @@ class LinuxWorkloadCommandTest {
 
   @Test
   void shouldReachAPolledDeviceByDevMemWithoutAnExit() throws IOException {
-    Cli.Result result = gnomon("compare", "--busybox", busybox.toString(), "--workload", "linux:polled,count=2", "--polled", "request", "--out",
-        "json:-", "--ns-per-instruction", "8");
+    Cli.Result result = gnomon("compare", "--busybox", busybox.toString(), "--workload", "linux:polled,count=2",
+        "--polled", "request", "--out", "json:-", "--ns-per-instruction", "8");
     assertThat(result.err()).as("the answers are right").isEmpty();
     assertThat(result.code()).isEqualTo(ExitCode.DONE);
     JsonNode modes = new ObjectMapper().readTree(result.out()).at("/guests/0/modes");
@@ -68,8 +68,10 @@ class LinuxWorkloadCommandTest {
       for (JsonNode exit : modes.at("/" + mode + "/counters/exits")) {
         String cause = exit.at("/reason").asText() + " " + exit.at("/cause").asText();
         assertThat(cause).as("timer, its controllers, CPUID at exec, and under shadow paging the guest's own tables")
-            .matches("EXTERNAL_INTERRUPT device timer|INTERRUPT_WINDOW |CPUID |IO_INSTRUCTION (in|out) 0x(20|21|40|80|a0|a1)"
-            + "|(EPT_MISCONFIG|EXCEPTION_NMI) mmio" + (mode == 1 ? "" : "|EXCEPTION_NMI (hidden|guest fault|pt write|spurious) ?.*"
+            .matches(
+                "EXTERNAL_INTERRUPT device timer|INTERRUPT_WINDOW |CPUID |IO_INSTRUCTION (in|out) 0x(20|21|40|80|a0|a1)"
+            + "|(EPT_MISCONFIG|EXCEPTION_NMI) mmio"
+            + (mode == 1 ? "" : "|EXCEPTION_NMI (hidden|guest fault|pt write|spurious) ?.*"
             + "|INVLPG |CR_ACCESS cr[03] (read|write)"));
         if (cause.endsWith(" mmio")) {
           assertThat(exit.at("/count").asLong()).as("the mark that ends the region").isEqualTo(1);
@@ -77,7 +79,8 @@ class LinuxWorkloadCommandTest {
       }
     }
     assertThat(modes.at("/2/counters/kvm/pf_fixed").asLong()).as("fills are counted").isPositive();
-    assertThat(modes.at("/2/counters/exits").findValuesAsText("cause")).as("those of the device's page apart").contains("hidden (device page) 0x10000000");
+    assertThat(modes.at("/2/counters/exits").findValuesAsText("cause")).as("those of the device's page apart")
+        .contains("hidden (device page) 0x10000000");
   }
 
   @Test
@@ -89,8 +92,8 @@ class LinuxWorkloadCommandTest {
     Path log = directory.resolve("log");
     String[] machine = {"--initrd", initrd.toString(), "--append", APPEND, "-m", "128M", "--max-instructions", "2G"};
     List<String> recorded = new ArrayList<>(Arrays.asList(machine));
-    recorded.addAll(List.of("--record", log.toString(), "--expect", "# ", "--send", "echo $((6 * 7))x\\n", "--expect", "42x", "--expect",
-        "# ", "--send", "devmem 0xFEDE0000 8 0\\n"));
+    recorded.addAll(List.of("--record", log.toString(), "--expect", "# ", "--send", "echo $((6 * 7))x\\n", "--expect",
+        "42x", "--expect", "# ", "--send", "devmem 0xFEDE0000 8 0\\n"));
     Cli.Result result = gnomon("run", recorded.toArray(String[]::new));
     assertThat(result.err()).contains("reports success").hasLineCount(1);
     assertThat(result.code()).isEqualTo(ExitCode.DONE);

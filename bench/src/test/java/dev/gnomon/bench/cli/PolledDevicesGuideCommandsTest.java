@@ -39,7 +39,8 @@ class PolledDevicesGuideCommandsTest {
   }
 
   @Test
-  void shouldAnswerWhatIsShownWithoutAnExitOfTheDevice(@TempDir Path directory) throws IOException, InterruptedException {
+  void shouldAnswerWhatIsShownWithoutAnExitOfTheDevice(@TempDir Path directory)
+      throws IOException, InterruptedException {
     Files.write(directory.resolve("vmlinuz"), DebianPackage.kernel("linux-image-cloud-amd64"));
     Files.write(directory.resolve("busybox"), DebianPackage.file("busybox-static", "bin/busybox"));
     String script = blocks().get(0);

@@ -41,10 +41,12 @@ class PolledOptionsTest {
     compile(directory, name, constructor, step, "return \"mine\";", "return List.of(Window.anywhere(8192));");
   }
 
-  private static void compile(Path directory, String name, String constructor, String step, String deviceName, String windows) throws IOException {
-    Path source = Files.writeString(directory.resolve(name + ".java"), SOURCE.formatted(name, constructor, step, deviceName, windows));
-    int code = ToolProvider.getSystemJavaCompiler().run(null, null, null, "-cp", System.getProperty("java.class.path"), "-d",
-        directory.toString(), source.toString());
+  private static void compile(Path directory, String name, String constructor, String step, String deviceName,
+      String windows) throws IOException {
+    Path source = Files.writeString(directory.resolve(name + ".java"),
+        SOURCE.formatted(name, constructor, step, deviceName, windows));
+    int code = ToolProvider.getSystemJavaCompiler().run(null, null, null, "-cp",
+        System.getProperty("java.class.path"), "-d", directory.toString(), source.toString());
     assertThat(code).isZero();
   }
 
@@ -103,38 +105,46 @@ class PolledOptionsTest {
   @ParameterizedTest
   @ValueSource(strings = {"spin", "park", "park=10us:1ms", "period=100us", "adaptive", "adaptive=20us:1ms"})
   void shouldMarkRunsWithThreadsAsNotReproducible(String poll) throws IOException {
-    Cli.Result result = Cli.run("run", "gups:updates=200", "--polled", "request", "--poll-thread", poll, "--out", "json:-");
+    Cli.Result result =
+        Cli.run("run", "gups:updates=200", "--polled", "request", "--poll-thread", poll, "--out", "json:-");
     assertThat(result.code()).as(result.err()).isEqualTo(ExitCode.DONE);
-    assertThat(result.err()).contains("gnomon: not reproducible: devices polled by threads of the host: " + poll + "\n");
-    assertThat(new ObjectMapper().readTree(result.out()).at("/notReproducible").asText()).isEqualTo("devices polled by threads of the host: " + poll);
+    assertThat(result.err())
+        .contains("gnomon: not reproducible: devices polled by threads of the host: " + poll + "\n");
+    assertThat(new ObjectMapper().readTree(result.out()).at("/notReproducible").asText())
+        .isEqualTo("devices polled by threads of the host: " + poll);
     assertThat(Cli.run("run", "gups:updates=200", "--polled", "request", "--poll-thread", poll, "--stats").out())
         .contains("not reproducible: devices polled by threads of the host: " + poll);
-    assertThat(new ObjectMapper().readTree(Cli.run("run", "gups:updates=200", "--polled", "request", "--out", "json:-").out()).has("notReproducible"))
-        .isFalse();
+    assertThat(new ObjectMapper()
+        .readTree(Cli.run("run", "gups:updates=200", "--polled", "request", "--out", "json:-").out())
+        .has("notReproducible")).isFalse();
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"spin", "spin=100ns", "period=1us", "adaptive", "adaptive=40:20us:1ms", "random=1us:5us"})
   void shouldRunGuestsBesideDevicesAlikeWhateverThePolls(String poll) throws IOException {
-    Cli.Result result = Cli.run("compare", "gups:updates=200", "--polled", "request", "--polled", "ring,address=20000000", "--polled", "timer",
-        "--polled", "request,name=trapped,mmio=feb10000", "--poll", poll, "--out", "json:-", "--mode", "ept,shadow");
+    Cli.Result result = Cli.run("compare", "gups:updates=200", "--polled", "request", "--polled",
+        "ring,address=20000000", "--polled", "timer", "--polled", "request,name=trapped,mmio=feb10000", "--poll", poll,
+        "--out", "json:-", "--mode", "ept,shadow");
     assertThat(result.err()).isEmpty();
     assertThat(result.code()).isEqualTo(ExitCode.DONE);
     JsonNode guest = new ObjectMapper().readTree(result.out()).at("/guests/0");
     assertThat(guest.at("/parameters/poll").asText()).isEqualTo(poll);
     assertThat(guest.at("/parameters/polled").asText()).startsWith("request ring,address=20000000 timer ");
-    assertThat(guest.at("/modes/0/counters/exits")).as("polls are no exits, and windows are mapped in advance").isEmpty();
+    assertThat(guest.at("/modes/0/counters/exits"))
+        .as("polls are no exits, and windows are mapped in advance").isEmpty();
   }
 
   @Test
   void shouldLoadDevicesFromTheClassPathGiven(@TempDir Path directory) throws IOException {
     compile(directory, "Mine", "", "return Poll.IDLE;");
-    String[] command = {"run", "gups:updates=1", "--polled", "lab.Mine,address=30000000", "--mode", "ept", "--class-path", directory.toString()};
+    String[] command = {"run", "gups:updates=1", "--polled", "lab.Mine,address=30000000", "--mode", "ept",
+        "--class-path", directory.toString()};
     assertThat(Cli.run(command).code()).isEqualTo(ExitCode.DONE);
     compile(directory, "Failing", "throw new IllegalStateException(\"no plug\");", "return Poll.IDLE;");
     command[3] = "lab.Failing";
     Cli.Result failing = Cli.run(command);
-    assertThat(failing.err()).contains("the constructor of lab.Failing throws java.lang.IllegalStateException: no plug").hasLineCount(1);
+    assertThat(failing.err()).contains("the constructor of lab.Failing throws java.lang.IllegalStateException: no plug")
+        .hasLineCount(1);
     assertThat(failing.code()).isEqualTo(ExitCode.USAGE);
   }
 
@@ -152,8 +162,10 @@ class PolledOptionsTest {
       "                               | return \"mine\";       | return List.of(Window.anywhere(100));  | window of 100 bytes: expected a positive multiple of 4096",
       "                               | return \"mine\";       | return List.of(Window.at(0x8000800L, 4096)); | window at guest-physical 0x8000800: expected a multiple of 4096",
       "                               | return \"mine\";       | return List.of(Window.at(0xb8000L, 4096)); | mine (RESERVED, 0xb8000-0xb8fff) overlaps vga (MMIO"})
-  void shouldRefuseADeviceThatCannotBeInOneLine(String constructor, String name, String windows, String expected, @TempDir Path directory) throws IOException {
-    compile(directory, "Bad", constructor == null ? "" : "if (true) { " + constructor + " }", "return Poll.IDLE;", name, windows);
+  void shouldRefuseADeviceThatCannotBeInOneLine(String constructor, String name, String windows, String expected,
+      @TempDir Path directory) throws IOException {
+    compile(directory, "Bad", constructor == null ? "" : "if (true) { " + constructor + " }", "return Poll.IDLE;",
+        name, windows);
     Cli.Result result = Cli.run("run", "gups:updates=1", "--polled", "lab.Bad", "--class-path", directory.toString());
     assertThat(result.err()).startsWith("gnomon: ").contains(expected.strip()).hasLineCount(1);
     assertThat(result.code()).isEqualTo(ExitCode.USAGE);
@@ -161,20 +173,26 @@ class PolledOptionsTest {
 
   @Test
   void shouldRefuseADeviceWhoseConstructorDoesNotReturn(@TempDir Path directory) throws IOException {
-    compile(directory, "Endless", "try { Thread.sleep(60_000); } catch (InterruptedException e) { }", "return Poll.IDLE;");
-    Cli.Result result = Cli.run("run", "gups:updates=1", "--polled", "lab.Endless", "--class-path", directory.toString(), "--step-limit", "1");
-    assertThat(result.err()).isEqualTo("gnomon: --polled 'lab.Endless': the constructor, name, windows or registers did not return within 1.0 s\n");
+    compile(directory, "Endless", "try { Thread.sleep(60_000); } catch (InterruptedException e) { }",
+        "return Poll.IDLE;");
+    Cli.Result result = Cli.run("run", "gups:updates=1", "--polled", "lab.Endless", "--class-path",
+        directory.toString(), "--step-limit", "1");
+    assertThat(result.err())
+        .isEqualTo(
+        "gnomon: --polled 'lab.Endless': the constructor, name, windows or registers did not return within 1.0 s\n");
     assertThat(result.code()).isEqualTo(ExitCode.USAGE);
   }
 
   @Test
   void shouldKeepWhatADevicePrintsOutOfTheData(@TempDir Path directory) throws IOException {
-    compile(directory, "Talking", "System.out.println(\"constructor\");", "System.out.println(\"step\"); return Poll.SLEEP;");
+    compile(directory, "Talking", "System.out.println(\"constructor\");",
+        "System.out.println(\"step\"); return Poll.SLEEP;");
     PrintStream out = System.out;
     ByteArrayOutputStream data = new ByteArrayOutputStream();
     System.setOut(new PrintStream(data, true));
     try {
-      assertThat(Cli.run("run", "gups:updates=2000", "--polled", "lab.Talking", "--class-path", directory.toString()).code()).isEqualTo(ExitCode.DONE);
+      assertThat(Cli.run("run", "gups:updates=2000", "--polled", "lab.Talking", "--class-path", directory.toString())
+          .code()).isEqualTo(ExitCode.DONE);
     } finally {
       System.setOut(out);
     }
@@ -182,7 +200,8 @@ class PolledOptionsTest {
   }
 
   private static List<String> logged(Runnable action) {
-    ch.qos.logback.classic.Logger root = (ch.qos.logback.classic.Logger) LoggerFactory.getLogger(Logger.ROOT_LOGGER_NAME);
+    ch.qos.logback.classic.Logger root =
+        (ch.qos.logback.classic.Logger) LoggerFactory.getLogger(Logger.ROOT_LOGGER_NAME);
     ListAppender<ILoggingEvent> log = new ListAppender<>();
     log.start();
     root.addAppender(log);
@@ -197,16 +216,25 @@ class PolledOptionsTest {
   @Test
   void shouldGoOnWithoutADeviceThatThrows(@TempDir Path directory) throws IOException {
     compile(directory, "Broken", "", "throw new ArithmeticException(\"broken\");");
-    assertThat(logged(() -> assertThat(Cli.run("run", "gups:updates=2000", "--polled", "lab.Broken", "--class-path", directory.toString()).code())
-        .isEqualTo(ExitCode.DONE))).containsExactly("device mine: stopped in step 1: java.lang.ArithmeticException: broken");
+    assertThat(
+        logged(() -> assertThat(Cli.run("run", "gups:updates=2000", "--polled", "lab.Broken", "--class-path",
+        directory.toString()).code())
+        .isEqualTo(ExitCode.DONE))).containsExactly(
+            "device mine: stopped in step 1: java.lang.ArithmeticException: broken");
   }
 
-  /** The device spins until it is given up, and then until its thread has been told to end, so that other tests are not disturbed. */
+  /**
+   * The device spins until it is given up, and then until its thread has been told to end, so that other tests are not
+   * disturbed.
+   */
   @Test
   void shouldGoOnWithoutADeviceThatDoesNotReturn(@TempDir Path directory) throws IOException {
-    compile(directory, "Spinning", "", "boolean told = false; while (!told) { told = Thread.currentThread().isInterrupted(); } return Poll.BUSY;");
-    String[] command = {"run", "gups:updates=2000", "--polled", "lab.Spinning", "--class-path", directory.toString(), "--step-limit", "1"};
+    compile(directory, "Spinning", "",
+        "boolean told = false; while (!told) { told = Thread.currentThread().isInterrupted(); } return Poll.BUSY;");
+    String[] command = {"run", "gups:updates=2000", "--polled", "lab.Spinning", "--class-path", directory.toString(),
+        "--step-limit", "1"};
     assertThat(logged(() -> assertThat(Cli.run(command).code()).isEqualTo(ExitCode.DONE))).singleElement().asString()
-        .startsWith("device mine: stopped in step 1: did not return within 1 s, at ").contains("lab.Spinning.step(Spinning.java:");
+        .startsWith("device mine: stopped in step 1: did not return within 1 s, at ")
+        .contains("lab.Spinning.step(Spinning.java:");
   }
 }

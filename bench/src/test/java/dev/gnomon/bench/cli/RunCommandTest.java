@@ -56,12 +56,14 @@ class RunCommandTest {
     sector[511] = (byte) 0xAA;
     String first = Files.write(directory.resolve("first.img"), sector).toString();
     String second = Files.write(directory.resolve("second.img"), new byte[1]).toString();
-    assertThat(Cli.run("run", "--disk", first, "--disk", second, "--cpus", "2").err()).startsWith("gnomon: the guest reports success");
+    assertThat(Cli.run("run", "--disk", first, "--disk", second, "--cpus", "2").err())
+        .startsWith("gnomon: the guest reports success");
     assertThat(Cli.run("run", "--disk", first).err()).contains("exit status 353");
     Cli.Result twice = Cli.run("run", "--disk", first, "--disk", first);
     assertThat(twice.err()).contains("twice: expected another image").hasLineCount(1);
     assertThat(twice.code()).isEqualTo(ExitCode.USAGE);
-    assertThat(Cli.run("run", "--disk", first, "--disk", second, "--disk", first).err()).contains("expected at most 2 disks");
+    assertThat(Cli.run("run", "--disk", first, "--disk", second, "--disk", first).err())
+        .contains("expected at most 2 disks");
   }
 
   @Test
@@ -86,7 +88,8 @@ class RunCommandTest {
       Label loop = a.here();
       a.jmp(loop);
     }, "--max-instructions", "1.5K");
-    assertThat(result.err()).contains("instruction budget used up after 1,500 instructions, at rip 0x").contains("in ring 0").hasLineCount(1);
+    assertThat(result.err()).contains("instruction budget used up after 1,500 instructions, at rip 0x")
+        .contains("in ring 0").hasLineCount(1);
     assertThat(result.code()).isEqualTo(ExitCode.BUDGET_USED_UP);
   }
 

@@ -38,14 +38,17 @@ class TraceCommandTest {
 
   @Test
   void shouldTellOfGuestEventsNatively() {
-    Cli.Result result = Cli.run("trace", "pfloop:iterations=5", "--mode", "native", "--events", "guest,tlb", "--region");
-    assertThat(result.out()).contains("guest_event: vector 0xe type exception").contains("tlb_fill: addr ").doesNotContain("kvm_");
+    Cli.Result result =
+        Cli.run("trace", "pfloop:iterations=5", "--mode", "native", "--events", "guest,tlb", "--region");
+    assertThat(result.out()).contains("guest_event: vector 0xe type exception").contains("tlb_fill: addr ")
+        .doesNotContain("kvm_");
     assertThat(result.code()).isEqualTo(ExitCode.DONE);
   }
 
   @Test
   void shouldCountWhatExitsCounts() throws IOException {
-    String[] lines = Cli.run("trace", "ptchurn:iterations=50", "--mode", "shadow", "--region", "--events", "exit", "--out", "json:-")
+    String[] lines =
+        Cli.run("trace", "ptchurn:iterations=50", "--mode", "shadow", "--region", "--events", "exit", "--out", "json:-")
         .out().split("\n");
     List<JsonNode> events = new ArrayList<>();
     for (String line : lines) {
@@ -120,9 +123,12 @@ class TraceCommandTest {
   void shouldNotChangeWhatTheGuestOrTheCountersSee() throws IOException {
     String[] all = {"--mode", "shadow", "--events", "all"};
     String traced = trace(all).err();
-    String plain = Cli.run(TestGuests.arguments(directory, "run", TestGuests::mixed, "--mode", "shadow", "--out", "json:-")).out();
-    assertThat(traced.replaceAll("[^0-9 ]", "")).contains(" " + JSON.readTree(plain).at("/counters/instructions").asText());
-    long exits = Arrays.stream(trace("--mode", "shadow", "--events", "kvm_exit", "--out", "json:-").out().split("\n")).count();
+    String plain =
+        Cli.run(TestGuests.arguments(directory, "run", TestGuests::mixed, "--mode", "shadow", "--out", "json:-")).out();
+    assertThat(traced.replaceAll("[^0-9 ]", ""))
+        .contains(" " + JSON.readTree(plain).at("/counters/instructions").asText());
+    long exits =
+        Arrays.stream(trace("--mode", "shadow", "--events", "kvm_exit", "--out", "json:-").out().split("\n")).count();
     assertThat(exits).isEqualTo(JSON.readTree(plain).at("/counters/exitTotal").asLong());
   }
 }

@@ -19,7 +19,8 @@ class VerifyCommandTest {
   private Path directory;
 
   @ParameterizedTest
-  @ValueSource(strings = {"ptchurn:iterations=300", "forkcow:iterations=1", "ctxswitch:switches=20", "pfloop:iterations=2"})
+  @ValueSource(strings = {"ptchurn:iterations=300", "forkcow:iterations=1", "ctxswitch:switches=20",
+      "pfloop:iterations=2"})
   void shouldFindWorkloadsTheSameInAllModesAndVariants(String workload) throws IOException {
     Cli.Result result = Cli.run("verify", workload, "--every", "20K", "--variants", "--strict-ad", "--out", "json:-");
     assertThat(result.err()).isEmpty();
@@ -46,7 +47,8 @@ class VerifyCommandTest {
 
   @Test
   void shouldPrintTheInstructionAndBothWalks() {
-    Cli.Result result = Cli.run(TestGuests.arguments(directory, "verify", VerifyCommandTest::forgetful, "--modes", "native,shadow",
+    Cli.Result result =
+        Cli.run(TestGuests.arguments(directory, "verify", VerifyCommandTest::forgetful, "--modes", "native,shadow",
         "--tlb", "stale"));
     assertThat(result.code()).isEqualTo(ExitCode.CHECK_FAILED);
     assertThat(result.err()).isEqualTo("gnomon: shadow differs at instruction 10\n");

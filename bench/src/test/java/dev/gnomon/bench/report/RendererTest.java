@@ -59,9 +59,10 @@ class RendererTest {
   void shouldEscapeHtmlAndDrawPercentages() {
     List<Block> blocks = List.of(new Block.Heading(1, "a<b"), table, new Block.Preformatted("x  y\n"));
     String html = HtmlRenderer.render(blocks);
-    assertThat(html).startsWith("<!DOCTYPE html>\n").endsWith("</html>\n").contains("<title>a&lt;b</title>", "<h1>a&lt;b</h1>",
-        "<th>name</th><th class=\"n\">n</th>", "<td class=\"n\">1,234,567</td>", "<td>  say &quot;x|y_z&quot;</td><td class=\"n\"></td>",
-        "var(--bar) 12%,transparent 12%)\">12.3%</td>", "<pre>x  y</pre>").doesNotContain("<script", "http");
+    assertThat(html).startsWith("<!DOCTYPE html>\n").endsWith("</html>\n").contains("<title>a&lt;b</title>",
+        "<h1>a&lt;b</h1>", "<th>name</th><th class=\"n\">n</th>", "<td class=\"n\">1,234,567</td>",
+        "<td>  say &quot;x|y_z&quot;</td><td class=\"n\"></td>", "var(--bar) 12%,transparent 12%)\">12.3%</td>",
+        "<pre>x  y</pre>").doesNotContain("<script", "http");
   }
 
   @Test

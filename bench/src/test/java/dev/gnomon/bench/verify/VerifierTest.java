@@ -123,7 +123,8 @@ class VerifierTest {
   }
 
   private static Verifier verifier(long every, boolean strict) {
-    return new Verifier(new Provenance("0", "verify", Map.of(), CostModel.cascadeLake()), every, strict, new Interruption());
+    return new Verifier(new Provenance("0", "verify", Map.of(), CostModel.cascadeLake()), every, strict,
+        new Interruption());
   }
 
   private static void count(Assembler a, long times) {
@@ -212,7 +213,8 @@ class VerifierTest {
     };
     Verifier verifier = verifier(1_000_000, false);
     verifier.add("native", new FlatGuest(code, 0), options(Mode.NATIVE).withTlb(TlbPolicy.STALE), true);
-    verifier.add("shadow", new FlatGuest(code, 0), options(Mode.SHADOW).withShadow(ShadowOptions.defaults().withUnsync(false)), true);
+    verifier.add("shadow", new FlatGuest(code, 0),
+        options(Mode.SHADOW).withShadow(ShadowOptions.defaults().withUnsync(false)), true);
     VerifyReport report = verifier.run(1_000_000, done -> { });
     VerifyReport.Difference difference = report.difference();
     assertThat(difference.bytes()).isEqualTo("48 8b 07");
@@ -236,7 +238,8 @@ class VerifierTest {
   @ValueSource(booleans = {false, true})
   void shouldReportApartAccessedFlagsThatAMissingFlushLeaves(boolean strict) {
     Verifier verifier = verifier(1_000_000, strict);
-    verifier.add("native", new FlatGuest(VerifierTest::clearAccessedWithoutFlush, 0), options(Mode.NATIVE).withTlb(TlbPolicy.STALE), true);
+    verifier.add("native", new FlatGuest(VerifierTest::clearAccessedWithoutFlush, 0),
+        options(Mode.NATIVE).withTlb(TlbPolicy.STALE), true);
     verifier.add("shadow", new FlatGuest(VerifierTest::clearAccessedWithoutFlush, 0), options(Mode.SHADOW), true);
     VerifyReport report = verifier.run(1_000_000, done -> { });
     if (strict) {

@@ -2,7 +2,10 @@ package dev.gnomon.guest.cpu;
 
 import dev.gnomon.guest.memory.Hpa;
 
-/** What the processor finds outside RAM: I/O ports, and memory-mapped devices by host-physical address. Absent devices read all ones. */
+/**
+ * What the processor finds outside RAM: I/O ports, and memory-mapped devices by host-physical address. Absent devices
+ * read all ones.
+ */
 public interface Bus {
   /** @param size 1, 2 or 4 bytes; the value is zero-extended. */
   int in(int port, int size);
@@ -14,6 +17,9 @@ public interface Bus {
 
   void mmioWrite(@Hpa long hpa, int size, long value);
 
-  /** FERR#: with CR0.NE = 0 an x87 instruction found an exception pending that is not masked (SDM vol. 1, "MS-DOS Compatibility Sub-mode"). */
+  /**
+   * FERR#: with CR0.NE = 0 an x87 instruction found an exception pending that is not masked (SDM vol. 1, "MS-DOS
+   * Compatibility Sub-mode").
+   */
   default void coprocessorError() {}
 }

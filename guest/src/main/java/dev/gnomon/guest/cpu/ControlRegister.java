@@ -22,7 +22,8 @@ public final class ControlRegister {
   public static final long CR0_NW = 1L << 29;
   public static final long CR0_CD = 1L << 30;
   public static final long CR0_PG = 1L << 31;
-  public static final long CR0_DEFINED = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG;
+  public static final long CR0_DEFINED = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW
+      | CR0_CD | CR0_PG;
 
   /** MOV to CR3 with CR4.PCIDE: keep the PCID's translations. */
   public static final long CR3_NO_FLUSH = 1L << 63;

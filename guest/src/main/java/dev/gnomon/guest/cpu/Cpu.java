@@ -8,8 +8,9 @@ import dev.gnomon.guest.mmu.PagingContext;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * State of one virtual processor as the guest sees it, and its ties to the rest of the machine. Plain fields, because every part of the processor
- * reads them; what must stay consistent goes through a method: {@link #setRflags}, {@link #setCpl}, {@link #updateMode}.
+ * State of one virtual processor as the guest sees it, and its ties to the rest of the machine. Plain fields, because
+ * every part of the processor reads them; what must stay consistent goes through a method: {@link #setRflags},
+ * {@link #setCpl}, {@link #updateMode}.
  */
 public final class Cpu {
   // Register slots of regs[]: the sixteen general-purpose registers in encoding order, then the interpreter's own.
@@ -96,13 +97,19 @@ public final class Cpu {
   /** Added to the virtual clock to give the TSC. */
   public long tscOffset;
   public long miscEnable = 1;
-  /** XCR0: state components that XSAVE and its kin manage, bits of {@link ExtendedStateLayout}. Change it by {@link #setXcr0}. */
+  /**
+   * XCR0: state components that XSAVE and its kin manage, bits of {@link ExtendedStateLayout}. Change it by
+   * {@link #setXcr0}.
+   */
   public long xcr0 = ExtendedStateLayout.X87;
   /** XMM registers, two words each, the low one first. */
   public final long[] xmm = new long[2 * XMM_REGISTERS];
   /** SSE control and status, bits of {@link Mxcsr}. */
   public int mxcsr = Mxcsr.INITIAL;
-  /** x87 control and status words, bits of {@link FpuWord}; ES and B are not kept. The values are those that FNINIT gives. */
+  /**
+   * x87 control and status words, bits of {@link FpuWord}; ES and B are not kept. The values are those that FNINIT
+   * gives.
+   */
   public int fpuControl = FpuWord.INITIAL_CONTROL;
   public int fpuStatus;
   /** Bit i: physical x87 register i is not empty, as in the tag byte of FXSAVE. */
@@ -110,7 +117,10 @@ public final class Cpu {
   /** Physical x87 registers: significands, which are the MMX registers, and bits 79..64, sign and exponent. */
   public final long[] fpuSignificand = new long[FPU_REGISTERS];
   public final int[] fpuExponent = new int[FPU_REGISTERS];
-  /** Last x87 instruction that was no control instruction: its address, the low 11 bits of its opcode, its operand's address. */
+  /**
+   * Last x87 instruction that was no control instruction: its address, the low 11 bits of its opcode, its operand's
+   * address.
+   */
   public long fpuInstruction;
   public int fpuOpcode;
   public long fpuData;
@@ -134,7 +144,10 @@ public final class Cpu {
   public boolean waitsForStartup;
   /** An NMI was signalled and not yet taken. */
   public boolean nmiPending;
-  /** Debug traps recorded for the instruction that runs, as DR6 bits; delivered behind it, dropped by an event before that. */
+  /**
+   * Debug traps recorded for the instruction that runs, as DR6 bits; delivered behind it, dropped by an event before
+   * that.
+   */
   public int pendingDebug;
   /** The instruction at RIP is a repeated one with some of its iterations done. */
   public boolean repeating;
@@ -143,7 +156,8 @@ public final class Cpu {
   /** The fault just returned came from an IRET, which unblocks NMIs even so. */
   public boolean faultUnblocksNmi;
 
-  // The event being delivered or injected; kept until its last stack write (SDM, "Event Injection" and "IDT-vectoring").
+  // The event being delivered or injected; kept until its last stack write (SDM, "Event Injection" and
+  // "IDT-vectoring").
   public boolean eventPending;
   public int eventVector;
   public int eventType;
@@ -163,7 +177,10 @@ public final class Cpu {
   /** Linear address computed by the last segmentation check. */
   public @Gva long linear;
 
-  /** Ask the run loop to return at the next instruction boundary (a device changed its next deadline, or the host wants in). */
+  /**
+   * Ask the run loop to return at the next instruction boundary (a device changed its next deadline, or the host wants
+   * in).
+   */
   public volatile boolean stopRequested;
 
   /** A PAUSE retired on a machine with several processors: this one waits for another, whose turn it may be. */
@@ -240,7 +257,9 @@ public final class Cpu {
     updateMode();
   }
 
-  /** Whether the bits of a linear address above those that the paging in force translates equal the highest of these. */
+  /**
+   * Whether the bits of a linear address above those that the paging in force translates equal the highest of these.
+   */
   @SuppressWarnings("subtyping") // The comparison of addresses is no address.
   public boolean canonical(@AnyAddress long address) {
     return address << canonicalShift >> canonicalShift == address;
@@ -252,8 +271,8 @@ public final class Cpu {
   }
 
   /**
-   * The same for all linear-address bits that the processor has, whatever the paging in force: the rule for the bases of segments and descriptor
-   * tables, for MSRs and INVPCID.
+   * The same for all linear-address bits that the processor has, whatever the paging in force: the rule for the bases
+   * of segments and descriptor tables, for MSRs and INVPCID.
    */
   @SuppressWarnings("subtyping") // The comparison of addresses is no address.
   public boolean canonicalBase(@AnyAddress long address) {
@@ -332,7 +351,8 @@ public final class Cpu {
   private boolean flatData(int segment) {
     int r = rights[segment];
     return base[segment] == 0 && limit[segment] == 0xFFFF_FFFFL
-        && (r & (Segments.UNUSABLE | Segments.P | Segments.S | Segments.TYPE_CODE | Segments.TYPE_EXPAND_DOWN | Segments.TYPE_WRITABLE))
+        && (r & (Segments.UNUSABLE | Segments.P | Segments.S | Segments.TYPE_CODE | Segments.TYPE_EXPAND_DOWN
+            | Segments.TYPE_WRITABLE))
             == (Segments.P | Segments.S | Segments.TYPE_WRITABLE);
   }
 
@@ -342,8 +362,8 @@ public final class Cpu {
   }
 
   /**
-   * Brings {@link Mmu#paging} in step with the guest's control registers, unless a hypervisor has taken it over. The PDPTE registers are not
-   * touched: they are loaded by {@link Mmu#loadPdptes}.
+   * Brings {@link Mmu#paging} in step with the guest's control registers, unless a hypervisor has taken it over. The
+   * PDPTE registers are not touched: they are loaded by {@link Mmu#loadPdptes}.
    */
   public void syncPaging() {
     canonicalShift = 64 - ((cr4 & ControlRegister.CR4_LA57) != 0 ? LINEAR_BITS_5_LEVEL : LINEAR_BITS);

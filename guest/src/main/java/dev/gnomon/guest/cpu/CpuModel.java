@@ -18,7 +18,8 @@ import java.util.Set;
 public record CpuModel(String name, int signature, Set<Feature> features) {
   /** What came with x86-64. */
   private static final Set<Feature> LONG_MODE = EnumSet.of(Feature.LM, Feature.NX, Feature.SYSCALL);
-  private static final String EXPECTED = "minimal, default, max, qemu32, qemu64, Conroe, Penryn, Nehalem, Westmere, SandyBridge, "
+  private static final String EXPECTED =
+      "minimal, default, max, qemu32, qemu64, Conroe, Penryn, Nehalem, Westmere, SandyBridge, "
       + "IvyBridge, Haswell, Broadwell, Skylake-Client, Skylake-Server or Icelake-Server";
   private static final String FEATURES = ",\\s*";
   private static final int OWN_MODEL = 15;
@@ -93,7 +94,8 @@ public record CpuModel(String name, int signature, Set<Feature> features) {
 
   /** Intel's generations, each with all that the one before has. */
   private static CpuModel intel(String name) {
-    EnumSet<Feature> features = with(LONG_MODE, Feature.MCE, Feature.MCA, Feature.SSE3, Feature.SSSE3, Feature.LAHF_LM, Feature.VME);
+    EnumSet<Feature> features =
+        with(LONG_MODE, Feature.MCE, Feature.MCA, Feature.SSE3, Feature.SSSE3, Feature.LAHF_LM, Feature.VME);
     if (name.equals("Conroe")) {
       return new CpuModel(name, signature(6, 15, 3), features);
     }

@@ -7,9 +7,10 @@ import java.io.DataOutput;
 import java.io.IOException;
 
 /**
- * The processor's section of a saved machine: everything that the guest can see of {@link Cpu}, what is pending in it, its clock and its
- * random numbers. Apart from it are memory, what the translation caches hold, the hypervisor's controls ({@link Intercepts}) and the local APIC. CPUID is not
- * saved, since a machine is restored with the model that it had; its bits that follow control registers are set anew.
+ * The processor's section of a saved machine: everything that the guest can see of {@link Cpu}, what is pending in it,
+ * its clock and its random numbers. Apart from it are memory, what the translation caches hold, the hypervisor's
+ * controls ({@link Intercepts}) and the local APIC. CPUID is not saved, since a machine is restored with the model that
+ * it had; its bits that follow control registers are set anew.
  */
 public final class CpuState {
   private static final int VERSION = 2;
@@ -34,7 +35,8 @@ public final class CpuState {
     longs(out, Addresses.bits(cpu.gdtrBase), cpu.gdtrLimit, Addresses.bits(cpu.idtrBase), cpu.idtrLimit);
     longs(out, cpu.cr0, Addresses.bits(cpu.cr2), cpu.cr3, cpu.cr4, cpu.cr8, cpu.efer, cpu.xcr0);
     longs(out, cpu.dr);
-    longs(out, cpu.star, cpu.lstar, cpu.cstar, cpu.fmask, cpu.kernelGsBase, cpu.sysenterCs, cpu.sysenterEsp, cpu.sysenterEip);
+    longs(out, cpu.star, cpu.lstar, cpu.cstar, cpu.fmask, cpu.kernelGsBase, cpu.sysenterCs, cpu.sysenterEsp,
+        cpu.sysenterEip);
     longs(out, cpu.pat, cpu.apicBase, cpu.tscAux, cpu.tscOffset, cpu.miscEnable, cpu.randomState);
     longs(out, cpu.xmm);
     longs(out, cpu.mxcsr, cpu.fpuControl, cpu.fpuStatus, cpu.fpuValid, cpu.fpuInstruction, cpu.fpuOpcode, cpu.fpuData);
@@ -78,8 +80,9 @@ public final class CpuState {
   }
 
   /**
-   * Reads what {@link #save} wrote, into a processor of the same model. Debug registers take effect when the {@link dev.gnomon.guest.exec.Processor}
-   * is told ({@link dev.gnomon.guest.exec.Processor#stateLoaded}); cached translations are dropped.
+   * Reads what {@link #save} wrote, into a processor of the same model. Debug registers take effect when the
+   * {@link dev.gnomon.guest.exec.Processor} is told ({@link dev.gnomon.guest.exec.Processor#stateLoaded}); cached
+   * translations are dropped.
    *
    * @throws IOException if the section has another version, ends early or belongs to a processor with other parts
    */
@@ -133,7 +136,8 @@ public final class CpuState {
     cpu.skippedNs = in.readLong();
     cpu.machineCheck.load(in);
     if (in.readBoolean() != (cpu.mtrrs != null)) {
-      throw new IOException("cpu: saved state is of a processor " + (cpu.mtrrs != null ? "without" : "with") + " MTRRs, expected the other");
+      throw new IOException("cpu: saved state is of a processor " + (cpu.mtrrs != null ? "without" : "with")
+          + " MTRRs, expected the other");
     }
     if (cpu.mtrrs != null) {
       cpu.mtrrs.load(in);

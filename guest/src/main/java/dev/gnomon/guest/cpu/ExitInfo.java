@@ -3,7 +3,10 @@ package dev.gnomon.guest.cpu;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Gva;
 
-/** The one reused record of why the guest was left: the VMCS' exit information fields (SDM vol. 3C, "VM-Exit Information Fields"). */
+/**
+ * The one reused record of why the guest was left: the VMCS' exit information fields (SDM vol. 3C, "VM-Exit Information
+ * Fields").
+ */
 public final class ExitInfo {
   /** Basic exit reason, a constant of {@link ExitReason}. */
   public int reason;

@@ -1,8 +1,9 @@
 package dev.gnomon.guest.cpu;
 
 /**
- * Exit qualifications and the other encoded exit fields that depend on the exit reason (SDM vol. 3C, "Exit Qualifications", "Information for VM
- * Exits Due to Vectored Events", "Information for VM Exits Due to Instruction Execution").
+ * Exit qualifications and the other encoded exit fields that depend on the exit reason (SDM vol. 3C, "Exit
+ * Qualifications", "Information for VM Exits Due to Vectored Events", "Information for VM Exits Due to Instruction
+ * Execution").
  * <pre>
  *  CR_ACCESS        31:16 LMSW source | 11:8 register | 6 LMSW from memory | 5:4 type (0 MOV to, 1 MOV from, 2 CLTS, 3 LMSW) | 3:0 CR number
  *  DR_ACCESS        11:8 register | 4 MOV from DR | 2:0 DR number
@@ -139,7 +140,8 @@ public final class ExitQualification {
    * @param base register, or −1
    */
   public static int operandInfo(int register, int addressSize, int segment, int base, int index, int scale) {
-    return scale | Integer.numberOfTrailingZeros(addressSize) - 1 << OPERAND_ADDRESS_SIZE_SHIFT | segment << OPERAND_SEGMENT_SHIFT
+    return scale | Integer.numberOfTrailingZeros(addressSize) - 1 << OPERAND_ADDRESS_SIZE_SHIFT
+        | segment << OPERAND_SEGMENT_SHIFT
         | (index < 0 ? OPERAND_NO_INDEX : index << OPERAND_INDEX_SHIFT)
         | (base < 0 ? OPERAND_NO_BASE : base << OPERAND_BASE_SHIFT) | register << OPERAND_REGISTER_SHIFT;
   }

@@ -1,6 +1,9 @@
 package dev.gnomon.guest.cpu;
 
-/** Reasons why {@code run} returns: VMX basic exit reasons (SDM vol. 3D, appendix "VMX Basic Exit Reasons") by KVM's names, and the run loop's own. */
+/**
+ * Reasons why {@code run} returns: VMX basic exit reasons (SDM vol. 3D, appendix "VMX Basic Exit Reasons") by KVM's
+ * names, and the run loop's own.
+ */
 public final class ExitReason {
   public static final int EXCEPTION_NMI = 0;
   public static final int EXTERNAL_INTERRUPT = 1;
@@ -38,7 +41,10 @@ public final class ExitReason {
   /** Not an exit: the instruction budget is used up, or the next deadline is reached. */
   public static final int BUDGET = 256;
 
-  /** Not an exit: exception after exception was delivered and no instruction retired in between, so no budget would ever end it. */
+  /**
+   * Not an exit: exception after exception was delivered and no instruction retired in between, so no budget would ever
+   * end it.
+   */
   public static final int NO_PROGRESS = 257;
 
   private ExitReason() {}

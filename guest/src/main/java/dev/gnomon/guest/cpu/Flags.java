@@ -6,8 +6,9 @@ package dev.gnomon.guest.cpu;
  *  result  last result, sign-extended to 64 bits:  ZF = (result == 0), SF = sign bit ^ carries[0], PF = even parity of result[7:0] ^ carries[15:8]
  *  carries 63: CF   62: CF ^ OF   15:8: parity correction   3: AF   0: sign correction
  * </pre>
- * An addition's carry-out vector, left-aligned, is {@code (x & y) | ((x | y) & ~sum)}; a subtraction's borrow vector {@code (~x & y) | ((~x | y) & diff)};
- * bits 63 and 62 of either are what {@code carries} needs. The corrections allow SF, ZF and PF that no single result has (POPF, SAHF).
+ * An addition's carry-out vector, left-aligned, is {@code (x & y) | ((x | y) & ~sum)}; a subtraction's borrow vector
+ * {@code (~x & y) | ((~x | y) & diff)}; bits 63 and 62 of either are what {@code carries} needs. The corrections allow
+ * SF, ZF and PF that no single result has (POPF, SAHF).
  */
 public final class Flags {
   public static final long CF = 1L << 63;
@@ -94,7 +95,10 @@ public final class Flags {
     return carries & CF | (carries ^ overflow) >>> 1 & PO | ((sum >>> x & 15) == 0 ? AF : 0);
   }
 
-  /** Carries word after DEC gave the left-aligned {@code difference}: CF is kept, OF if it is the largest positive number. */
+  /**
+   * Carries word after DEC gave the left-aligned {@code difference}: CF is kept, OF if it is the largest positive
+   * number.
+   */
   public static long ofDecrement(long carries, long difference, int x) {
     long overflow = difference == (Long.MAX_VALUE >>> x << x) ? CF : 0;
     return carries & CF | (carries ^ overflow) >>> 1 & PO | ((difference >>> x & 15) == 15 ? AF : 0);
@@ -117,8 +121,8 @@ public final class Flags {
   }
 
   /**
-   * Evaluates a condition code (SDM vol. 1, appendix "EFLAGS Condition Codes"): 0 O, 1 NO, 2 B, 3 NB, 4 Z, 5 NZ, 6 BE, 7 NBE, 8 S, 9 NS, 10 P, 11 NP,
-   * 12 L, 13 NL, 14 LE, 15 NLE.
+   * Evaluates a condition code (SDM vol. 1, appendix "EFLAGS Condition Codes"): 0 O, 1 NO, 2 B, 3 NB, 4 Z, 5 NZ, 6 BE,
+   * 7 NBE, 8 S, 9 NS, 10 P, 11 NP, 12 L, 13 NL, 14 LE, 15 NLE.
    */
   public static boolean condition(int cc, long result, long carries) {
     boolean value = switch (cc >> 1) {
@@ -135,8 +139,8 @@ public final class Flags {
   }
 
   /**
-   * Evaluates a condition code after a subtraction p − q of operands that are sign-extended to 64 bits from whatever width:
-   * 2 B to 7 NBE and 12 L to 15 NLE.
+   * Evaluates a condition code after a subtraction p − q of operands that are sign-extended to 64 bits from whatever
+   * width: 2 B to 7 NBE and 12 L to 15 NLE.
    */
   public static boolean comparison(int cc, long p, long q) {
     boolean value = switch (cc >> 1) {

@@ -3,8 +3,8 @@ package dev.gnomon.guest.cpu;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * What makes the processor leave the guest: the VM-execution controls (SDM vol. 3C, "VM-Execution Control Fields"), as plain switches that the
- * hypervisor sets. With {@link #enabled} off the processor is native and nothing exits.
+ * What makes the processor leave the guest: the VM-execution controls (SDM vol. 3C, "VM-Execution Control Fields"), as
+ * plain switches that the hypervisor sets. With {@link #enabled} off the processor is native and nothing exits.
  */
 public final class Intercepts {
   /** VMX non-root operation: CPUID, INVD, VMCALL, XSETBV, task switches and triple faults exit unconditionally. */
@@ -29,7 +29,10 @@ public final class Intercepts {
   public boolean io;
   /** All RDMSR and WRMSR exit, except those of {@link #msrPassThrough}. */
   public boolean msr;
-  /** CR0 and CR4 bits owned by the host: a MOV that would give one a value other than its read shadow exits; reads see the shadow. */
+  /**
+   * CR0 and CR4 bits owned by the host: a MOV that would give one a value other than its read shadow exits; reads see
+   * the shadow.
+   */
   public long cr0GuestHostMask;
   public long cr0ReadShadow;
   public long cr4GuestHostMask;
@@ -41,10 +44,14 @@ public final class Intercepts {
   /** "Enable VM functions": what VMFUNC does; null while the control is off. */
   public VmFunctions vmFunctions;
 
-  /** MSRs that the guest reads and writes without an exit, as KVM's: FS, GS and kernel GS base, STAR, LSTAR, SFMASK, SYSENTER, TSC reads. */
+  /**
+   * MSRs that the guest reads and writes without an exit, as KVM's: FS, GS and kernel GS base, STAR, LSTAR, SFMASK,
+   * SYSENTER, TSC reads.
+   */
   public boolean msrPassThrough(int msr) {
     return switch (msr) {
-      case Msr.FS_BASE, Msr.GS_BASE, Msr.KERNEL_GS_BASE, Msr.STAR, Msr.LSTAR, Msr.CSTAR, Msr.FMASK, Msr.SYSENTER_CS, Msr.SYSENTER_ESP,
+      case Msr.FS_BASE, Msr.GS_BASE, Msr.KERNEL_GS_BASE, Msr.STAR, Msr.LSTAR, Msr.CSTAR, Msr.FMASK, Msr.SYSENTER_CS,
+          Msr.SYSENTER_ESP,
           Msr.SYSENTER_EIP, Msr.TSC_AUX -> true;
       default -> false;
     };

@@ -4,7 +4,10 @@ import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.mmu.Translation;
 
-/** Where statistics, traces, watchpoints and reports hang. All methods do nothing by default; a machine without an observer calls none. */
+/**
+ * Where statistics, traces, watchpoints and reports hang. All methods do nothing by default; a machine without an
+ * observer calls none.
+ */
 public interface Observer {
   /** A TLB was filled after a miss; {@code walk} holds the translation. */
   default void tlbFill(@Gva long gva, int access, Translation walk) {}

@@ -1,8 +1,8 @@
 package dev.gnomon.guest.cpu;
 
 /**
- * Indices of the segment registers in the processor's arrays, and the access-rights format that they hold, which is the VMCS' (SDM vol. 3C,
- * "Guest Register State"):
+ * Indices of the segment registers in the processor's arrays, and the access-rights format that they hold, which is the
+ * VMCS' (SDM vol. 3C, "Guest Register State"):
  * <pre>
  *  16         15  14    13  12    7   6:5   4   3:0
  *  unusable | G | D/B | L | AVL | P | DPL | S | type

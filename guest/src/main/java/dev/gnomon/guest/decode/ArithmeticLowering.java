@@ -11,7 +11,8 @@ import static dev.gnomon.guest.cpu.Cpu.ZERO;
 /** Arithmetic, shifts and bit operations. */
 abstract sealed class ArithmeticLowering extends OperandLowering permits MoveLowering {
   private static final int[] ALU =
-      {MicroOp.ADD64, MicroOp.OR64, -WarmOp.ADC - 1, -WarmOp.SBB - 1, MicroOp.AND64, MicroOp.SUB64, MicroOp.XOR64, MicroOp.SUB64};
+      {MicroOp.ADD64, MicroOp.OR64, -WarmOp.ADC - 1, -WarmOp.SBB - 1, MicroOp.AND64, MicroOp.SUB64, MicroOp.XOR64,
+          MicroOp.SUB64};
   static final int CMP = 7;
 
   ArithmeticLowering(BlockBuilder out) {
@@ -235,7 +236,10 @@ abstract sealed class ArithmeticLowering extends OperandLowering permits MoveLow
     return NEXT;
   }
 
-  /** A warm operation with one source whose result goes to a 16-, 32- or 64-bit register; it may leave the register as it was. */
+  /**
+   * A warm operation with one source whose result goes to a 16-, 32- or 64-bit register; it may leave the register as
+   * it was.
+   */
   final int writeResult(int operation, int register, int source) {
     int x = 64 - 8 * insn.operandSize;
     if (insn.operandSize >= 4) {

@@ -7,9 +7,10 @@ import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Cpuid;
 
 /**
- * Makes one superblock, as micro-ops in the arena: code of one page along the likely path. Conditional jumps leave it sideways; a jump back to its own
- * start is followed, so that a small loop is unrolled; so are jumps forward. It ends at an indirect jump, a complex instruction, the page's end or the size
- * limit. An instruction that crosses into the next page, or that must run alone, is a block of its own.
+ * Makes one superblock, as micro-ops in the arena: code of one page along the likely path. Conditional jumps leave it
+ * sideways; a jump back to its own start is followed, so that a small loop is unrolled; so are jumps forward. It ends
+ * at an indirect jump, a complex instruction, the page's end or the size limit. An instruction that crosses into the
+ * next page, or that must run alone, is a block of its own.
  */
 final class BlockBuilder {
   /** Most longs that a block may take: header, micro-ops of the longest lowering for each instruction. */
@@ -167,7 +168,8 @@ final class BlockBuilder {
     int kind = condition >> 1;
     int form = MicroOp.x(arithmetic) == 0 ? 0 : MicroOp.x(arithmetic) == 32 ? 2 : 4;
     return switch (MicroOp.operation(arithmetic)) {
-      case MicroOp.SUB64, MicroOp.SUB32 -> kind != OVERFLOW && kind != SIGN && kind != PARITY ? MicroOp.SUBX64 + form : -1;
+      case MicroOp.SUB64, MicroOp.SUB32 -> kind != OVERFLOW && kind != SIGN && kind != PARITY
+          ? MicroOp.SUBX64 + form : -1;
       case MicroOp.AND64, MicroOp.AND32 -> kind != OVERFLOW && kind != PARITY ? MicroOp.ANDX64 + form : -1;
       case MicroOp.DEC -> MicroOp.DECX;
       default -> -1;
@@ -197,7 +199,9 @@ final class BlockBuilder {
     at += SIZE;
   }
 
-  /** Takes the forms without flags where the flags are overwritten before anyone can see them; what can fault sees them. */
+  /**
+   * Takes the forms without flags where the flags are overwritten before anyone can see them; what can fault sees them.
+   */
   private void removeDeadFlags() {
     boolean live = true;
     for (int i = at - SIZE; i >= start + HEADER; i -= SIZE) {

@@ -1,8 +1,8 @@
 package dev.gnomon.guest.decode;
 
 /**
- * One decoded x86 instruction: prefixes, opcode, operands as encoded. Cold: the decoder turns most of them into micro-ops; complex and system
- * instructions keep theirs and are executed from it.
+ * One decoded x86 instruction: prefixes, opcode, operands as encoded. Cold: the decoder turns most of them into
+ * micro-ops; complex and system instructions keep theirs and are executed from it.
  */
 public final class Instruction {
   /** Opcode maps in bits 9:8 of {@link #opcode}: one byte, 0F, 0F 38, 0F 3A. */
@@ -30,7 +30,10 @@ public final class Instruction {
   public int mod;
   public int reg;
   public int rm;
-  /** Segment of the memory operand or of a string source: the override or the default. {@link #segmentOverride} tells which. */
+  /**
+   * Segment of the memory operand or of a string source: the override or the default. {@link #segmentOverride} tells
+   * which.
+   */
   public int segment;
   public boolean segmentOverride;
   /** Memory operand: register numbers, or −1 if absent; scale is a shift. */

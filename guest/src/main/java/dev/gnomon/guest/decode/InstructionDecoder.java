@@ -3,7 +3,9 @@ package dev.gnomon.guest.decode;
 import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Segments;
 
-/** Turns code bytes into an {@link Instruction} (SDM vol. 2A, "Instruction Format", and vol. 2D, appendix "Opcode Map"). */
+/**
+ * Turns code bytes into an {@link Instruction} (SDM vol. 2A, "Instruction Format", and vol. 2D, appendix "Opcode Map").
+ */
 public final class InstructionDecoder {
   public static final int MAX_LENGTH = 15;
   /** Decoded; {@link Instruction#length} bytes were used. */
@@ -16,10 +18,11 @@ public final class InstructionDecoder {
   public static final int TOO_LONG = 3;
 
   /**
-   * What follows each opcode: {@code M} ModRM, {@code B} 8-bit immediate, {@code Z} 16- or 32-bit immediate, {@code b}, {@code z} ModRM and such an
-   * immediate, {@code V} immediate of the operand size, {@code W} 16-bit immediate, {@code E} 16- and 8-bit immediates, {@code O} memory offset,
-   * {@code F} far pointer, {@code J} 8-bit and {@code K} 32-bit displacement, {@code G} group 3 (immediate only for TEST), {@code P} prefix,
-   * {@code T} escape to another map, {@code .} nothing, {@code x} undefined.
+   * What follows each opcode: {@code M} ModRM, {@code B} 8-bit immediate, {@code Z} 16- or 32-bit immediate, {@code b},
+   * {@code z} ModRM and such an immediate, {@code V} immediate of the operand size, {@code W} 16-bit immediate,
+   * {@code E} 16- and 8-bit immediates, {@code O} memory offset, {@code F} far pointer, {@code J} 8-bit and {@code K}
+   * 32-bit displacement, {@code G} group 3 (immediate only for TEST), {@code P} prefix, {@code T} escape to another
+   * map, {@code .} nothing, {@code x} undefined.
    */
   private static final String ONE_BYTE =
       "MMMMBZ..MMMMBZ.T" + "MMMMBZ..MMMMBZ.." + "MMMMBZP.MMMMBZP." + "MMMMBZP.MMMMBZP."
@@ -148,7 +151,8 @@ public final class InstructionDecoder {
   private int operands(char form, Instruction insn) {
     switch (form) {
       case '.':
-        if (insn.opcode >= 0x40 && insn.opcode <= 0x5F || (insn.opcode & 0x1F8) == 0x90 || (insn.opcode & 0x1F8) == 0x1C8) {
+        if (insn.opcode >= 0x40 && insn.opcode <= 0x5F || (insn.opcode & 0x1F8) == 0x90
+            || (insn.opcode & 0x1F8) == 0x1C8) {
           insn.rm = insn.opcode & 7 | (insn.rex & 1) << 3;
         }
         return OK;

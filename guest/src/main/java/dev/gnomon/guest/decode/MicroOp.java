@@ -11,12 +11,14 @@ package dev.gnomon.guest.decode;
  * </pre>
  * {@code d}, {@code a}, {@code b} are register slots of {@code Cpu.regs}. {@code ordinal} is the instruction's number
  * in its block, {@code offset} its distance in bytes from the block's start. The second operand is {@code q = regs[b] +
- * immediate}: a register form has immediate 0, an immediate form b = ZERO. Operations with a width take x = 64 minus the
- * width in bits; the lowering gives results of less than 32 bits to temporaries, whose upper bits may be anything. An address is {@code regs[a] + (regs[b] << x[1:0]) + immediate}; x[2] tells that it
- * is stack-relative (#SS instead of #GP); with loads and stores x[5:3] is the size minus 1, and the condition the
- * rights needed, so that bits 31..25 stand as in an entry of {@link dev.gnomon.guest.mmu.SoftTlb}.
+ * immediate}: a register form has immediate 0, an immediate form b = ZERO. Operations with a width take x = 64 minus
+ * the width in bits; the lowering gives results of less than 32 bits to temporaries, whose upper bits may be anything.
+ * An address is {@code regs[a] + (regs[b] << x[1:0]) + immediate}; x[2] tells that it is stack-relative (#SS instead of
+ * #GP); with loads and stores x[5:3] is the size minus 1, and the condition the rights needed, so that bits 31..25
+ * stand as in an entry of {@link dev.gnomon.guest.mmu.SoftTlb}.
  *
- * <p>An operation named NF leaves the status flags alone (the term is Intel APX's). Only operations listed as faulting yield a status.
+ * <p>An operation named NF leaves the status flags alone (the term is Intel APX's). Only operations listed as faulting
+ * yield a status.
  */
 public final class MicroOp {
   // Block header, in longs from the block's index.
@@ -38,7 +40,8 @@ public final class MicroOp {
   /** In the second word of an exit: bits 31..0 are the index of the block that it leads to, in the same page. */
   public static final long LINKED = 1L << 63;
 
-  // d = a operation q. Bit 0 of the number tells that flags are set, for the width in x; bit 1 that d is cut to 32 bits.
+  // d = a operation q. Bit 0 of the number tells that flags are set, for the width in x; bit 1 that d is cut to 32
+  // bits.
   public static final int ADD_NF64 = 0;
   public static final int ADD64 = 1;
   public static final int ADD_NF32 = 2;
@@ -134,7 +137,9 @@ public final class MicroOp {
   public static final int JMPR = 70;
   /** Sub-operation of {@link WarmOp}, apart from the hot loop; faulting. */
   public static final int WARM = 71;
-  /** Instruction number immediate of {@link CodeCache#instruction}, from its decoded form, alone in its block; faulting. */
+  /**
+   * Instruction number immediate of {@link CodeCache#instruction}, from its decoded form, alone in its block; faulting.
+   */
   public static final int COMPLEX = 72;
 
   /** d = second word's bits 31..0 : immediate. */

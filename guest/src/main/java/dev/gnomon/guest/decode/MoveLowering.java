@@ -49,8 +49,9 @@ abstract sealed class MoveLowering extends ArithmeticLowering permits StackLower
     }
     long displacement = insn.displacement + (insn.ripRelative ? next : 0);
     if (insn.addressSize >= insn.operandSize && insn.operandSize >= 4 && displacement == (int) displacement) {
-      add(insn.operandSize == 8 ? MicroOp.LEA64 : MicroOp.LEA32, insn.reg, insn.ripRelative ? RIP_BASE : insn.base < 0 ? ZERO : insn.base,
-          insn.index < 0 ? ZERO : insn.index, insn.scale, (int) displacement);
+      add(insn.operandSize == 8 ? MicroOp.LEA64 : MicroOp.LEA32, insn.reg,
+          insn.ripRelative ? RIP_BASE : insn.base < 0 ? ZERO : insn.base, insn.index < 0 ? ZERO : insn.index,
+          insn.scale, (int) displacement);
       return NEXT;
     }
     offsetToT2();

@@ -93,7 +93,8 @@ abstract sealed class OperandLowering extends MicroOpEmitter permits ArithmeticL
 
   /** @param firstOp the operation for bytes. @param denied rights that the access needs, as soft-TLB bits */
   final void access(int firstOp, int denied, int register, int size) {
-    out.emit(firstOp + sizeCode(size), register, addressA, addressB, addressX | size - 1 << 3, denied >> 3, addressImmediate, 0);
+    out.emit(firstOp + sizeCode(size), register, addressA, addressB, addressX | size - 1 << 3, denied >> 3,
+        addressImmediate, 0);
   }
 
   final void storeBack(int from, int size) {

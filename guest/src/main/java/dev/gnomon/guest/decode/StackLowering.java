@@ -19,7 +19,8 @@ abstract sealed class StackLowering extends MoveLowering permits BranchLowering 
   }
 
   final boolean flatStack(int size) {
-    return insn.mode64 ? size == 8 : size == 4 && (mode & (Cpu.MODE_FLAT_DATA | Cpu.MODE_STACK32)) == (Cpu.MODE_FLAT_DATA | Cpu.MODE_STACK32);
+    return insn.mode64 ? size == 8
+        : size == 4 && (mode & (Cpu.MODE_FLAT_DATA | Cpu.MODE_STACK32)) == (Cpu.MODE_FLAT_DATA | Cpu.MODE_STACK32);
   }
 
   final void push(int register, int immediate, int size) {

@@ -1,15 +1,17 @@
 package dev.gnomon.guest.decode;
 
 /**
- * Sub-operations of {@link MicroOp#WARM}, in its word 2: frequent enough to be micro-ops, too rare for the hot loop. Register fields, immediate and x are
- * those of the micro-op. Arithmetic has the same convention as the hot operations.
+ * Sub-operations of {@link MicroOp#WARM}, in its word 2: frequent enough to be micro-ops, too rare for the hot loop.
+ * Register fields, immediate and x are those of the micro-op. Arithmetic has the same convention as the hot operations.
  */
 public final class WarmOp {
   public static final int ADC = 0;
   public static final int SBB = 1;
   /** d = ~a, no flags. */
   public static final int NOT = 3;
-  /** Shift or rotate d = a by regs[b] + word 1 (count masked here); order of group 2: ROL ROR RCL RCR SHL SHR SAL SAR. */
+  /**
+   * Shift or rotate d = a by regs[b] + word 1 (count masked here); order of group 2: ROL ROR RCL RCR SHL SHR SAL SAR.
+   */
   public static final int SHIFT = 4;
   /** d = a shifted with bits from b, count in T1 or word 1. */
   public static final int SHLD = 12;
@@ -42,7 +44,9 @@ public final class WarmOp {
   public static final int HIGH = 32;
   /** Address of a bit string: d = a + (signed b >> log2 of width) × bytes. */
   public static final int BITADDR = 33;
-  /** Load of 2^x[4:3] bytes for a read-modify-write at the address a + b << x[1:0] + word 1: checks write rights first. */
+  /**
+   * Load of 2^x[4:3] bytes for a read-modify-write at the address a + b << x[1:0] + word 1: checks write rights first.
+   */
   public static final int LDW = 34;
   /** The same, and remembers flags and value for STX. */
   public static final int LDX = 35;

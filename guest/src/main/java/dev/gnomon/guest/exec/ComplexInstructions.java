@@ -10,9 +10,9 @@ import dev.gnomon.guest.decode.Instruction;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * Executes the instructions that are not lowered to micro-ops, from their decoded form. Each is alone in its block: at entry RIP is its own and the
- * retired count exact. On OK, RIP names the next instruction, or the same one if a REP has iterations left; on FAULT, EXIT or RESTART nothing is
- * committed. Unknown opcodes are #UD.
+ * Executes the instructions that are not lowered to micro-ops, from their decoded form. Each is alone in its block: at
+ * entry RIP is its own and the retired count exact. On OK, RIP names the next instruction, or the same one if a REP has
+ * iterations left; on FAULT, EXIT or RESTART nothing is committed. Unknown opcodes are #UD.
  */
 public final class ComplexInstructions {
   private final Cpu cpu;
@@ -54,7 +54,10 @@ public final class ComplexInstructions {
     this.extended = new ExtendedState(cpu, linear, operands);
   }
 
-  /** RIP behind an instruction: 64 bits in 64-bit mode, else 32. Running off the end of a 16-bit segment is a limit violation at the next fetch. */
+  /**
+   * RIP behind an instruction: 64 bits in 64-bit mode, else 32. Running off the end of a 16-bit segment is a limit
+   * violation at the next fetch.
+   */
   static long nextRip(Cpu cpu, Instruction insn) {
     long next = cpu.rip + insn.length;
     return insn.mode64 ? next : next & 0xFFFF_FFFFL;
@@ -94,7 +97,8 @@ public final class ComplexInstructions {
       case 0x62 -> multiSlot.bound(insn);
       case 0x63 -> tables.adjustRpl(insn);
       case 0x6C, 0x6D, 0x6E, 0x6F -> ports.string(insn);
-      case 0x70, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0x79, 0x7A, 0x7B, 0x7C, 0x7D, 0x7E, 0x7F -> near.jumpIf(insn);
+      case 0x70, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0x79, 0x7A, 0x7B, 0x7C, 0x7D, 0x7E, 0x7F ->
+          near.jumpIf(insn);
       case 0x8C -> segments.store(insn);
       case 0x8E -> segments.load(insn);
       case 0x90 -> insn.rep == 0xF3 ? system.pause(insn) : complete(cpu, insn);
@@ -152,7 +156,8 @@ public final class ComplexInstructions {
       case 0x34 -> fastCalls.sysenter();
       case 0x35 -> fastCalls.sysexit(insn);
       case 0x77 -> vectors.emms(insn);
-      case 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8A, 0x8B, 0x8C, 0x8D, 0x8E, 0x8F -> near.jumpIf(insn);
+      case 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8A, 0x8B, 0x8C, 0x8D, 0x8E, 0x8F ->
+          near.jumpIf(insn);
       case 0xA0 -> segments.push(insn, Segments.FS);
       case 0xA1 -> segments.pop(insn, Segments.FS);
       case 0xA2 -> system.cpuid(insn);

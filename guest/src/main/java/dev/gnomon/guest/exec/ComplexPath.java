@@ -14,7 +14,8 @@ final class ComplexPath {
   private final ExclusiveOps exclusive;
   private final ComplexInstructions complex;
 
-  ComplexPath(Cpu cpu, CodeCache cache, LinearMemory linear, StringOps strings, ExclusiveOps exclusive, ComplexInstructions complex) {
+  ComplexPath(Cpu cpu, CodeCache cache, LinearMemory linear, StringOps strings, ExclusiveOps exclusive,
+      ComplexInstructions complex) {
     this.cpu = cpu;
     this.cache = cache;
     this.linear = linear;
@@ -38,7 +39,8 @@ final class ComplexPath {
       cpu.retired += strings.iterations;
       cpu.repeating = status == Status.OK && cpu.rip == rip;
     } else {
-      status = insn.opcode == ExclusiveOps.GROUP_9 && insn.isMemory() && insn.group() == 1 ? exclusive.execute(insn) : complex.execute(insn);
+      status = insn.opcode == ExclusiveOps.GROUP_9 && insn.isMemory() && insn.group() == 1 ? exclusive.execute(insn)
+          : complex.execute(insn);
       if (status == Status.OK) {
         cpu.retired++;
         cpu.repeating = insn.rep != 0 && cpu.rip == rip;

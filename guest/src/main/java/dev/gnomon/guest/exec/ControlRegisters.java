@@ -12,17 +12,20 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * Control and debug registers: MOV CR, MOV DR, LMSW, SMSW, CLTS (SDM vol. 3A, "Control Registers"; which writes flush what: "Operations that
- * Invalidate TLBs and Paging-Structure Caches"; exits: vol. 3C, "Instructions That Cause VM Exits Conditionally").
+ * Control and debug registers: MOV CR, MOV DR, LMSW, SMSW, CLTS (SDM vol. 3A, "Control Registers"; which writes flush
+ * what: "Operations that Invalidate TLBs and Paging-Structure Caches"; exits: vol. 3C, "Instructions That Cause VM
+ * Exits Conditionally").
  */
 final class ControlRegisters {
   /** Bits that LMSW can change: TS, EM, MP, and PE from 0 to 1. */
-  private static final long MSW = ControlRegister.CR0_TS | ControlRegister.CR0_EM | ControlRegister.CR0_MP | ControlRegister.CR0_PE;
+  private static final long MSW = ControlRegister.CR0_TS | ControlRegister.CR0_EM | ControlRegister.CR0_MP
+      | ControlRegister.CR0_PE;
   private static final long UPPER_HALF = 0xFFFF_FFFFL << 32;
   private static final long CR3_RESERVED = -1L << HostMemory.MAXPHYADDR;
   /** Changes of CR0 and CR4 that reload the PDPTE registers under PAE paging. */
   private static final long CR0_PDPTE = ControlRegister.CR0_PG | ControlRegister.CR0_CD | ControlRegister.CR0_NW;
-  private static final long CR4_PDPTE = ControlRegister.CR4_PAE | ControlRegister.CR4_PGE | ControlRegister.CR4_PSE | ControlRegister.CR4_SMEP;
+  private static final long CR4_PDPTE = ControlRegister.CR4_PAE | ControlRegister.CR4_PGE | ControlRegister.CR4_PSE
+      | ControlRegister.CR4_SMEP;
   /** Changes of CR4 after which no translation may be kept; PSE is among them as on real processors. */
   private static final long CR4_FLUSH_ALL = ControlRegister.CR4_PAE | ControlRegister.CR4_PGE | ControlRegister.CR4_PSE
       | ControlRegister.CR4_LA57;
@@ -66,7 +69,8 @@ final class ControlRegisters {
     }
     boolean exits = number == 3 && cpu.intercepts.cr3Store || number == 8 && cpu.intercepts.cr8;
     if (exits && cpu.intercepts.enabled) {
-      return cpu.vmExit(ExitReason.CR_ACCESS, ExitQualification.crAccess(number, ExitQualification.CR_MOV_FROM, insn.rm), insn.length);
+      return cpu.vmExit(ExitReason.CR_ACCESS,
+          ExitQualification.crAccess(number, ExitQualification.CR_MOV_FROM, insn.rm), insn.length);
     }
     long value = switch (number) {
       case 0 -> visibleCr0();
@@ -90,7 +94,8 @@ final class ControlRegisters {
     }
     long value = Operands.zeroExtend(cpu.regs[insn.rm], insn.mode64 ? 8 : 4);
     if (cpu.intercepts.enabled && exits(number, value)) {
-      return cpu.vmExit(ExitReason.CR_ACCESS, ExitQualification.crAccess(number, ExitQualification.CR_MOV_TO, insn.rm), insn.length);
+      return cpu.vmExit(ExitReason.CR_ACCESS, ExitQualification.crAccess(number, ExitQualification.CR_MOV_TO, insn.rm),
+          insn.length);
     }
     int status = switch (number) {
       case 0 -> writeCr0(withHostBits(value, cpu.cr0, cpu.intercepts.cr0GuestHostMask));
@@ -214,7 +219,8 @@ final class ControlRegisters {
     long changed = value ^ cpu.cr4;
     boolean setsPcide = (value & ~cpu.cr4 & ControlRegister.CR4_PCIDE) != 0;
     boolean clearsPae = (changed & cpu.cr4 & ControlRegister.CR4_PAE) != 0;
-    if ((value & ~cpu.cpuid.cr4Bits()) != 0 || (clearsPae || (changed & ControlRegister.CR4_LA57) != 0) && cpu.longMode()
+    if ((value & ~cpu.cpuid.cr4Bits()) != 0
+        || (clearsPae || (changed & ControlRegister.CR4_LA57) != 0) && cpu.longMode()
         || setsPcide && (!cpu.longMode() || (cpu.cr3 & ControlRegister.CR3_PCID) != 0)) {
       return cpu.fault(Vector.GP);
     }
@@ -313,7 +319,10 @@ final class ControlRegisters {
     return status < 0 ? status : ComplexInstructions.complete(cpu, insn);
   }
 
-  /** 0F 21 and 0F 23: MOV to and from debug registers. The exit comes before the checks of CPL and CR4.DE, as the SDM has it for this one. */
+  /**
+   * 0F 21 and 0F 23: MOV to and from debug registers. The exit comes before the checks of CPL and CR4.DE, as the SDM
+   * has it for this one.
+   */
   int moveDebug(Instruction insn, boolean from) {
     int number = insn.reg;
     if (number > 7) {

@@ -9,7 +9,8 @@ import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * Far JMP and CALL: direct, through call gates, and to tasks (SDM vol. 2A, "CALL", "JMP"; vol. 3A, "Calling Procedures Through Call Gates").
+ * Far JMP and CALL: direct, through call gates, and to tasks (SDM vol. 2A, "CALL", "JMP"; vol. 3A, "Calling Procedures
+ * Through Call Gates").
  */
 final class ControlTransfer {
   private static final int MAX_PARAMETERS = 31;
@@ -73,7 +74,8 @@ final class ControlTransfer {
       case Descriptor.CALL_GATE:
         return throughGate(insn, selector, call);
       case Descriptor.CALL_GATE16:
-        return cpu.longMode() ? cpu.fault(Vector.GP, SegmentLoader.errorCode(selector)) : throughGate(insn, selector, call);
+        return cpu.longMode() ? cpu.fault(Vector.GP, SegmentLoader.errorCode(selector))
+            : throughGate(insn, selector, call);
       case Descriptor.TASK_GATE, Descriptor.TSS_AVAILABLE, Descriptor.TSS16_AVAILABLE:
         return cpu.longMode() ? cpu.fault(Vector.GP, SegmentLoader.errorCode(selector)) : toTask(insn, selector, call);
       default:

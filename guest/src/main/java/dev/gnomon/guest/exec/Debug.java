@@ -17,9 +17,9 @@ import dev.gnomon.guest.mmu.Status;
  *  DR7  for breakpoint n: 19+4n:18+4n LEN (0 1, 1 2, 3 4, 2 8 bytes) | 17+4n:16+4n R/W (0 execute, 1 write, 2 port, 3 read or write) |
  *       2n+1:2n G and L enables;   13 GD
  * </pre>
- * While {@link #stepping} holds, the run loop executes one instruction at a time: {@link #instructionBreakpoint} before and
- * {@link #afterInstruction} behind it. What matched in between is gathered in {@code cpu.pendingDebug}, which an event delivered meanwhile drops,
- * unless an instruction raised it.
+ * While {@link #stepping} holds, the run loop executes one instruction at a time: {@link #instructionBreakpoint} before
+ * and {@link #afterInstruction} behind it. What matched in between is gathered in {@code cpu.pendingDebug}, which an
+ * event delivered meanwhile drops, unless an instruction raised it.
  */
 public final class Debug {
   public static final int DR6_BD = 1 << 13;
@@ -54,7 +54,8 @@ public final class Debug {
 
   /** Whether the run loop must stop around every instruction. */
   public boolean stepping() {
-    return (cpu.systemFlags & (Rflags.TF | Rflags.RF)) != 0 || ((int) cpu.dr[7] & DR7_ENABLES) != 0 || cpu.pendingDebug != 0;
+    return (cpu.systemFlags & (Rflags.TF | Rflags.RF)) != 0 || ((int) cpu.dr[7] & DR7_ENABLES) != 0
+        || cpu.pendingDebug != 0;
   }
 
   /** Follows a change of DR7: with a data breakpoint on, every data access takes the slow path and is matched. */
@@ -122,7 +123,11 @@ public final class Debug {
     return hits;
   }
 
-  /** Matches a data access that was made. @param access mode bits of {@link Access}; implicit ones and fetches match nothing */
+  /**
+   * Matches a data access that was made.
+   *
+   * @param access mode bits of {@link Access}; implicit ones and fetches match nothing
+   */
   void data(@Gva long gva, int size, boolean write, int access) {
     if ((access & (Access.IMPLICIT | Access.FETCH)) != 0) {
       return;

@@ -5,7 +5,10 @@ import dev.gnomon.guest.cpu.Rflags;
 import dev.gnomon.guest.cpu.Vector;
 import dev.gnomon.guest.decode.Instruction;
 
-/** DAA, DAS, AAA, AAS, AAM, AAD (SDM vol. 1, "Decimal Arithmetic Instructions"). Flags that the manual leaves undefined are cleared. */
+/**
+ * DAA, DAS, AAA, AAS, AAM, AAD (SDM vol. 1, "Decimal Arithmetic Instructions"). Flags that the manual leaves undefined
+ * are cleared.
+ */
 final class DecimalInstructions {
   private final Cpu cpu;
 

@@ -4,8 +4,8 @@ import dev.gnomon.guest.cpu.Segments;
 import dev.gnomon.guest.memory.Gva;
 
 /**
- * One segment, system or gate descriptor as read from a table, with the fields that loading it needs (SDM vol. 3A, "Segment Descriptors",
- * "Gate Descriptors"). Reused, one for each role in a transfer.
+ * One segment, system or gate descriptor as read from a table, with the fields that loading it needs (SDM vol. 3A,
+ * "Segment Descriptors", "Gate Descriptors"). Reused, one for each role in a transfer.
  * <pre>
  *  segment  63    56   55  54    53  52    51     48   47  46:45 44  43:40   39     16   15      0
  *           base31:24  G | D/B | L | AVL | limit19:16 | P | DPL | S | type | base 23:0 | limit 15:0
@@ -84,7 +84,8 @@ final class Descriptor {
   }
 
   boolean writableData() {
-    return (rights & (Segments.S | Segments.TYPE_CODE | Segments.TYPE_WRITABLE)) == (Segments.S | Segments.TYPE_WRITABLE);
+    return (rights & (Segments.S | Segments.TYPE_CODE | Segments.TYPE_WRITABLE))
+        == (Segments.S | Segments.TYPE_WRITABLE);
   }
 
   /** Data, or code that may be read. */

@@ -11,8 +11,8 @@ import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * Instructions on descriptor tables and descriptors: SGDT, SIDT, LGDT, LIDT, SLDT, LLDT, STR, LTR, VERR, VERW, LAR, LSL, ARPL
- * (SDM vol. 2; vol. 3A, "Pointer Validation").
+ * Instructions on descriptor tables and descriptors: SGDT, SIDT, LGDT, LIDT, SLDT, LLDT, STR, LTR, VERR, VERW, LAR,
+ * LSL, ARPL (SDM vol. 2; vol. 3A, "Pointer Validation").
  */
 final class DescriptorTables {
   /** Upper half of a descriptor as LAR gives it: type, S, DPL, P, AVL, L, D/B, G. */

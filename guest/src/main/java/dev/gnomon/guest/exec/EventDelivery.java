@@ -210,7 +210,8 @@ public final class EventDelivery {
     linear.alone = alone;
     if (status == Status.OK) {
       cpu.eventPending = false;
-      // INT n and its kin behind MOV SS: what the shadow held back traps before the handler's first instruction; that of INT1 is told itself.
+      // INT n and its kin behind MOV SS: what the shadow held back traps before the handler's first instruction; that
+      // of INT1 is told itself.
       cpu.pendingDebug &= softwareType() ? Debug.DR6_HITS : 0;
       if (cpu.pendingDebug != 0 && cpu.eventType == Vector.TYPE_PRIVILEGED_SOFTWARE_EXCEPTION) {
         Debug.enterHandler(cpu);

@@ -9,12 +9,14 @@ import dev.gnomon.guest.decode.Instruction;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * SYSCALL, SYSRET, SYSENTER and SYSEXIT: they load fixed flat segments without reading descriptors (SDM vol. 3A, "Performing Fast Calls to System
- * Procedures"). As on Intel processors, SYSCALL and SYSRET exist in 64-bit mode only.
+ * SYSCALL, SYSRET, SYSENTER and SYSEXIT: they load fixed flat segments without reading descriptors (SDM vol. 3A,
+ * "Performing Fast Calls to System Procedures"). As on Intel processors, SYSCALL and SYSRET exist in 64-bit mode only.
  */
 final class FastSystemCalls {
-  private static final int CODE = Segments.G | Segments.P | Segments.S | Segments.TYPE_CODE | Segments.TYPE_WRITABLE | Segments.TYPE_ACCESSED;
-  private static final int STACK = Segments.G | Segments.DB | Segments.P | Segments.S | Segments.TYPE_WRITABLE | Segments.TYPE_ACCESSED;
+  private static final int CODE = Segments.G | Segments.P | Segments.S | Segments.TYPE_CODE | Segments.TYPE_WRITABLE
+      | Segments.TYPE_ACCESSED;
+  private static final int STACK = Segments.G | Segments.DB | Segments.P | Segments.S | Segments.TYPE_WRITABLE
+      | Segments.TYPE_ACCESSED;
   /** Flags that SYSRET takes from R11. */
   private static final long SYSRET_FLAGS = 0x3C_7FD7L;
   private static final int R11 = 11;
@@ -68,8 +70,8 @@ final class FastSystemCalls {
   }
 
   /**
-   * SYSCALL and SYSRET trap by TF as it is behind them, so that a kernel that has TF in IA32_FMASK is not stepped into, and the trap of its caller
-   * comes behind SYSRET (KVM: {@code em_syscall}).
+   * SYSCALL and SYSRET trap by TF as it is behind them, so that a kernel that has TF in IA32_FMASK is not stepped into,
+   * and the trap of its caller comes behind SYSRET (KVM: {@code em_syscall}).
    */
   private void stepByNewFlags() {
     boolean trap = (cpu.systemFlags & Rflags.TF) != 0;

@@ -44,8 +44,9 @@ final class FpuState {
   }
 
   /**
-   * Whether the next waiting instruction raises #MF. With CR0.NE = 0 it asserts FERR# instead, which reaches the interrupt controller as IRQ 13, and goes on:
-   * the processor would stop until the interrupt, but as in QEMU this one is taken behind the instruction.
+   * Whether the next waiting instruction raises #MF. With CR0.NE = 0 it asserts FERR# instead, which reaches the
+   * interrupt controller as IRQ 13, and goes on: the processor would stop until the interrupt, but as in QEMU this one
+   * is taken behind the instruction.
    */
   boolean exceptionPending() {
     boolean unmasked = FpuWord.unmasked(cpu.fpuStatus, cpu.fpuControl);

@@ -265,7 +265,8 @@ public final class Interpreter {
               final long sum = a + (op == INC ? 1 : -1) << x;
               r[d] = sum >>> x;
               cpu.flagResult = sum >> x;
-              cpu.flagCarries = op == INC ? Flags.ofIncrement(cpu.flagCarries, sum, x) : Flags.ofDecrement(cpu.flagCarries, sum, x);
+              cpu.flagCarries = op == INC ? Flags.ofIncrement(cpu.flagCarries, sum, x)
+                  : Flags.ofDecrement(cpu.flagCarries, sum, x);
               if (op != DECX) {
                 break done;
               }
@@ -480,7 +481,11 @@ public final class Interpreter {
     return status;
   }
 
-  /** Does what the loop turned away: the micro-op at {@code pc}. @return where to go on, or a status that ends the run */
+  /**
+   * Does what the loop turned away: the micro-op at {@code pc}.
+   *
+   * @return where to go on, or a status that ends the run
+   */
   private int slow(int pc) {
     long w = arena[pc];
     long meta = arena[pc + 1];

@@ -96,7 +96,10 @@ final class LegacyRegion {
     System.arraycopy(words, XMM, cpu.xmm, 0, end(mode64) - XMM);
   }
 
-  /** The initial configuration of x87 state (SDM vol. 1, "State Component Bitmaps", "XINUSE"): that of FNINIT and registers of 0. */
+  /**
+   * The initial configuration of x87 state (SDM vol. 1, "State Component Bitmaps", "XINUSE"): that of FNINIT and
+   * registers of 0.
+   */
   void initializeX87() {
     cpu.fpuControl = FpuWord.INITIAL_CONTROL;
     cpu.fpuStatus = 0;

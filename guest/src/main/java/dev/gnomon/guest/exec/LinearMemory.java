@@ -11,9 +11,10 @@ import dev.gnomon.guest.mmu.Translation;
 import java.lang.invoke.VarHandle;
 
 /**
- * Slow loads and stores by linear address: everything that the soft TLB's one branch turned away, and all accesses of complex instructions.
- * A page-crossing access translates both pages before it touches either. Devices are reached only by an instruction that is alone in its block
- * ({@link #alone}), so that the clock is exact and nothing before it in the block can be lost; otherwise the answer is {@link Status#RESTART}.
+ * Slow loads and stores by linear address: everything that the soft TLB's one branch turned away, and all accesses of
+ * complex instructions. A page-crossing access translates both pages before it touches either. Devices are reached only
+ * by an instruction that is alone in its block ({@link #alone}), so that the clock is exact and nothing before it in
+ * the block can be lost; otherwise the answer is {@link Status#RESTART}.
  */
 public final class LinearMemory {
   /** Bytes to which one sub-page write permission of EPT applies. */
@@ -46,13 +47,20 @@ public final class LinearMemory {
     return write(gva, size, value, mmu.dataAccess);
   }
 
-  /** Loads for a read-modify-write: checks write rights, and all that a following store of the same bytes could still refuse. */
+  /**
+   * Loads for a read-modify-write: checks write rights, and all that a following store of the same bytes could still
+   * refuse.
+   */
   public int loadForWrite(@Gva long gva, int size) {
     int status = probe(gva, size, mmu.dataAccess | Access.WRITE);
     return status < 0 ? status : read(gva, size, mmu.dataAccess | Access.WRITE);
   }
 
-  /** @param access mode bits of {@link Access}; WRITE too if the read belongs to a read-modify-write. @return status; value in {@code cpu.value} */
+  /**
+   * @param access mode bits of {@link Access}; WRITE too if the read belongs to a read-modify-write.
+   *
+   * @return status; value in {@code cpu.value}
+   */
   public int read(@Gva long gva, int size, int access) {
     int status = readUnwatched(gva, size, access);
     if (watch != null && status == Status.OK) {
@@ -115,16 +123,16 @@ public final class LinearMemory {
   }
 
   /**
-   * Whether the block must not go on into another: a device was touched since the last call, or the bytes of the running
-   * frame changed, so that what the block is linked to may be stale.
+   * Whether the block must not go on into another: a device was touched since the last call, or the bytes of the
+   * running frame changed, so that what the block is linked to may be stale.
    */
   boolean mustLookAround() {
     return touchedDevice() | codeChanged;
   }
 
   /**
-   * Stores for a locked read-modify-write that loaded {@code expected}: by compare-and-swap, because a device may write from another thread.
-   * Only misaligned locked stores are not atomic (the processor would lock the bus for them).
+   * Stores for a locked read-modify-write that loaded {@code expected}: by compare-and-swap, because a device may write
+   * from another thread. Only misaligned locked stores are not atomic (the processor would lock the bus for them).
    *
    * @return OK, or {@link Status#RESTART} if the bytes changed since they were loaded
    */
@@ -143,8 +151,9 @@ public final class LinearMemory {
   }
 
   /**
-   * A write was granted at {@code gva} although its page is not writable, by sub-page permissions, which are for 128 bytes:
-   * every other sub-page that it touches must grant it too. (The SDM leaves open what a write across sub-pages does.)
+   * A write was granted at {@code gva} although its page is not writable, by sub-page permissions, which are for 128
+   * bytes: every other sub-page that it touches must grant it too. (The SDM leaves open what a write across sub-pages
+   * does.)
    *
    * @param size bytes within the page
    */
@@ -171,7 +180,8 @@ public final class LinearMemory {
     }
     @Gva long next = next(gva, first);
     hpa = mmu.translate(next, access);
-    return hpa < 0 ? failed(hpa) : (access & Access.WRITE) != 0 ? writeReady(hpa, next, size - first, access) : Status.OK;
+    return hpa < 0 ? failed(hpa) : (access & Access.WRITE) != 0 ? writeReady(hpa, next, size - first, access)
+        : Status.OK;
   }
 
   private int writePhysical(@Hpa long hpa, int size, long value) {
@@ -265,7 +275,10 @@ public final class LinearMemory {
     return Status.OK;
   }
 
-  /** The address behind a page crossing; outside 64-bit mode it wraps at 4 GiB, but for system tables of IA-32e mode that lie above. */
+  /**
+   * The address behind a page crossing; outside 64-bit mode it wraps at 4 GiB, but for system tables of IA-32e mode
+   * that lie above.
+   */
   private @Gva long next(@Gva long gva, int bytes) {
     long g = gva + bytes;
     return cpu.code64() || gva >>> 32 != 0 ? g : g & 0xFFFF_FFFFL;

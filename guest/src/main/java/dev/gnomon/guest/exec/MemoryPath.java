@@ -9,14 +9,19 @@ import dev.gnomon.guest.decode.MicroOp;
 import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Status;
 
-/** Memory micro-ops that the soft TLB turned away: misaligned, crossing a page, not cached, not plain memory, or faulting. */
+/**
+ * Memory micro-ops that the soft TLB turned away: misaligned, crossing a page, not cached, not plain memory, or
+ * faulting.
+ */
 final class MemoryPath {
   private static final int STACK = 4;
 
   private final Cpu cpu;
   private final LinearMemory linear;
   private final CodeCache cache;
-  /** A device was touched or a fetch translation dropped: the run must end with this instruction, the last of its block. */
+  /**
+   * A device was touched or a fetch translation dropped: the run must end with this instruction, the last of its block.
+   */
   boolean lookAround;
 
   MemoryPath(Cpu cpu, CodeCache cache, LinearMemory linear) {
@@ -133,13 +138,16 @@ final class MemoryPath {
     return status;
   }
 
-  /** Canonical form, the 4-GiB end of flat segments, and alignment at CPL 3 (SDM vol. 3A, "Alignment Check Exception"). */
+  /**
+   * Canonical form, the 4-GiB end of flat segments, and alignment at CPL 3 (SDM vol. 3A, "Alignment Check Exception").
+   */
   int check(@Gva long gva, int size, boolean stack) {
     boolean valid = cpu.code64() ? cpu.canonical(gva) && cpu.canonical(gva + size - 1) : gva + size - 1 <= 0xFFFF_FFFFL;
     if (!valid) {
       return cpu.fault(stack ? Vector.SS : Vector.GP);
     }
-    if ((gva & size - 1) != 0 && cpu.cpl == 3 && (cpu.cr0 & ControlRegister.CR0_AM) != 0 && (cpu.systemFlags & Rflags.AC) != 0) {
+    if ((gva & size - 1) != 0 && cpu.cpl == 3 && (cpu.cr0 & ControlRegister.CR0_AM) != 0
+        && (cpu.systemFlags & Rflags.AC) != 0) {
       return cpu.fault(Vector.AC);
     }
     return Status.OK;

@@ -20,7 +20,10 @@ import dev.gnomon.guest.mmu.Status;
 public final class ModelRegisters {
   private static final long APIC_BASE_VALID =
       ApicPort.BASE_BSP | ApicPort.BASE_ENABLE | (1L << HostMemory.MAXPHYADDR) - 1 & -HostMemory.FRAME_SIZE;
-  /** Architectural bits of IA32_MISC_ENABLE: 34 XD disable, 23 xTPR, 22 limit CPUID, 18 MONITOR, 16 SpeedStep, 12 PEBS, 11 BTS, 7 perfmon, 3 thermal, 0 strings. */
+  /**
+   * Architectural bits of IA32_MISC_ENABLE: 34 XD disable, 23 xTPR, 22 limit CPUID, 18 MONITOR, 16 SpeedStep, 12 PEBS,
+   * 11 BTS, 7 perfmon, 3 thermal, 0 strings.
+   */
   private static final long MISC_ENABLE_DEFINED =
       1L << 34 | 1 << 23 | 1 << 22 | 1 << 18 | 1 << 16 | 1 << 12 | 1 << 11 | 1 << 7 | 1 << 3 | 1;
   private static final long MICROCODE_REVISION = 1L << 32;
@@ -92,7 +95,9 @@ public final class ModelRegisters {
     return MachineCheck.is(msr) && cpu.cpuid.offers(Feature.MCA);
   }
 
-  /** The Pentium's registers, which never hold a machine check, and those that without banks say that there are none. */
+  /**
+   * The Pentium's registers, which never hold a machine check, and those that without banks say that there are none.
+   */
   private boolean isEmptyMachineCheck(int msr) {
     return msr == MachineCheck.CAP || msr == MachineCheck.STATUS
         || (msr == Msr.P5_MC_ADDR || msr == Msr.P5_MC_TYPE) && cpu.cpuid.offers(Feature.MCE);
@@ -178,7 +183,8 @@ public final class ModelRegisters {
     if (isEmptyMachineCheck(msr) && msr != MachineCheck.CAP && value == 0) {
       return Status.OK;
     }
-    boolean taken = cpu.mtrrs != null && Mtrrs.is(msr) ? cpu.mtrrs.write(msr, value) : isApic(msr) && cpu.apic.write(msr, value);
+    boolean taken = cpu.mtrrs != null && Mtrrs.is(msr) ? cpu.mtrrs.write(msr, value)
+        : isApic(msr) && cpu.apic.write(msr, value);
     return taken ? Status.OK : cpu.fault(Vector.GP);
   }
 
@@ -196,7 +202,8 @@ public final class ModelRegisters {
 
   private static boolean mustBeCanonical(int msr) {
     return switch (msr) {
-      case Msr.SYSENTER_ESP, Msr.SYSENTER_EIP, Msr.LSTAR, Msr.CSTAR, Msr.FS_BASE, Msr.GS_BASE, Msr.KERNEL_GS_BASE -> true;
+      case Msr.SYSENTER_ESP, Msr.SYSENTER_EIP, Msr.LSTAR, Msr.CSTAR, Msr.FS_BASE, Msr.GS_BASE, Msr.KERNEL_GS_BASE ->
+          true;
       default -> false;
     };
   }

@@ -10,7 +10,10 @@ import dev.gnomon.guest.memory.Gva;
 import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
 
-/** Register and memory operands of instructions that run from their decoded form, with the segment checks of SDM vol. 3A, "Limit Checking" and "Type Checking". */
+/**
+ * Register and memory operands of instructions that run from their decoded form, with the segment checks of SDM vol.
+ * 3A, "Limit Checking" and "Type Checking".
+ */
 public final class Operands {
   private final Cpu cpu;
   private final LinearMemory linear;
@@ -78,8 +81,8 @@ public final class Operands {
   }
 
   /**
-   * Checks a segment-relative access and computes its linear address into {@code cpu.linear}: limits and rights outside 64-bit mode, canonical
-   * form in it. #SS(0) for SS, #GP(0) otherwise.
+   * Checks a segment-relative access and computes its linear address into {@code cpu.linear}: limits and rights outside
+   * 64-bit mode, canonical form in it. #SS(0) for SS, #GP(0) otherwise.
    */
   public int linearize(int segment, long offset, int size, boolean write) {
     if (cpu.code64()) {
@@ -118,7 +121,8 @@ public final class Operands {
   /** #AC(0) for a misaligned access at CPL 3 with CR0.AM and EFLAGS.AC (SDM vol. 3A, "Alignment Check Exception"). */
   static int aligned(Cpu cpu, @Gva long gva, int size) {
     boolean misaligned = (gva & size - 1) != 0 && cpu.cpl == 3;
-    return misaligned && (cpu.cr0 & ControlRegister.CR0_AM) != 0 && (cpu.systemFlags & Rflags.AC) != 0 ? cpu.fault(Vector.AC) : Status.OK;
+    return misaligned && (cpu.cr0 & ControlRegister.CR0_AM) != 0 && (cpu.systemFlags & Rflags.AC) != 0
+        ? cpu.fault(Vector.AC) : Status.OK;
   }
 
   /** Loads the ModRM operand of {@code size} bytes, zero-extended, into {@code cpu.value}. */

@@ -11,8 +11,9 @@ import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * IN, OUT, INS and OUTS with the I/O permission check (SDM vol. 1, "I/O-Sensitive Instructions", "I/O Permission Bit Map"). A string form does one
- * iteration a call and leaves RIP in place while its count lasts. INS checks its destination before it reads the port, so that a device is never read twice.
+ * IN, OUT, INS and OUTS with the I/O permission check (SDM vol. 1, "I/O-Sensitive Instructions", "I/O Permission Bit
+ * Map"). A string form does one iteration a call and leaves RIP in place while its count lasts. INS checks its
+ * destination before it reads the port, so that a device is never read twice.
  */
 final class PortIo {
   /** Offset of the bit map's own offset in a 32- or 64-bit TSS. */
@@ -41,7 +42,8 @@ final class PortIo {
       return status;
     }
     if (exits()) {
-      return cpu.vmExit(ExitReason.IO_INSTRUCTION, ExitQualification.io(port, size, !out, false, false, immediate), insn.length);
+      return cpu.vmExit(ExitReason.IO_INSTRUCTION, ExitQualification.io(port, size, !out, false, false, immediate),
+          insn.length);
     }
     if (out) {
       cpu.bus.out(port, size, (int) Operands.zeroExtend(cpu.regs[Cpu.RAX], size));

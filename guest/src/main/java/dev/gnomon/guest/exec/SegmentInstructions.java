@@ -45,7 +45,10 @@ final class SegmentInstructions {
     return ComplexInstructions.complete(cpu, insn);
   }
 
-  /** 06, 0E, 16, 1E, 0F A0, 0F A8. With a 32-bit operand the upper half of the slot is not written, as on current processors. */
+  /**
+   * 06, 0E, 16, 1E, 0F A0, 0F A8. With a 32-bit operand the upper half of the slot is not written, as on current
+   * processors.
+   */
   int push(Instruction insn, int segment) {
     int size = ComplexInstructions.stackSize(insn);
     long pointer = cpu.regs[Cpu.RSP] - size & cpu.stackMask();

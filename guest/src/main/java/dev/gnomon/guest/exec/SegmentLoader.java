@@ -8,13 +8,16 @@ import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * Reads descriptors and loads segment registers with the checks of SDM vol. 3A, "Protection". Table accesses are implicit supervisor accesses.
- * Checks come first, then the accessed or busy bit (the last thing that can fault), then the register.
+ * Reads descriptors and loads segment registers with the checks of SDM vol. 3A, "Protection". Table accesses are
+ * implicit supervisor accesses. Checks come first, then the accessed or busy bit (the last thing that can fault), then
+ * the register.
  */
 final class SegmentLoader {
-  private static final int RIGHTS_READ_WRITE = Segments.P | Segments.S | Segments.TYPE_WRITABLE | Segments.TYPE_ACCESSED;
+  private static final int RIGHTS_READ_WRITE = Segments.P | Segments.S | Segments.TYPE_WRITABLE
+      | Segments.TYPE_ACCESSED;
   private static final int RIGHTS_V86 = RIGHTS_READ_WRITE | Segments.DPL;
-  private static final int RIGHTS_CODE = Segments.P | Segments.S | Segments.TYPE_CODE | Segments.TYPE_WRITABLE | Segments.TYPE_ACCESSED;
+  private static final int RIGHTS_CODE = Segments.P | Segments.S | Segments.TYPE_CODE | Segments.TYPE_WRITABLE
+      | Segments.TYPE_ACCESSED;
   /** Byte of a descriptor that holds its type, and with it the accessed and busy bits. */
   private static final int TYPE_BYTE = 5;
 
@@ -94,9 +97,12 @@ final class SegmentLoader {
     return cpu.longMode() ? gva : gva & 0xFFFF_FFFFL;
   }
 
-  /** Checks that the accessed bit could be set, so that a transfer with two descriptors commits neither before both can. */
+  /**
+   * Checks that the accessed bit could be set, so that a transfer with two descriptors commits neither before both can.
+   */
   int probeAccessed(Descriptor d) {
-    return (d.rights & Segments.TYPE_ACCESSED) != 0 ? Status.OK : linear.probe(d.gva + TYPE_BYTE, 1, Access.IMPLICIT | Access.WRITE);
+    return (d.rights & Segments.TYPE_ACCESSED) != 0 ? Status.OK
+        : linear.probe(d.gva + TYPE_BYTE, 1, Access.IMPLICIT | Access.WRITE);
   }
 
   /** Sets the accessed bit of a code or data descriptor in its table, if it is clear. */
@@ -192,7 +198,8 @@ final class SegmentLoader {
   /**
    * Fetches and checks a stack segment for a privilege level.
    *
-   * @param vector exception for a wrong descriptor: #GP, or #TS if the selector comes from a TSS; a segment that is not present raises #SS
+   * @param vector exception for a wrong descriptor: #GP, or #TS if the selector comes from a TSS; a segment that is not
+   *     present raises #SS
    */
   int fetchStack(int selector, Descriptor d, int level, int vector, int ext) {
     int status = fetch(selector, d, vector, ext);
@@ -222,8 +229,8 @@ final class SegmentLoader {
   }
 
   /**
-   * Loads a paragraph number: in virtual-8086 mode with the fixed limit and rights, in real-address mode leaving limit and the D/B and G bits as
-   * protected mode left them.
+   * Loads a paragraph number: in virtual-8086 mode with the fixed limit and rights, in real-address mode leaving limit
+   * and the D/B and G bits as protected mode left them.
    */
   void commitParagraph(int segment, int selector) {
     cpu.selector[segment] = selector;
@@ -247,8 +254,9 @@ final class SegmentLoader {
   }
 
   /**
-   * A return to an outer ring makes null every data segment that the new level must not use. Unlike a load it leaves the base, which FS and GS have in
-   * 64-bit mode all the same (SDM vol. 2A, "IRET": only selector and validity change).
+   * A return to an outer ring makes null every data segment that the new level must not use. Unlike a load it leaves
+   * the base, which FS and GS have in 64-bit mode all the same (SDM vol. 2A, "IRET": only selector and validity
+   * change).
    */
   void dropInnerSegments(int level) {
     for (int segment = Segments.ES; segment <= Segments.GS; segment++) {

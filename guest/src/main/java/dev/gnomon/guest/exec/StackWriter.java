@@ -7,8 +7,8 @@ import dev.gnomon.guest.mmu.Access;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * A stack frame in the making: values are gathered, then all their slots are checked, then written, so that nothing is committed before the last
- * slot that can fault. Serves the current stack and a new one that no register describes yet.
+ * A stack frame in the making: values are gathered, then all their slots are checked, then written, so that nothing is
+ * committed before the last slot that can fault. Serves the current stack and a new one that no register describes yet.
  */
 final class StackWriter {
   /** Far call through a gate: 31 parameters and four more; ENTER: 32 levels and the frame pointer. */
@@ -45,7 +45,10 @@ final class StackWriter {
     pointer = cpu.regs[Cpu.RSP];
   }
 
-  /** Starts a frame on an inner stack that a checked descriptor describes; its accesses are implicit ones of the supervisor below ring 3. */
+  /**
+   * Starts a frame on an inner stack that a checked descriptor describes; its accesses are implicit ones of the
+   * supervisor below ring 3.
+   */
   void inner(Descriptor ss, long sp, int level) {
     slots = 0;
     flat = false;
@@ -86,7 +89,11 @@ final class StackWriter {
     return mask == 0xFFFF_FFFFL ? pointer & mask : pointer;
   }
 
-  /** Checks limits, rights and translations of all slots. @param errorCode of the #SS for a limit or a canonical address */
+  /**
+   * Checks limits, rights and translations of all slots.
+   *
+   * @param errorCode of the #SS for a limit or a canonical address
+   */
   int probe(int errorCode) {
     for (int i = 0; i < slots; i++) {
       int size = sizes[i];

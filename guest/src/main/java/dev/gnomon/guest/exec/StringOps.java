@@ -13,8 +13,9 @@ import dev.gnomon.guest.mmu.Status;
 import dev.gnomon.guest.mmu.Translation;
 
 /**
- * MOVS, CMPS, STOS, LODS and SCAS with their repeat prefixes. An iteration commits as a whole and counts as one retired instruction, so that a
- * repeated instruction can stop after any of them; repeated MOVS and STOS on plain memory do as many at once as stay within one page.
+ * MOVS, CMPS, STOS, LODS and SCAS with their repeat prefixes. An iteration commits as a whole and counts as one retired
+ * instruction, so that a repeated instruction can stop after any of them; repeated MOVS and STOS on plain memory do as
+ * many at once as stay within one page.
  */
 final class StringOps {
   private final Cpu cpu;
@@ -36,7 +37,8 @@ final class StringOps {
   }
 
   /**
-   * Runs up to {@code most} iterations. {@code cpu.rip} stays at the instruction while some are left, and moves behind it at the end.
+   * Runs up to {@code most} iterations. {@code cpu.rip} stays at the instruction while some are left, and moves behind
+   * it at the end.
    *
    * @return OK, also if iterations are left; FAULT or EXIT in the iteration that {@link #iterations} counts up to
    */
@@ -78,7 +80,8 @@ final class StringOps {
         return Status.OK;
       }
       if (linear.touchedDevice() || linear.codeChanged) {
-        // The rest waits until the run loop has looked around, and until the bytes of the instruction itself are read again.
+        // The rest waits until the run loop has looked around, and until the bytes of the instruction itself are read
+        // again.
         return Status.OK;
       }
     }
@@ -179,7 +182,11 @@ final class StringOps {
     cpu.flagCarries = Flags.ofDifference(p, q, difference, x);
   }
 
-  /** Does iterations of an upward MOVS or STOS that stay within one page on each side and in plain memory. @return how many; 0 if none can be done so */
+  /**
+   * Does iterations of an upward MOVS or STOS that stay within one page on each side and in plain memory.
+   *
+   * @return how many; 0 if none can be done so
+   */
   private long bulk(Instruction insn, int size, long most) {
     int kind = insn.opcode & 0xFE;
     if (most < 2 || kind == 0xAC || (cpu.systemFlags & Rflags.DF) != 0 || linear.watch != null) {
@@ -227,7 +234,8 @@ final class StringOps {
 
   private boolean flat(int segment) {
     return cpu.code64() ? segment < Segments.FS || cpu.base[segment] == 0
-        : (cpu.codeMode & Cpu.MODE_FLAT_DATA) != 0 && (segment == Segments.DS || segment == Segments.ES || segment == Segments.SS);
+        : (cpu.codeMode & Cpu.MODE_FLAT_DATA) != 0
+        && (segment == Segments.DS || segment == Segments.ES || segment == Segments.SS);
   }
 
   private boolean valid(@Gva long gva) {
@@ -238,7 +246,10 @@ final class StringOps {
     return HostMemory.FRAME_SIZE - Addresses.offset(gva, HostMemory.FRAME_SIZE);
   }
 
-  /** Offset in host memory of an address whose page needs no special care, or −1. A fault is left to the single iteration that follows. */
+  /**
+   * Offset in host memory of an address whose page needs no special care, or −1. A fault is left to the single
+   * iteration that follows.
+   */
   private int plain(@Gva long gva, boolean write) {
     long hpa = cpu.mmu.translate(gva, cpu.mmu.dataAccess | (write ? Access.WRITE : 0));
     int offset = hpa < 0 ? -1 : memory.offset(hpa);

@@ -15,8 +15,9 @@ import dev.gnomon.guest.mmu.Mmu;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * The processor's own control: flags and interrupts, halting, time, CPUID, TLB and cache invalidation. Each instruction checks in the order of SDM
- * vol. 3C, "Relative Priority of Faults and VM Exits": #UD and privilege, then the exit, then all other faults.
+ * The processor's own control: flags and interrupts, halting, time, CPUID, TLB and cache invalidation. Each instruction
+ * checks in the order of SDM vol. 3C, "Relative Priority of Faults and VM Exits": #UD and privilege, then the exit,
+ * then all other faults.
  */
 final class SystemInstructions {
   private static final int POPF_FLAGS =
@@ -289,7 +290,8 @@ final class SystemInstructions {
     if (intercepts.enabled && intercepts.invpcid) {
       cpu.vmExit(ExitReason.INVPCID, insn.displacement, insn.length);
       cpu.exit.guestLinear = linearAddress(insn);
-      cpu.exit.instructionInfo = ExitQualification.operandInfo(insn.reg, insn.addressSize, insn.segment, insn.base, insn.index, insn.scale);
+      cpu.exit.instructionInfo =
+          ExitQualification.operandInfo(insn.reg, insn.addressSize, insn.segment, insn.base, insn.index, insn.scale);
       return Status.EXIT;
     }
     long address = operands.effectiveAddress(insn);
@@ -310,7 +312,8 @@ final class SystemInstructions {
     boolean named = type == Mmu.INDIVIDUAL_ADDRESS || type == Mmu.SINGLE_CONTEXT;
     boolean badPcid = (pcid & ~ControlRegister.CR3_PCID) != 0
         || named && pcid != 0 && (cpu.cr4 & ControlRegister.CR4_PCIDE) == 0;
-    if (Long.compareUnsigned(type, Mmu.RETAIN_GLOBALS) > 0 || badPcid || type == Mmu.INDIVIDUAL_ADDRESS && !cpu.canonicalBase(gva)) {
+    if (Long.compareUnsigned(type, Mmu.RETAIN_GLOBALS) > 0 || badPcid
+        || type == Mmu.INDIVIDUAL_ADDRESS && !cpu.canonicalBase(gva)) {
       return cpu.fault(Vector.GP);
     }
     cpu.mmu.invpcid((int) type, (int) pcid, gva);

@@ -16,7 +16,8 @@ import dev.gnomon.guest.mmu.Status;
  *  32-bit TSS   0 link | 28 CR3 | 32 EIP | 36 EFLAGS | 40 EAX ECX EDX EBX ESP EBP ESI EDI | 72 ES CS SS DS FS GS | 96 LDT | 100 T (bit 0)
  *  16-bit TSS   0 link | 14 IP | 16 FLAGS | 18 AX CX DX BX SP BP SI DI | 34 ES CS SS DS | 42 LDT
  * </pre>
- * Up to the first write nothing is committed. Faults met while the new task's segments are loaded belong to the new task, as on the processor.
+ * Up to the first write nothing is committed. Faults met while the new task's segments are loaded belong to the new
+ * task, as on the processor.
  */
 final class TaskSwitch {
   private static final int LIMIT32 = 103;
@@ -73,7 +74,11 @@ final class TaskSwitch {
     return trapped(status);
   }
 
-  /** By JMP or CALL, directly or through a task gate. @param source TASK_JMP or TASK_CALL of {@link ExitQualification} */
+  /**
+   * By JMP or CALL, directly or through a task gate.
+   *
+   * @param source TASK_JMP or TASK_CALL of {@link ExitQualification}
+   */
   int byInstruction(int selector, int source, long nextRip, int length) {
     return trapped(switchTo(selector, source, 0, nextRip, cpu.rflags(), length));
   }
@@ -199,7 +204,8 @@ final class TaskSwitch {
         newCr3 = cpu.value;
       }
     }
-    return status == Status.OK && nested ? linear.probe(segments.wrap(tss.base()), 2, Access.IMPLICIT | Access.WRITE) : status;
+    return status == Status.OK && nested
+        ? linear.probe(segments.wrap(tss.base()), 2, Access.IMPLICIT | Access.WRITE) : status;
   }
 
   private int saveOld(long rip, long flags) {

@@ -10,9 +10,9 @@ import dev.gnomon.guest.fp.SseFloat;
 import dev.gnomon.guest.mmu.Status;
 
 /**
- * SSE to SSE4.1 floating point over the lanes of a register. Exceptions of all lanes are gathered first; an unmasked one
- * of those found before computing hides the others, and the destination is not written (SDM vol. 1, "SSE and SSE2 SIMD
- * Floating-Point Exception Conditions").
+ * SSE to SSE4.1 floating point over the lanes of a register. Exceptions of all lanes are gathered first; an unmasked
+ * one of those found before computing hides the others, and the destination is not written (SDM vol. 1, "SSE and SSE2
+ * SIMD Floating-Point Exception Conditions").
  */
 final class VectorFloats {
   private static final long LOW32 = 0xFFFF_FFFFL;

@@ -26,7 +26,10 @@ final class VirtualizationException {
 
   private VirtualizationException() {}
 
-  /** Whether the EPT violation just found becomes an exception: not in real mode, not inside event delivery, not before the last one is cleared. */
+  /**
+   * Whether the EPT violation just found becomes an exception: not in real mode, not inside event delivery, not before
+   * the last one is cleared.
+   */
   @SuppressWarnings("subtyping") // The comparison of addresses is no address.
   static boolean isDue(Cpu cpu) {
     @Hpa long page = cpu.intercepts.exceptionInformation;

@@ -116,7 +116,8 @@ final class WarmOps {
         return Status.OK;
       }
       case LDW, LDX:
-        return loadForWrite(operation == LDX, d, memoryPath.address(w, immediate), 1 << (x >>> 3), MemoryPath.stack(w), alone);
+        return loadForWrite(operation == LDX, d, memoryPath.address(w, immediate), 1 << (x >>> 3),
+            MemoryPath.stack(w), alone);
       case STX:
         return storeExclusive(r[d], memoryPath.address(w, immediate), 1 << (x >>> 3), alone);
       case FENCE:
@@ -234,7 +235,10 @@ final class WarmOps {
     cpu.flagCarries = subtract ? Flags.ofDifference(p, q, value, x) : Flags.ofSum(p, q, value, x);
   }
 
-  /** ROL ROR RCL RCR SHL SHR SAL SAR of left-aligned operands by a count that is masked here; a count of 0 changes no flag. */
+  /**
+   * ROL ROR RCL RCR SHL SHR SAL SAR of left-aligned operands by a count that is masked here; a count of 0 changes no
+   * flag.
+   */
   private void shift(int kind, int d, long a, int count, int x) {
     int width = 64 - x;
     int c = count & (width == 64 ? 63 : 31);
@@ -347,7 +351,8 @@ final class WarmOps {
       r[Cpu.RDX] = high;
     } else {
       int width = 64 - x;
-      long product = signed ? (r[Cpu.RAX] << x >> x) * (operand << x >> x) : (r[Cpu.RAX] << x >>> x) * (operand << x >>> x);
+      long product = signed ? (r[Cpu.RAX] << x >> x) * (operand << x >> x)
+          : (r[Cpu.RAX] << x >>> x) * (operand << x >>> x);
       low = product << x >> x;
       overflow = signed ? product != low : product >>> width != 0;
       if (width == 8) {

@@ -7,7 +7,9 @@ import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 import org.checkerframework.framework.qual.SubtypeOf;
 
-/** Marks a {@code long} that is a guest-virtual (linear) address, as a guest instruction forms it after segmentation. */
+/**
+ * Marks a {@code long} that is a guest-virtual (linear) address, as a guest instruction forms it after segmentation.
+ */
 @SubtypeOf(AnyAddress.class)
 @Documented
 @Retention(RetentionPolicy.CLASS)

@@ -8,12 +8,13 @@ import java.nio.ByteBuffer;
 import java.util.Locale;
 
 /**
- * Asks the host's Linux to back a buffer with large pages of its own, so that the processor which runs Gnomon does not miss its TLB at each
- * of the guest's random accesses. QEMU asks the same for its guests' memory ({@code ram_block_add} in {@code softmmu/physmem.c}).
+ * Asks the host's Linux to back a buffer with large pages of its own, so that the processor which runs Gnomon does not
+ * miss its TLB at each of the guest's random accesses. QEMU asks the same for its guests' memory ({@code ram_block_add}
+ * in {@code softmmu/physmem.c}).
  *
  * <p>Only a wish: where it cannot be fulfilled (another operating system, {@code never} in
- * {@code /sys/kernel/mm/transparent_hugepage/enabled}, a temporary directory from which JNA cannot load its library) all goes on as without
- * it, and nothing that a guest or a counter can see depends on it. Source: madvise(2).
+ * {@code /sys/kernel/mm/transparent_hugepage/enabled}, a temporary directory from which JNA cannot load its library)
+ * all goes on as without it, and nothing that a guest or a counter can see depends on it. Source: madvise(2).
  */
 final class HostLargePages {
   private static final long PAGE = 4096;
@@ -26,8 +27,8 @@ final class HostLargePages {
   }
 
   /**
-   * @param zeros a direct buffer, all zeros. The small pages that {@code allocateDirect} has touched are given back; what comes in their
-   *     place reads as zeros too
+   * @param zeros a direct buffer, all zeros. The small pages that {@code allocateDirect} has touched are given back;
+   *     what comes in their place reads as zeros too
    * @return whether the host took the advice
    */
   static boolean advise(ByteBuffer zeros) {

@@ -7,23 +7,26 @@ import java.nio.ByteOrder;
 import java.util.zip.Checksum;
 
 /**
- * The modelled host memory: one flat little-endian store that holds guest RAM, the guest's page tables, EPT and shadow tables.
+ * The modelled host memory: one flat little-endian store that holds guest RAM, the guest's page tables, EPT and shadow
+ * tables.
  *
- * <p>Two regions of host-physical addresses are backed; everything else is a hole (reads of it are the {@code Bus}'s business):
+ * <p>Two regions of host-physical addresses are backed; everything else is a hole (reads of it are the {@code Bus}'s
+ * business):
  * <pre>
  *  HPA                                       holds                                    offset in the store
  *  dramBase .. dramBase + dramBytes          guest RAM (native: dramBase = 0)         0 ..
  *  TABLES_BASE .. TABLES_BASE + tableBytes   the hypervisor's EPT and shadow tables   dramBytes ..
  * </pre>
- * A native guest has no tables region, so it cannot reach one; under a hypervisor {@code dramBase} is {@link #VM_DRAM_BASE}, so that a
- * guest-physical address mistaken for a host-physical one never works by accident.
+ * A native guest has no tables region, so it cannot reach one; under a hypervisor {@code dramBase} is
+ * {@link #VM_DRAM_BASE}, so that a guest-physical address mistaken for a host-physical one never works by accident.
  *
- * <p>Hot code uses offsets ({@code int}, from {@link #offset}); all other code uses host-physical addresses. Aligned accesses are
- * acquire loads and release stores, because devices poll the memory from other threads; misaligned ones are plain with fences
- * (a misaligned access is not atomic on the hardware modelled either once it crosses a cache line).
+ * <p>Hot code uses offsets ({@code int}, from {@link #offset}); all other code uses host-physical addresses. Aligned
+ * accesses are acquire loads and release stores, because devices poll the memory from other threads; misaligned ones
+ * are plain with fences (a misaligned access is not atomic on the hardware modelled either once it crosses a cache
+ * line).
  *
- * <p>Writers that are not the guest's fast path (walker A/D updates, DMA, hypervisor, debugger, slow stores) pass {@code write*},
- * the one physical-write seam: it tells the {@link WriteListener} when the frame carries a flag.
+ * <p>Writers that are not the guest's fast path (walker A/D updates, DMA, hypervisor, debugger, slow stores) pass
+ * {@code write*}, the one physical-write seam: it tells the {@link WriteListener} when the frame carries a flag.
  */
 public final class HostMemory {
   /** First host-physical address of guest RAM under a hypervisor: 4 GiB, so 1G-aligned. */
@@ -83,7 +86,8 @@ public final class HostMemory {
     this.dramBytes = dramBytes;
     this.tableBytes = tableBytes;
     try {
-      this.store = ByteBuffer.allocateDirect((int) (dramBytes + tableBytes + 64)).alignedSlice(64).order(ByteOrder.LITTLE_ENDIAN);
+      this.store = ByteBuffer.allocateDirect((int) (dramBytes + tableBytes + 64)).alignedSlice(64)
+          .order(ByteOrder.LITTLE_ENDIAN);
     } catch (OutOfMemoryError e) {
       throw new IllegalArgumentException("cannot reserve " + ((dramBytes + tableBytes) >> 20)
           + " MiB of memory for the machine; give Java more with -XX:MaxDirectMemorySize or ask for a smaller -m");
@@ -191,7 +195,8 @@ public final class HostMemory {
   }
 
   /**
-   * Compare-and-swap of 1, 2, 4 or 8 aligned bytes; bytes and words go by the 32-bit word around them, as Java has no smaller CAS.
+   * Compare-and-swap of 1, 2, 4 or 8 aligned bytes; bytes and words go by the 32-bit word around them, as Java has no
+   * smaller CAS.
    *
    * @return false if the bytes were not {@code expected}, or if those beside them changed meanwhile
    */
@@ -229,7 +234,10 @@ public final class HostMemory {
     return value;
   }
 
-  /** Store of 1, 2, 4 or 8 bytes at any alignment, not seen by the {@link WriteListener}: the caller has looked at the frame flags. */
+  /**
+   * Store of 1, 2, 4 or 8 bytes at any alignment, not seen by the {@link WriteListener}: the caller has looked at the
+   * frame flags.
+   */
   public void store(int offset, int size, long value) {
     if ((offset & (size - 1)) == 0) {
       switch (size) {
@@ -281,7 +289,10 @@ public final class HostMemory {
     write(hpa, 8, value);
   }
 
-  /** Atomic replacement through the write seam, at an aligned address of 4 or 8 bytes; false if the old value was another or nothing is there. */
+  /**
+   * Atomic replacement through the write seam, at an aligned address of 4 or 8 bytes; false if the old value was
+   * another or nothing is there.
+   */
   public boolean compareAndSet(@Hpa long hpa, int size, long expected, long value) {
     int offset = offset(hpa);
     if (offset < 0) {

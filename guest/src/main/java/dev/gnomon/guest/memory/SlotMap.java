@@ -21,11 +21,15 @@ public interface SlotMap {
   /** Like {@link #back} without allocating: −1 also if the page was never touched. */
   @Hpa long backing(@Gpa long gpa);
 
-  /** log2 of the largest naturally aligned page around {@code gpa} that one slot and one contiguous, equally aligned backing cover: 12, 21 or 30. */
+  /**
+   * log2 of the largest naturally aligned page around {@code gpa} that one slot and one contiguous, equally aligned
+   * backing cover: 12, 21 or 30.
+   */
   int mappingShift(@Gpa long gpa);
 
   /**
-   * Whether writes to the page are logged. Such a page is mapped by 4 KiB, and where write-protection finds the writes, writable only for a write.
+   * Whether writes to the page are logged. Such a page is mapped by 4 KiB, and where write-protection finds the writes,
+   * writable only for a write.
    */
   default boolean logged(@Gpa long gpa) {
     return false;

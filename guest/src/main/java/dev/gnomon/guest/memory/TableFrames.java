@@ -1,6 +1,9 @@
 package dev.gnomon.guest.memory;
 
-/** Allocator of 4-KiB frames in the tables region of {@link HostMemory}. Frames come zeroed, lowest free first, so that runs are reproducible. */
+/**
+ * Allocator of 4-KiB frames in the tables region of {@link HostMemory}. Frames come zeroed, lowest free first, so that
+ * runs are reproducible.
+ */
 public final class TableFrames {
   private final HostMemory memory;
   private final int[] free;

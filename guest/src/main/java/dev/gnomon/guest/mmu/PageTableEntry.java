@@ -16,8 +16,8 @@ import dev.gnomon.guest.memory.HostMemory;
  *  NX | ign (a)| reserved | page 45:21 ............ | reserved| PAT | ign |G|1  |D|A|PCD|PWT|US|RW|P  2 MiB, level 2
  *  NX | ign (a)| reserved | page 45:12 ............................ | ign |G|PAT|D|A|PCD|PWT|US|RW|P  4 KiB, level 1
  * </pre>
- * (a) Reserved under PAE paging. NX is reserved while EFER.NXE = 0. (b) PS is 0; at levels 5 and 4 always, and at level 3 on a
- * processor without 1-GiB pages, it is reserved.
+ * (a) Reserved under PAE paging. NX is reserved while EFER.NXE = 0. (b) PS is 0; at levels 5 and 4 always, and at level
+ * 3 on a processor without 1-GiB pages, it is reserved.
  *
  * <p>PDPTE register of PAE paging; a present one with a reserved bit makes the load fail with #GP(0), and no rights are
  * taken from it:

@@ -7,8 +7,8 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * The processor's page walk: no paging, 2-level, PAE, 4-level and 5-level (SDM vol. 3A, "Paging"), in one dimension or, with a
- * {@link SecondStage}, in two (vol. 3C, "EPT Translation Mechanism").
+ * The processor's page walk: no paging, 2-level, PAE, 4-level and 5-level (SDM vol. 3A, "Paging"), in one dimension or,
+ * with a {@link SecondStage}, in two (vol. 3C, "EPT Translation Mechanism").
  *
  * <p>Order of events, where more than one thing is wrong:
  * <ol>
@@ -27,8 +27,9 @@ import dev.gnomon.guest.memory.Hpa;
  * <p>A walk that began at a paging-structure cache entry and would fault is repeated from the root, so that a stale
  * entry costs references and no fault; the SDM allows either.
  *
- * <p>References with empty caches: 4, 3, 2 for 4K, 2M, 1G pages of 4-level paging, one more with 5 levels; 2 and 1 under PAE, whose PDPTEs are
- * registers, and in 2-level paging; with a second stage of m levels and n guest levels (n + 1)(m + 1) − 1.
+ * <p>References with empty caches: 4, 3, 2 for 4K, 2M, 1G pages of 4-level paging, one more with 5 levels; 2 and 1
+ * under PAE, whose PDPTEs are registers, and in 2-level paging; with a second stage of m levels and n guest levels (n +
+ * 1)(m + 1) − 1.
  */
 public final class PageWalker implements Translator {
   private static final int TOP_LEVEL = 4;
@@ -103,8 +104,9 @@ public final class PageWalker implements Translator {
   private @Hpa long walk(@Gva long gva, int access, Translation out, PagingStructureCache cache, boolean effects,
       WalkObserver steps) {
     return switch (paging.mode) {
-      case PagingContext.NONE -> deliver(Addresses.unpaged(gva), gva, access, stage == null ? HostMemory.FRAME_SHIFT : IDENTITY_SHIFT,
-          ALL_RIGHTS | Translation.DIRTY, memoryType(0, 0), out, effects, steps);
+      case PagingContext.NONE -> deliver(Addresses.unpaged(gva), gva, access,
+          stage == null ? HostMemory.FRAME_SHIFT : IDENTITY_SHIFT, ALL_RIGHTS | Translation.DIRTY, memoryType(0, 0),
+          out, effects, steps);
       case PagingContext.LEGACY -> walkLegacy(gva, access, out, cache, effects, steps);
       default -> walkWide(gva, access, out, cache, effects, steps);
     };
@@ -115,7 +117,8 @@ public final class PageWalker implements Translator {
    * second stage's part remembered. Tests all of that at once at the end; whatever else turns up is left to the general
    * walk, for which nothing has changed but for flags that it would set too.
    *
-   * @return host-physical address, {@link Status#FAULT} if but for the leaf's P all was plain, or RETRY for anything else
+   * @return host-physical address, {@link Status#FAULT} if but for the leaf's P all was plain, or RETRY for anything
+   *     else
    */
   private @Hpa long walkPlain(@Gva long gva, int access, Translation out) {
     return switch (paging.mode) {
@@ -236,7 +239,8 @@ public final class PageWalker implements Translator {
   }
 
   private static int bothStages(int guest, int stage) {
-    return guest & (Translation.WRITABLE | Translation.USER | Translation.GLOBAL | Translation.KEY) | stage & STAGE_RIGHTS
+    return guest & (Translation.WRITABLE | Translation.USER | Translation.GLOBAL | Translation.KEY)
+        | stage & STAGE_RIGHTS
         | guest & stage & (Translation.EXECUTABLE | Translation.DIRTY);
   }
 
@@ -324,7 +328,8 @@ public final class PageWalker implements Translator {
     }
     int top = level;
     while (true) {
-      long at = Addresses.bits(gva) >>> (level == 2 ? LEGACY_LARGE_SHIFT - 2 : HostMemory.FRAME_SHIFT - 2) & LEGACY_INDEX;
+      long at = Addresses.bits(gva) >>> (level == 2 ? LEGACY_LARGE_SHIFT - 2 : HostMemory.FRAME_SHIFT - 2)
+          & LEGACY_INDEX;
       @Hpa long hpa = tableHpa >= 0 ? tableHpa + at : stageTable(table + at, gva, out, effects, steps);
       if (hpa < 0) {
         return hpa;
@@ -431,8 +436,8 @@ public final class PageWalker implements Translator {
   }
 
   /** Passes the final address through the second stage and fills in the result. */
-  private @Hpa long deliver(@Gpa long gpa, @Gva long gva, int access, int shift, int rights, int memoryType, Translation out,
-      boolean effects, WalkObserver steps) {
+  private @Hpa long deliver(@Gpa long gpa, @Gva long gva, int access, int shift, int rights, int memoryType,
+      Translation out, boolean effects, WalkObserver steps) {
     out.gva = gva;
     out.gpa = gpa;
     out.guestPageShift = paging.mode == PagingContext.NONE ? HostMemory.FRAME_SHIFT : shift;

@@ -1,9 +1,10 @@
 package dev.gnomon.guest.mmu;
 
 /**
- * Protection keys (SDM vol. 3A, "Protection Keys"): each page of 4-level paging has one of 16 keys, bits 62:59 of the entry that maps it. PKRU
- * limits data accesses to user pages (CR4.PKE = 1), IA32_PKRS those to supervisor pages (CR4.PKS = 1); fetches are not limited. Both registers
- * have two bits a key, and are looked at on every access, whatever a TLB holds:
+ * Protection keys (SDM vol. 3A, "Protection Keys"): each page of 4-level paging has one of 16 keys, bits 62:59 of the
+ * entry that maps it. PKRU limits data accesses to user pages (CR4.PKE = 1), IA32_PKRS those to supervisor pages
+ * (CR4.PKS = 1); fetches are not limited. Both registers have two bits a key, and are looked at on every access,
+ * whatever a TLB holds:
  * <pre>
  *  2 × key + 1   2 × key
  *  WD            AD       AD: no access. WD: no write, for a supervisor only with CR0.WP = 1
@@ -19,7 +20,11 @@ public final class ProtectionKeys {
 
   private ProtectionKeys() {}
 
-  /** Whether keys forbid an access; a user's to a supervisor page is forbidden without them. @param rights USER and the key, as in {@link Translation#rights} */
+  /**
+   * Whether keys forbid an access; a user's to a supervisor page is forbidden without them.
+   *
+   * @param rights USER and the key, as in {@link Translation#rights}
+   */
   public static boolean deny(int access, int rights, PagingContext paging) {
     if ((access & Access.FETCH) != 0) {
       return false;

@@ -124,7 +124,8 @@ final class TaggedArray {
     int set = set(key);
     int first = set * ways;
     for (int i = first + used[set] - 1; i >= first; i--) {
-      if (((keys[i] ^ key) & ~PCID) == 0 && (extras[i] & KIND) == kind && (spaces[i] & UPPER) == upper && selected(i, pcid, globals)) {
+      if (((keys[i] ^ key) & ~PCID) == 0 && (extras[i] & KIND) == kind && (spaces[i] & UPPER) == upper
+          && selected(i, pcid, globals)) {
         remove(i);
       }
     }

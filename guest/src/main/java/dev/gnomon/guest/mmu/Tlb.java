@@ -156,11 +156,13 @@ final class Tlb {
   private long refuse(@Gva long gva, int access, int rights, Translation out) {
     // Whether a fetch was forbidden by the guest or by its second stage, the entry does not tell.
     boolean own = (access & Access.FETCH) == 0 || !mmu.translator().twoDimensional();
-    if (faultsAreFinal && own && paging.mode != PagingContext.NONE && (!Permissions.allowed(access, rights, paging) || keyDenies(access, rights))) {
+    if (faultsAreFinal && own && paging.mode != PagingContext.NONE
+        && (!Permissions.allowed(access, rights, paging) || keyDenies(access, rights))) {
       out.gva = gva;
       out.references = 0;
       out.guestReferences = 0;
-      out.errorCode = Permissions.errorCode(access, keyDenies(access, rights) ? PageFaultCode.P | PageFaultCode.PK : PageFaultCode.P, paging);
+      out.errorCode = Permissions.errorCode(access,
+          keyDenies(access, rights) ? PageFaultCode.P | PageFaultCode.PK : PageFaultCode.P, paging);
       return Status.FAULT;
     }
     boolean fetch = (access & Access.FETCH) != 0;
@@ -210,7 +212,8 @@ final class Tlb {
 
   private void insert(TaggedArray array, @Gva long gva, int size, Translation walk) {
     long page = Addresses.bits(walk.hpa) & -(1L << SHIFTS[size]);
-    long value = page & FRAME | (long) (walk.rights & Translation.KEY) << KEY_SHIFT | (long) (walk.memoryType & TYPE_MASK) << TYPE_SHIFT | walk.rights & RIGHTS;
+    long value = page & FRAME | (long) (walk.rights & Translation.KEY) << KEY_SHIFT
+        | (long) (walk.memoryType & TYPE_MASK) << TYPE_SHIFT | walk.rights & RIGHTS;
     long key = TaggedArray.key(Addresses.bits(gva) >>> SHIFTS[size], paging.vpid, paging.pcid);
     array.insert(key, paging.ep4ta | upper(gva), value, (long) walk.guestPageShift << GUEST_SHIFT | size);
     fragments |= SHIFTS[size] < walk.guestPageShift;
@@ -222,7 +225,8 @@ final class Tlb {
     for (int size = 0; size < SIZES; size++) {
       TaggedArray array = level.bySize[size];
       if (array != null && array.live != 0) {
-        int i = array.find(TaggedArray.key(Addresses.bits(gva) >>> SHIFTS[size], paging.vpid, paging.pcid), space, size);
+        int i = array.find(TaggedArray.key(Addresses.bits(gva) >>> SHIFTS[size], paging.vpid, paging.pcid),
+            space, size);
         if (i >= 0) {
           foundArray = array;
           foundSize = size;
@@ -362,7 +366,8 @@ final class Tlb {
     long low = array.evictedKey >>> TaggedArray.PAGE_SHIFT << SHIFTS[size] & LINEAR;
     long upper = array.evictedSpace & TaggedArray.UPPER;
     // Without 5 levels bits 56:48 are not in the tag; they equal bit 47, as those above do.
-    return paging.mode >= PagingContext.LONG5 ? (upper << UPPER_SHIFT | low) << UPPER_CANONICAL_SHIFT >> UPPER_CANONICAL_SHIFT
+    return paging.mode >= PagingContext.LONG5
+        ? (upper << UPPER_SHIFT | low) << UPPER_CANONICAL_SHIFT >> UPPER_CANONICAL_SHIFT
         : low << CANONICAL_SHIFT >> CANONICAL_SHIFT;
   }
 

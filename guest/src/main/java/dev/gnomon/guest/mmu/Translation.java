@@ -67,6 +67,9 @@ public final class Translation {
   public long exitQualification;
   /** Guest-physical address that the exit reports. */
   public @Gpa long exitGpa;
-  /** The exit is an EPT violation that may become a virtualization exception (SDM vol. 3C, "Convertible EPT Violations"). */
+  /**
+   * The exit is an EPT violation that may become a virtualization exception (SDM vol. 3C, "Convertible EPT
+   * Violations").
+   */
   public boolean convertible;
 }

@@ -19,9 +19,13 @@ import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 
 class CpuStateTest {
-  /** Fields that live no longer than an instruction or a call, are ties to the rest of the machine, or follow from others. */
-  private static final Set<String> NOT_SAVED = Set.of("faultVector", "faultErrorCode", "faultAddress", "value", "linear", "stopRequested", "codeMode",
-      "canonicalShift", "bus", "interrupts", "apic", "mtrrs", "machineCheck", "observer", "exit", "intercepts", "memory", "mmu", "cpuid", "flagResult", "flagCarries");
+  /**
+   * Fields that live no longer than an instruction or a call, are ties to the rest of the machine, or follow from
+   * others.
+   */
+  private static final Set<String> NOT_SAVED = Set.of("faultVector", "faultErrorCode", "faultAddress", "value",
+      "linear", "stopRequested", "codeMode", "canonicalShift", "bus", "interrupts", "apic", "mtrrs", "machineCheck",
+      "observer", "exit", "intercepts", "memory", "mmu", "cpuid", "flagResult", "flagCarries");
 
   private static Cpu cpu() {
     HostMemory memory = new HostMemory(0, 64 << 10, 0);
@@ -66,7 +70,8 @@ class CpuStateTest {
   }
 
   private static Field[] fields() {
-    return Arrays.stream(Cpu.class.getDeclaredFields()).filter(f -> !Modifier.isStatic(f.getModifiers()) && !NOT_SAVED.contains(f.getName()))
+    return Arrays.stream(Cpu.class.getDeclaredFields())
+        .filter(f -> !Modifier.isStatic(f.getModifiers()) && !NOT_SAVED.contains(f.getName()))
         .peek(f -> f.setAccessible(true)).toArray(Field[]::new);
   }
 
@@ -104,7 +109,8 @@ class CpuStateTest {
   void shouldRefuseOtherVersionsAndProcessorsInOneLine() throws Exception {
     byte[] bytes = saved(cpu());
     bytes[3]++;
-    assertThatThrownBy(() -> load(cpu(), bytes)).isInstanceOf(IOException.class).hasMessage("cpu: saved state has version 3, expected 2");
+    assertThatThrownBy(() -> load(cpu(), bytes)).isInstanceOf(IOException.class)
+        .hasMessage("cpu: saved state has version 3, expected 2");
     bytes[3]--;
     Cpu without = cpu();
     without.mtrrs = null;

@@ -28,7 +28,8 @@ class ControlRegistersTest {
 
   /** Registers that do not exist, and privilege. */
   @ParameterizedTest
-  @CsvSource({"1, 0, '#UD(0)'", "5, 0, '#UD(0)'", "7, 0, '#UD(0)'", "9, 0, '#UD(0)'", "15, 0, '#UD(0)'", "1, 3, '#UD(0)'", "0, 3, '#GP(0)'", "8, 3, '#GP(0)'"})
+  @CsvSource({"1, 0, '#UD(0)'", "5, 0, '#UD(0)'", "7, 0, '#UD(0)'", "9, 0, '#UD(0)'", "15, 0, '#UD(0)'",
+      "1, 3, '#UD(0)'", "0, 3, '#GP(0)'", "8, 3, '#GP(0)'"})
   void shouldCheckRegisterThenPrivilege(int cr, int cpl, String outcome) {
     SystemMachine m = SystemMachine.longMode(cpl);
     assertThat(write(m, cr, 0)).isEqualTo(outcome);
@@ -37,8 +38,8 @@ class ControlRegistersTest {
 
   /** CR0 in 64-bit mode: value, outcome (SDM vol. 3A, "Control Registers"). */
   @ParameterizedTest
-  @CsvSource({"80000031, OK", "80000011, OK", "80000010, '#GP(0)'", "a0000031, '#GP(0)'", "e0000031, OK", "c0000031, OK", "31, '#GP(0)'", "180000031, '#GP(0)'",
-      "ffffffff9ffaffd1, '#GP(0)'", "8000ffd1, OK"})
+  @CsvSource({"80000031, OK", "80000011, OK", "80000010, '#GP(0)'", "a0000031, '#GP(0)'", "e0000031, OK",
+      "c0000031, OK", "31, '#GP(0)'", "180000031, '#GP(0)'", "ffffffff9ffaffd1, '#GP(0)'", "8000ffd1, OK"})
   void shouldCheckCr0(String value, String outcome) {
     SystemMachine m = SystemMachine.longMode(0);
     assertThat(write(m, 0, Long.parseUnsignedLong(value, 16))).isEqualTo(outcome);
@@ -82,8 +83,9 @@ class ControlRegistersTest {
 
   /** CR4 in 64-bit mode: old value, new value, CR3, outcome. */
   @ParameterizedTest
-  @CsvSource({"20, 30, 0, OK", "20, 21, 0, '#GP(0)'", "20, 22, 0, '#GP(0)'", "20, 820, 0, '#GP(0)'", "20, 10020, 0, '#GP(0)'", "20, 40020, 0, '#GP(0)'",
-      "20, 3006ac, 0, OK", "20, 3007fc, 0, OK", "20, 20020, 0, OK", "20, 20020, 1, '#GP(0)'", "20, 2020, 0, '#GP(0)'", "20, 100000020, 0, '#GP(0)'"})
+  @CsvSource({"20, 30, 0, OK", "20, 21, 0, '#GP(0)'", "20, 22, 0, '#GP(0)'", "20, 820, 0, '#GP(0)'",
+      "20, 10020, 0, '#GP(0)'", "20, 40020, 0, '#GP(0)'", "20, 3006ac, 0, OK", "20, 3007fc, 0, OK", "20, 20020, 0, OK",
+      "20, 20020, 1, '#GP(0)'", "20, 2020, 0, '#GP(0)'", "20, 100000020, 0, '#GP(0)'"})
   void shouldCheckCr4(String old, String value, String cr3, String outcome) {
     SystemMachine m = SystemMachine.longMode(0);
     m.cpu.cr4 = Long.parseLong(old, 16);
@@ -107,7 +109,8 @@ class ControlRegistersTest {
 
   /** What a MOV to CR4 flushes: old, new, expected (SDM vol. 3A, "Operations that Invalidate TLBs"). */
   @ParameterizedTest
-  @CsvSource({"a0, 20, all", "20, a0, all", "20, 30, all", "20020, 20, all", "20, 20020, ''", "20, 100020, pcid", "100020, 20, ''", "20, 200020, ''", "20, 24, ''"})
+  @CsvSource({"a0, 20, all", "20, a0, all", "20, 30, all", "20020, 20, all", "20, 20020, ''", "20, 100020, pcid",
+      "100020, 20, ''", "20, 200020, ''", "20, 24, ''"})
   void shouldFlushByChangeOfCr4(String old, String value, String flush) {
     SystemMachine m = SystemMachine.longMode(0);
     m.cpu.cr4 = Long.parseLong(old, 16);
@@ -122,8 +125,9 @@ class ControlRegistersTest {
 
   /** CR3 in 64-bit mode: PCIDE, value, outcome, flush, root, PCID. */
   @ParameterizedTest
-  @CsvSource({"false, 123456fff, OK, pcid, 123456000, 0", "true, 123456fff, OK, pcid, 123456000, 4095", "true, 8000000000005001, OK, '', 5000, 1",
-      "false, 8000000000005001, '#GP(0)', '', 0, 0", "true, 400000000000, '#GP(0)', '', 0, 0", "true, 4000000000000000, '#GP(0)', '', 0, 0"})
+  @CsvSource({"false, 123456fff, OK, pcid, 123456000, 0", "true, 123456fff, OK, pcid, 123456000, 4095",
+      "true, 8000000000005001, OK, '', 5000, 1", "false, 8000000000005001, '#GP(0)', '', 0, 0",
+      "true, 400000000000, '#GP(0)', '', 0, 0", "true, 4000000000000000, '#GP(0)', '', 0, 0"})
   void shouldLoadCr3(boolean pcide, String value, String outcome, String flush, String root, int pcid) {
     SystemMachine m = SystemMachine.longMode(0);
     m.cpu.cr4 |= pcide ? ControlRegister.CR4_PCIDE : 0;
@@ -178,7 +182,8 @@ class ControlRegistersTest {
 
   /** Debug registers: number, DE, CPL, outcome. */
   @ParameterizedTest
-  @CsvSource({"0, false, 0, OK", "4, false, 0, OK", "4, true, 0, '#UD(0)'", "5, true, 3, '#UD(0)'", "7, false, 3, '#GP(0)'", "8, false, 0, '#UD(0)'"})
+  @CsvSource({"0, false, 0, OK", "4, false, 0, OK", "4, true, 0, '#UD(0)'", "5, true, 3, '#UD(0)'",
+      "7, false, 3, '#GP(0)'", "8, false, 0, '#UD(0)'"})
   void shouldCheckDebugRegisterAccess(int number, boolean de, int cpl, String outcome) {
     SystemMachine m = SystemMachine.longMode(cpl);
     m.cpu.cr4 |= de ? ControlRegister.CR4_DE : 0;

@@ -133,9 +133,10 @@ class DebugTest {
 
   /** Data breakpoints at DATA + 4: R/W, LEN, offset and size of the access, store, hit. */
   @ParameterizedTest
-  @CsvSource({"1, 0, 4, 1, true, true", "1, 0, 4, 1, false, false", "3, 0, 4, 1, false, true", "3, 0, 5, 1, false, false", "3, 0, 1, 4, false, true",
-      "3, 0, 0, 4, false, false", "3, 1, 5, 1, true, true", "3, 1, 6, 1, true, false", "3, 3, 7, 1, true, true", "3, 3, 8, 1, true, false",
-      "3, 2, 0, 1, true, true", "1, 3, 0, 8, true, true", "0, 0, 4, 1, true, false", "2, 0, 4, 1, true, false"})
+  @CsvSource({"1, 0, 4, 1, true, true", "1, 0, 4, 1, false, false", "3, 0, 4, 1, false, true",
+      "3, 0, 5, 1, false, false", "3, 0, 1, 4, false, true", "3, 0, 0, 4, false, false", "3, 1, 5, 1, true, true",
+      "3, 1, 6, 1, true, false", "3, 3, 7, 1, true, true", "3, 3, 8, 1, true, false", "3, 2, 0, 1, true, true",
+      "1, 3, 0, 8, true, true", "0, 0, 4, 1, true, false", "2, 0, 4, 1, true, false"})
   void shouldMatchDataAccesses(int rw, int length, int offset, int size, boolean store, boolean hit) {
     SystemMachine m = breakpoint(DATA + 4, rw, length);
     if (store) {

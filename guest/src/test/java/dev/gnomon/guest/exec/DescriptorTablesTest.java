@@ -59,15 +59,17 @@ class DescriptorTablesTest {
   /** VERR, VERW, LAR and LSL: access byte, CPL, RPL, and ZF of each. */
   @ParameterizedTest
   @CsvSource({
-      "93, 0, 0, 1111", "91, 0, 0, 1011", "93, 3, 3, 0000", "F3, 3, 3, 1111", "9B, 0, 0, 1011", "99, 0, 0, 0011", "9F, 3, 3, 1011", "9D, 3, 3, 0011",
-      "82, 0, 0, 0011", "89, 0, 0, 0011", "8B, 0, 0, 0011", "81, 0, 0, 0011", "8C, 0, 0, 0010", "84, 0, 0, 0010", "85, 0, 0, 0010", "8E, 0, 0, 0000",
-      "87, 0, 0, 0000", "80, 0, 0, 0000", "93, 0, 3, 0000", "EC, 3, 3, 0010"})
+      "93, 0, 0, 1111", "91, 0, 0, 1011", "93, 3, 3, 0000", "F3, 3, 3, 1111", "9B, 0, 0, 1011", "99, 0, 0, 0011",
+      "9F, 3, 3, 1011", "9D, 3, 3, 0011", "82, 0, 0, 0011", "89, 0, 0, 0011", "8B, 0, 0, 0011", "81, 0, 0, 0011",
+      "8C, 0, 0, 0010", "84, 0, 0, 0010", "85, 0, 0, 0010", "8E, 0, 0, 0000", "87, 0, 0, 0000", "80, 0, 0, 0000",
+      "93, 0, 3, 0000", "EC, 3, 3, 0010"})
   void shouldInspectDescriptor(String access, int cpl, int rpl, String flags) {
     SystemMachine m = SystemMachine.protectedMode(cpl);
     m.descriptor(FREE, segment(0, 0x12345, Integer.parseInt(access, 16), 0xC));
     m.cpu.regs[Cpu.RAX] = FREE | rpl;
     StringBuilder found = new StringBuilder();
-    for (Instruction insn : new Instruction[] {m.register(0x100, 4, 0), m.register(0x100, 5, 0), m.register(0x102, 3, 0), m.register(0x103, 3, 0)}) {
+    for (Instruction insn : new Instruction[] {m.register(0x100, 4, 0), m.register(0x100, 5, 0),
+        m.register(0x102, 3, 0), m.register(0x103, 3, 0)}) {
       m.cpu.regs[Cpu.RBX] = 0x5555;
       assertThat(m.outcome(m.run(insn))).isEqualTo("OK");
       found.append(zero(m) ? 1 : 0);

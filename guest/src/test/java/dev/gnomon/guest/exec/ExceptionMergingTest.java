@@ -28,16 +28,19 @@ class ExceptionMergingTest {
 
   /** SDM vol. 3A, "Conditions for Generating a Double Fault": first (rows) by second (columns). */
   @ParameterizedTest
-  @CsvSource({"benign, SERIAL, SERIAL, SERIAL", "contributory, SERIAL, DF, SERIAL", "page fault, SERIAL, DF, DF", "double fault, SERIAL, TRIPLE, TRIPLE"})
+  @CsvSource({"benign, SERIAL, SERIAL, SERIAL", "contributory, SERIAL, DF, SERIAL", "page fault, SERIAL, DF, DF",
+      "double fault, SERIAL, TRIPLE, TRIPLE"})
   void shouldMergeByTable(String first, String benign, String contributory, String pageFault) {
     int[] firsts = switch (first) {
-      case "benign" -> new int[] {Vector.DB, Vector.BP, Vector.OF, Vector.BR, Vector.UD, Vector.NM, Vector.MF, Vector.AC, Vector.XM};
+      case "benign" -> new int[] {Vector.DB, Vector.BP, Vector.OF, Vector.BR, Vector.UD, Vector.NM, Vector.MF,
+          Vector.AC, Vector.XM};
       case "contributory" -> new int[] {Vector.DE, Vector.TS, Vector.NP, Vector.SS, Vector.GP};
       case "page fault" -> new int[] {Vector.PF};
       default -> new int[] {Vector.DF};
     };
     for (int one : firsts) {
-      for (int two : new int[] {Vector.DB, Vector.BR, Vector.UD, Vector.NM, Vector.AC, Vector.DE, Vector.TS, Vector.NP, Vector.SS, Vector.GP, Vector.PF}) {
+      for (int two : new int[] {Vector.DB, Vector.BR, Vector.UD, Vector.NM, Vector.AC, Vector.DE, Vector.TS, Vector.NP,
+          Vector.SS, Vector.GP, Vector.PF}) {
         boolean isContributory = two == Vector.DE || two >= Vector.TS && two <= Vector.GP;
         String expected = two == Vector.PF ? pageFault : isContributory ? contributory : benign;
         SystemMachine m = SystemMachine.protectedMode(0);

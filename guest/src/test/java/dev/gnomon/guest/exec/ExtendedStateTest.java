@@ -79,10 +79,11 @@ class ExtendedStateTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"max, true, 0, 0, 0, 3, OK", "max, true, 0, 0, 0, 203, OK", "max, true, 0, 0, 0, 1, OK", "max, true, 0, ffffffff00000000, 0, ffffffff00000001, OK",
-      "max, true, 0, 0, 0, 2, '#GP(0)'", "max, true, 0, 0, 0, 0, '#GP(0)'", "max, true, 0, 0, 0, 7, '#GP(0)'", "max, true, 0, 0, 1, 3, '#GP(0)'",
-      "max, true, 0, 1, 0, 3, '#GP(0)'", "max, true, 3, 0, 0, 3, '#GP(0)'", "max, false, 0, 0, 0, 3, '#UD(0)'", "max, false, 3, 0, 0, 3, '#UD(0)'",
-      "'Haswell', true, 0, 0, 0, 3, OK", "'Haswell', true, 0, 0, 0, 203, '#GP(0)'"})
+  @CsvSource({"max, true, 0, 0, 0, 3, OK", "max, true, 0, 0, 0, 203, OK", "max, true, 0, 0, 0, 1, OK",
+      "max, true, 0, ffffffff00000000, 0, ffffffff00000001, OK", "max, true, 0, 0, 0, 2, '#GP(0)'",
+      "max, true, 0, 0, 0, 0, '#GP(0)'", "max, true, 0, 0, 0, 7, '#GP(0)'", "max, true, 0, 0, 1, 3, '#GP(0)'",
+      "max, true, 0, 1, 0, 3, '#GP(0)'", "max, true, 3, 0, 0, 3, '#GP(0)'", "max, false, 0, 0, 0, 3, '#UD(0)'",
+      "max, false, 3, 0, 0, 3, '#UD(0)'", "'Haswell', true, 0, 0, 0, 3, OK", "'Haswell', true, 0, 0, 0, 203, '#GP(0)'"})
   void shouldCheckXsetbv(String model, boolean enabled, int cpl, String rcx, String rdx, String rax, String outcome) {
     start(model, 1);
     cpu.cr4 &= enabled ? -1 : ~ControlRegister.CR4_OSXSAVE;
@@ -137,11 +138,12 @@ class ExtendedStateTest {
 
   /** Leaf DH: EAX and ECX of subleaf 0 and EBX by XCR0; EAX and EBX of subleaf 1; EAX, EBX of subleaf 9. */
   @ParameterizedTest
-  @CsvSource({"default, 1, b, 0, 0, 0, 0, 0, 0, 0", "Haswell, 3, d, 3, 576, 576, 1, 0, 0, 0", "Skylake-Client, 3, d, 3, 576, 576, 7, 576, 0, 0",
-      "max, 1, d, 203, 2696, 576, 7, 576, 8, 2688", "max, 3, d, 203, 2696, 576, 7, 576, 8, 2688", "max, 203, d, 203, 2696, 2696, 7, 584, 8, 2688",
+  @CsvSource({"default, 1, b, 0, 0, 0, 0, 0, 0, 0", "Haswell, 3, d, 3, 576, 576, 1, 0, 0, 0",
+      "Skylake-Client, 3, d, 3, 576, 576, 7, 576, 0, 0", "max, 1, d, 203, 2696, 576, 7, 576, 8, 2688",
+      "max, 3, d, 203, 2696, 576, 7, 576, 8, 2688", "max, 203, d, 203, 2696, 2696, 7, 584, 8, 2688",
       "'max,-pku', 3, d, 3, 576, 576, 7, 576, 0, 0", "'max,-xsavec', 203, d, 203, 2696, 2696, 5, 0, 8, 2688"})
-  void shouldDescribeTheAreaInCpuid(String model, String xcr0, String maxLeaf, String components, int largest, int size, int features, int compacted,
-      int pkruBytes, int pkruOffset) {
+  void shouldDescribeTheAreaInCpuid(String model, String xcr0, String maxLeaf, String components, int largest, int size,
+      int features, int compacted, int pkruBytes, int pkruOffset) {
     cpu.select(CpuModel.parse(model));
     cpu.setXcr0(Long.parseLong(xcr0, 16));
     assertThat(cpu.cpuid.query(0, 0)[Cpuid.EAX]).isEqualTo(Integer.parseInt(maxLeaf, 16));
@@ -166,7 +168,8 @@ class ExtendedStateTest {
     cpu.select(CpuModel.DEFAULT);
     cpu.cr4 &= ~ControlRegister.CR4_OSXSAVE;
     cpu.regs[Cpu.RAX] = cpu.cr4 | ControlRegister.CR4_OSXSAVE;
-    assertThat(m.outcome(m.run(m.register(MOV_TO, 4, Cpu.RAX)))).as("reserved where it is not offered").isEqualTo("#GP(0)");
+    assertThat(m.outcome(m.run(m.register(MOV_TO, 4, Cpu.RAX)))).as("reserved where it is not offered")
+        .isEqualTo("#GP(0)");
   }
 
   @ParameterizedTest
@@ -235,16 +238,18 @@ class ExtendedStateTest {
     assertThat(m.memory.read64(HEADER)).isEqualTo(saved);
     assertThat(m.memory.read64(HEADER + 8)).isEqualTo(Long.MIN_VALUE | 0x203);
     assertThat(m.memory.read64(HEADER + 16)).isEqualTo(0x5A5A_5A5A_5A5A_5A5AL);
-    assertThat(m.memory.read64(AREA + 24)).isEqualTo((saved & 2) != 0 ? 0xFFFFL << 32 | cpu.mxcsr : 0x5A5A_5A5A_5A5A_5A5AL);
+    assertThat(m.memory.read64(AREA + 24))
+        .isEqualTo((saved & 2) != 0 ? 0xFFFFL << 32 | cpu.mxcsr : 0x5A5A_5A5A_5A5A_5A5AL);
     assertThat(m.memory.read64(COMPACT_PKRU)).isEqualTo((saved & 0x200) != 0 ? pkru : 0x5A5A_5A5A_5A5A_5A5AL);
     assertThat(m.memory.read64(PKRU)).isEqualTo(0x5A5A_5A5A_5A5A_5A5AL);
   }
 
   /** XSTATE_BV, XCOMP_BV, one more word of the header and its place. */
   @ParameterizedTest
-  @CsvSource({"3, 0, 0, 16, OK", "203, 0, 0, 16, '#GP(0)'", "4, 0, 0, 16, '#GP(0)'", "8000000000000000, 0, 0, 16, '#GP(0)'", "3, 1, 0, 16, '#GP(0)'",
-      "3, 0, 1, 16, '#GP(0)'", "3, 0, 1, 24, OK", "3, 8000000000000003, 0, 16, OK", "1, 8000000000000003, 0, 16, OK",
-      "3, 8000000000000001, 0, 16, '#GP(0)'", "3, 8000000000000203, 0, 16, '#GP(0)'", "8000000000000003, 8000000000000003, 0, 16, '#GP(0)'",
+  @CsvSource({"3, 0, 0, 16, OK", "203, 0, 0, 16, '#GP(0)'", "4, 0, 0, 16, '#GP(0)'",
+      "8000000000000000, 0, 0, 16, '#GP(0)'", "3, 1, 0, 16, '#GP(0)'", "3, 0, 1, 16, '#GP(0)'", "3, 0, 1, 24, OK",
+      "3, 8000000000000003, 0, 16, OK", "1, 8000000000000003, 0, 16, OK", "3, 8000000000000001, 0, 16, '#GP(0)'",
+      "3, 8000000000000203, 0, 16, '#GP(0)'", "8000000000000003, 8000000000000003, 0, 16, '#GP(0)'",
       "3, 8000000000000003, 1, 16, '#GP(0)'", "3, 8000000000000003, 1, 56, '#GP(0)'"})
   void shouldCheckTheHeader(String states, String places, int word, int at, String outcome) {
     start("max", 3);

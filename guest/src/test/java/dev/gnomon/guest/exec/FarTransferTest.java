@@ -43,8 +43,9 @@ class FarTransferTest {
   /** Direct transfers: access byte, CPL, RPL, outcome (SDM vol. 2A, "CALL" and "JMP"). */
   @ParameterizedTest
   @CsvSource({
-      "9B, 0, 0, OK", "9B, 0, 1, '#GP(60)'", "FB, 0, 0, '#GP(60)'", "FB, 3, 3, OK", "FB, 3, 0, OK", "9B, 3, 3, '#GP(60)'", "9F, 3, 3, OK",
-      "FF, 0, 0, '#GP(60)'", "93, 0, 0, '#GP(60)'", "1B, 0, 0, '#NP(60)'", "82, 0, 0, '#GP(60)'"})
+      "9B, 0, 0, OK", "9B, 0, 1, '#GP(60)'", "FB, 0, 0, '#GP(60)'", "FB, 3, 3, OK", "FB, 3, 0, OK",
+      "9B, 3, 3, '#GP(60)'", "9F, 3, 3, OK", "FF, 0, 0, '#GP(60)'", "93, 0, 0, '#GP(60)'", "1B, 0, 0, '#NP(60)'",
+      "82, 0, 0, '#GP(60)'"})
   void shouldCheckDirectTransfer(String access, int cpl, int rpl, String outcome) {
     for (int opcode : new int[] {CALL, JMP}) {
       SystemMachine m = SystemMachine.protectedMode(cpl);
@@ -95,8 +96,8 @@ class FarTransferTest {
 
   /** Call gates: gate DPL, RPL, gate type, code selector, outcome from ring 3. */
   @ParameterizedTest
-  @CsvSource({"3, 3, 12, 8, OK", "0, 0, 12, 8, '#GP(60)'", "3, 3, 12, 0, '#GP(0)'", "3, 3, 12, 16, '#GP(10)'", "3, 3, 12, 24, OK", "3, 3, 12, 104, '#NP(68)'",
-      "3, 3, 4, 8, OK", "3, 3, 14, 8, '#GP(60)'"})
+  @CsvSource({"3, 3, 12, 8, OK", "0, 0, 12, 8, '#GP(60)'", "3, 3, 12, 0, '#GP(0)'", "3, 3, 12, 16, '#GP(10)'",
+      "3, 3, 12, 24, OK", "3, 3, 12, 104, '#NP(68)'", "3, 3, 4, 8, OK", "3, 3, 14, 8, '#GP(60)'"})
   void shouldCheckCallGate(int dpl, int rpl, int type, int code, String outcome) {
     SystemMachine m = SystemMachine.protectedMode(3);
     m.descriptor(FREE, gate(code, HANDLER, type, dpl, 0));
@@ -164,7 +165,8 @@ class FarTransferTest {
 
   /** IA-32e mode: gate type or code segment, upper half, outcome. */
   @ParameterizedTest
-  @CsvSource({"4, 8, 0, '#GP(60)'", "5, 8, 0, '#GP(60)'", "9, 8, 0, '#GP(60)'", "12, 56, 0, '#GP(38)'", "12, 8, 1, '#GP(60)'", "12, 8, 0, OK"})
+  @CsvSource({"4, 8, 0, '#GP(60)'", "5, 8, 0, '#GP(60)'", "9, 8, 0, '#GP(60)'", "12, 56, 0, '#GP(38)'",
+      "12, 8, 1, '#GP(60)'", "12, 8, 0, OK"})
   void shouldCheckGateInLongMode(int type, int code, int upperType, String outcome) {
     SystemMachine m = SystemMachine.longMode(0);
     m.descriptor(FREE, gate(code, HANDLER, type, 0, 0));
@@ -194,8 +196,8 @@ class FarTransferTest {
 
   /** Far returns from ring 0: CS, SS, outcome. */
   @ParameterizedTest
-  @CsvSource({"8, 0, OK", "0, 0, '#GP(0)'", "16, 0, '#GP(10)'", "27, 35, OK", "27, 0, '#GP(0)'", "27, 16, '#GP(10)'", "27, 32, '#GP(20)'", "24, 0, '#GP(18)'",
-      "27, 99, '#SS(60)'", "107, 35, '#NP(68)'"})
+  @CsvSource({"8, 0, OK", "0, 0, '#GP(0)'", "16, 0, '#GP(10)'", "27, 35, OK", "27, 0, '#GP(0)'", "27, 16, '#GP(10)'",
+      "27, 32, '#GP(20)'", "24, 0, '#GP(18)'", "27, 99, '#SS(60)'", "107, 35, '#NP(68)'"})
   void shouldCheckFarReturn(int cs, int ss, String outcome) {
     SystemMachine m = SystemMachine.protectedMode(0);
     m.descriptor(FREE, segment(0, 0xFFFFF, 0x73, 0xC));

@@ -44,8 +44,9 @@ class FiveLevelPagingTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"7fffffffffff, true, true", "800000000000, false, true", "ffff800000000000, true, true", "ffff7fffffffffff, false, true",
-      "ffffffffffffff, false, true", "100000000000000, false, false", "ff00000000000000, false, true", "feffffffffffffff, false, false"})
+  @CsvSource({"7fffffffffff, true, true", "800000000000, false, true", "ffff800000000000, true, true",
+      "ffff7fffffffffff, false, true", "ffffffffffffff, false, true", "100000000000000, false, false",
+      "ff00000000000000, false, true", "feffffffffffffff, false, false"})
   void shouldJudgeCanonicalAddressesByThePagingInForce(String address, boolean four, boolean five) {
     long a = Long.parseUnsignedLong(address, 16);
     assertThat(machine(true, false).cpu.canonical(a)).isEqualTo(four);

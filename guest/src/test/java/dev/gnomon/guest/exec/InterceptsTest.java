@@ -15,7 +15,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Every control of {@link dev.gnomon.guest.cpu.Intercepts}: that it exits with the right record, commits nothing, and at its place among the faults. */
+/**
+ * Every control of {@link dev.gnomon.guest.cpu.Intercepts}: that it exits with the right record, commits nothing, and
+ * at its place among the faults.
+ */
 class InterceptsTest {
   private static SystemMachine intercepting(int cpl) {
     SystemMachine m = SystemMachine.longMode(cpl);
@@ -38,9 +41,10 @@ class InterceptsTest {
   /** Register-form instructions: opcode, control, outcome at CPL 0 and CPL 3. */
   @ParameterizedTest
   @CsvSource({
-      "1a2, none, CPUID 0, CPUID 0", "f4, hlt, HLT 0, '#GP(0)'", "131, rdtsc, RDTSC 0, RDTSC 0", "133, rdpmc, RDPMC 0, '#GP(0)'", "108, none, INVD 0, '#GP(0)'",
-      "109, wbinvd, WBINVD 0, '#GP(0)'", "132, msr, MSR_READ 0, '#GP(0)'", "130, msr, MSR_WRITE 0, '#GP(0)'", "109, none, OK, '#GP(0)'", "131, none, OK, OK",
-      "133, none, '#GP(0)', '#GP(0)'"})
+      "1a2, none, CPUID 0, CPUID 0", "f4, hlt, HLT 0, '#GP(0)'", "131, rdtsc, RDTSC 0, RDTSC 0",
+      "133, rdpmc, RDPMC 0, '#GP(0)'", "108, none, INVD 0, '#GP(0)'", "109, wbinvd, WBINVD 0, '#GP(0)'",
+      "132, msr, MSR_READ 0, '#GP(0)'", "130, msr, MSR_WRITE 0, '#GP(0)'", "109, none, OK, '#GP(0)'",
+      "131, none, OK, OK", "133, none, '#GP(0)', '#GP(0)'"})
   void shouldExitAfterPrivilegeCheck(String opcode, String control, String kernel, String user) {
     for (int cpl : new int[] {0, 3}) {
       SystemMachine m = intercepting(cpl);
@@ -91,8 +95,9 @@ class InterceptsTest {
 
   /** CR access: CR, to, value, mask, shadow, outcome. Register is RBX (3). */
   @ParameterizedTest
-  @CsvSource({"0, 80000011, 0, 0, OK", "0, 80000019, 8, 0, CR_ACCESS 300", "0, 80000011, 8, 0, OK", "0, 80000011, 8, 8, CR_ACCESS 300",
-      "0, 10, 8, 0, '#GP(0)'", "0, 18, 8, 0, CR_ACCESS 300", "4, 2020, 2000, 0, CR_ACCESS 304", "4, 20, 2000, 0, OK", "4, 120, 2000, 0, OK", "4, 1, 0, 0, '#GP(0)'",
+  @CsvSource({"0, 80000011, 0, 0, OK", "0, 80000019, 8, 0, CR_ACCESS 300", "0, 80000011, 8, 0, OK",
+      "0, 80000011, 8, 8, CR_ACCESS 300", "0, 10, 8, 0, '#GP(0)'", "0, 18, 8, 0, CR_ACCESS 300",
+      "4, 2020, 2000, 0, CR_ACCESS 304", "4, 20, 2000, 0, OK", "4, 120, 2000, 0, OK", "4, 1, 0, 0, '#GP(0)'",
       "4, 2001, 2000, 0, CR_ACCESS 304"})
   void shouldExitWhenHostOwnedBitDiffersFromShadow(int cr, String value, String mask, String shadow, String outcome) {
     SystemMachine m = intercepting(0);
@@ -163,7 +168,8 @@ class InterceptsTest {
 
   /** MOV DR exits before the checks of privilege and CR4.DE. */
   @ParameterizedTest
-  @CsvSource({"0, 7, true, DR_ACCESS 317", "0, 7, false, DR_ACCESS 307", "3, 7, false, DR_ACCESS 307", "3, 4, false, DR_ACCESS 304", "0, 9, false, '#UD(0)'"})
+  @CsvSource({"0, 7, true, DR_ACCESS 317", "0, 7, false, DR_ACCESS 307", "3, 7, false, DR_ACCESS 307",
+      "3, 4, false, DR_ACCESS 304", "0, 9, false, '#UD(0)'"})
   void shouldExitOnMovDr(int cpl, int number, boolean from, String outcome) {
     SystemMachine m = intercepting(cpl);
     m.cpu.cr4 |= ControlRegister.CR4_DE;
@@ -214,13 +220,15 @@ class InterceptsTest {
     assertThat(exit(m, insn)).isEqualTo("INVPCID 10");
     assertThat(m.cpu.exit.guestLinear).isEqualTo(DATA + 0x10);
     assertThat(ExitQualification.operandRegister(m.cpu.exit.instructionInfo)).isEqualTo(Cpu.RBX);
-    assertThat(m.cpu.exit.instructionInfo).isEqualTo(3 << 28 | Cpu.RSI << 23 | 9 << 18 | Segments.DS << 15 | 2 << 7 | 2);
+    assertThat(m.cpu.exit.instructionInfo)
+        .isEqualTo(3 << 28 | Cpu.RSI << 23 | 9 << 18 | Segments.DS << 15 | 2 << 7 | 2);
   }
 
   /** Port I/O: opcode, outcome with port 3F8H in DX or 60H as immediate. */
   @ParameterizedTest
-  @CsvSource({"e4, IO_INSTRUCTION 600048", "e5, IO_INSTRUCTION 60004b", "e6, IO_INSTRUCTION 600040", "ec, IO_INSTRUCTION 3f80008", "ef, IO_INSTRUCTION 3f80003",
-      "6c, IO_INSTRUCTION 3f80018", "6f, IO_INSTRUCTION 3f80013"})
+  @CsvSource({"e4, IO_INSTRUCTION 600048", "e5, IO_INSTRUCTION 60004b", "e6, IO_INSTRUCTION 600040",
+      "ec, IO_INSTRUCTION 3f80008", "ef, IO_INSTRUCTION 3f80003", "6c, IO_INSTRUCTION 3f80018",
+      "6f, IO_INSTRUCTION 3f80013"})
   void shouldExitOnPortAccess(String opcode, String outcome) {
     SystemMachine m = intercepting(0);
     m.cpu.intercepts.io = true;

@@ -12,8 +12,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * Which paging mode each write of CR0, CR4 or EFER leads to, and which are #GP(0) and change nothing (SDM vol. 3A, "Paging-Mode Enabling" and
- * "Control Registers"); and the reserved bits of MSRs.
+ * Which paging mode each write of CR0, CR4 or EFER leads to, and which are #GP(0) and change nothing (SDM vol. 3A,
+ * "Paging-Mode Enabling" and "Control Registers"); and the reserved bits of MSRs.
  */
 class PagingModeTransitionsTest {
   private static final int MOV_TO = 0x122;
@@ -34,7 +34,8 @@ class PagingModeTransitionsTest {
     }
     m.cpu.cr0 = PROTECTED | (has(state, "PG") ? ControlRegister.CR0_PG : 0);
     m.cpu.cr4 = cr4(state);
-    m.cpu.efer = (has(state, "LME") ? ControlRegister.EFER_LME : 0) | (has(state, "LMA") ? ControlRegister.EFER_LMA : 0);
+    m.cpu.efer = (has(state, "LME") ? ControlRegister.EFER_LME : 0)
+        | (has(state, "LMA") ? ControlRegister.EFER_LMA : 0);
     m.cpu.cr3 = has(state, "PCID1") ? 1 : 0;
     m.cpu.updateMode();
     m.cpu.syncPaging();
@@ -111,13 +112,16 @@ class PagingModeTransitionsTest {
 
   /** Register and value, which one bit too many makes #GP(0). */
   @ParameterizedTest
-  @CsvSource({"c0000084, ffffffff, OK", "c0000084, 100000000, '#GP(0)'", "1a0, 1, OK", "1a0, 400c51889, OK", "1a0, 2, '#GP(0)'", "1a0, 8000000001, '#GP(0)'",
-      "c0000080, d01, OK", "c0000080, 1d01, '#GP(0)'", "c0000080, 4d01, '#GP(0)'", "c0000103, ffffffff, OK", "c0000103, 100000000, '#GP(0)'",
-      "277, 7040600070406, OK", "277, 2, '#GP(0)'", "277, 800000000000000, '#GP(0)'", "1b, fee00900, OK", "1b, fee00901, '#GP(0)'", "1b, 4000fee00900, '#GP(0)'",
-      "6e1, 55555555, OK", "6e1, 100000000, '#GP(0)'", "17, 0, '#GP(0)'", "48, 0, '#GP(0)'", "10000000, 0, '#GP(0)'"})
+  @CsvSource({"c0000084, ffffffff, OK", "c0000084, 100000000, '#GP(0)'", "1a0, 1, OK", "1a0, 400c51889, OK",
+      "1a0, 2, '#GP(0)'", "1a0, 8000000001, '#GP(0)'", "c0000080, d01, OK", "c0000080, 1d01, '#GP(0)'",
+      "c0000080, 4d01, '#GP(0)'", "c0000103, ffffffff, OK", "c0000103, 100000000, '#GP(0)'", "277, 7040600070406, OK",
+      "277, 2, '#GP(0)'", "277, 800000000000000, '#GP(0)'", "1b, fee00900, OK", "1b, fee00901, '#GP(0)'",
+      "1b, 4000fee00900, '#GP(0)'", "6e1, 55555555, OK", "6e1, 100000000, '#GP(0)'", "17, 0, '#GP(0)'",
+      "48, 0, '#GP(0)'", "10000000, 0, '#GP(0)'"})
   void shouldRefuseReservedBitsAndUnknownMsrs(String msr, String value, String outcome) {
     SystemMachine m = machine("PG PAE LME LMA 64");
     m.cpu.efer |= ControlRegister.EFER_NXE;
-    assertThat(m.outcome(new ModelRegisters(m.cpu).write((int) Long.parseLong(msr, 16), Long.parseLong(value, 16)))).isEqualTo(outcome);
+    assertThat(m.outcome(new ModelRegisters(m.cpu).write((int) Long.parseLong(msr, 16), Long.parseLong(value, 16))))
+        .isEqualTo(outcome);
   }
 }

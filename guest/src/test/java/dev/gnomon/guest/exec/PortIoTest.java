@@ -37,8 +37,9 @@ class PortIoTest {
 
   /** I/O permission: IOPL, map base, byte of the map for ports 60H to 67H, port, size, outcome at CPL 3. */
   @ParameterizedTest
-  @CsvSource({"3, 68, ff, 60, 1, OK", "0, 68, ff, 60, 1, '#GP(0)'", "0, 68, fe, 60, 1, OK", "0, 68, fe, 61, 1, '#GP(0)'", "0, 68, f0, 60, 4, OK",
-      "0, 68, f0, 61, 4, '#GP(0)'", "0, 68, 7f, 67, 1, OK", "0, 68, 7f, 67, 2, '#GP(0)'", "0, 200, 0, 60, 1, '#GP(0)'"})
+  @CsvSource({"3, 68, ff, 60, 1, OK", "0, 68, ff, 60, 1, '#GP(0)'", "0, 68, fe, 60, 1, OK",
+      "0, 68, fe, 61, 1, '#GP(0)'", "0, 68, f0, 60, 4, OK", "0, 68, f0, 61, 4, '#GP(0)'", "0, 68, 7f, 67, 1, OK",
+      "0, 68, 7f, 67, 2, '#GP(0)'", "0, 200, 0, 60, 1, '#GP(0)'"})
   void shouldConsultPermissionMap(int iopl, String base, String bits, String port, int size, String outcome) {
     SystemMachine m = SystemMachine.longMode(3);
     m.cpu.setSystemFlags(iopl << Rflags.IOPL_SHIFT);

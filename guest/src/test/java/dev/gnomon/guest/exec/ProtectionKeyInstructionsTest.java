@@ -35,8 +35,8 @@ class ProtectionKeyInstructionsTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"0, true, 0, 0, OK", "3, true, 0, 0, OK", "0, false, 0, 0, '#UD(0)'", "0, true, 1, 0, '#GP(0)'", "0, true, 100000000, 0, OK",
-      "3, true, 0, 1, '#GP(0)'", "0, true, 0, 100000000, OK"})
+  @CsvSource({"0, true, 0, 0, OK", "3, true, 0, 0, OK", "0, false, 0, 0, '#UD(0)'", "0, true, 1, 0, '#GP(0)'",
+      "0, true, 100000000, 0, OK", "3, true, 0, 1, '#GP(0)'", "0, true, 0, 100000000, OK"})
   void shouldWriteAndReadPkru(int cpl, boolean pke, String rcx, String rdx, String outcome) {
     SystemMachine m = machine(cpl, true, false);
     m.cpu.cr4 |= pke ? ControlRegister.CR4_PKE : 0;
@@ -56,8 +56,8 @@ class ProtectionKeyInstructionsTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"false, false, 400000, '#GP(0)'", "false, false, 1000000, '#GP(0)'", "true, false, 400000, OK", "true, false, 1000000, '#GP(0)'",
-      "false, true, 1000000, OK", "true, true, 1400000, OK"})
+  @CsvSource({"false, false, 400000, '#GP(0)'", "false, false, 1000000, '#GP(0)'", "true, false, 400000, OK",
+      "true, false, 1000000, '#GP(0)'", "false, true, 1000000, OK", "true, true, 1400000, OK"})
   void shouldSetTheControlBitsThatCpuidOffers(boolean user, boolean supervisor, String bits, String outcome) {
     SystemMachine m = machine(0, user, supervisor);
     m.cpu.regs[Cpu.RAX] = ControlRegister.CR4_PAE | Long.parseLong(bits, 16);

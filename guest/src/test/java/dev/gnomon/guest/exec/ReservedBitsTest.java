@@ -47,15 +47,19 @@ class ReservedBitsTest {
   }
 
   /**
-   * CR0: what is not defined is ignored, as on processors and in KVM, but for the upper half; NW needs CD. CR3: bits from MAXPHYADDR on. CR4: what CPUID does not
-   * offer, and PKE, PKS, PCIDE and the like are there. LA57 cannot change in long mode.
+   * CR0: what is not defined is ignored, as on processors and in KVM, but for the upper half; NW needs CD. CR3: bits
+   * from MAXPHYADDR on. CR4: what CPUID does not offer, and PKE, PKS, PCIDE and the like are there. LA57 cannot change
+   * in long mode.
    */
   @ParameterizedTest
-  @CsvSource({"max, 0, 80000011, dfffffff", "max, 2, 0, ffffffffffffffff", "max, 3, 0, 3fffffffffff", "max, 8, 0, f", "minimal, 4, 20, 7fc", "max, 4, 20, 1770fff",
-      "default, 4, 20, 3207fc", "Nehalem, 4, 20, 7ff", "Haswell, 4, 20, 1707ff", "'max,-la57', 4, 20, 1770fff", "'max,-pks', 4, 20, 770fff", "'max,-xsave,-xsaveopt,-xsavec,-xgetbv1,-pku', 4, 20, 1330fff"})
+  @CsvSource({"max, 0, 80000011, dfffffff", "max, 2, 0, ffffffffffffffff", "max, 3, 0, 3fffffffffff", "max, 8, 0, f",
+      "minimal, 4, 20, 7fc", "max, 4, 20, 1770fff", "default, 4, 20, 3207fc", "Nehalem, 4, 20, 7ff",
+      "Haswell, 4, 20, 1707ff", "'max,-la57', 4, 20, 1770fff", "'max,-pks', 4, 20, 770fff",
+      "'max,-xsave,-xsaveopt,-xsavec,-xgetbv1,-pku', 4, 20, 1330fff"})
   void shouldKnowEveryBitOfTheControlRegisters(String model, int number, String base, String expected) {
     long bits = settable(model, MOV_TO_CONTROL, number, hex(base));
-    // The table shows the bits that exist; the row of CR4 leaves out LA57, which is #GP(0) here whether it exists or not.
+    // The table shows the bits that exist; the row of CR4 leaves out LA57, which is #GP(0) here whether it exists or
+    // not.
     assertThat(Long.toHexString(bits)).isEqualTo(expected);
   }
 
@@ -82,17 +86,22 @@ class ReservedBitsTest {
     }
   }
 
-  /** MSR, processor model, base value, bits that can be set on top of it; of memory types those of one bit, WC and WT. */
+  /**
+   * MSR, processor model, base value, bits that can be set on top of it; of memory types those of one bit, WC and WT.
+   */
   @ParameterizedTest
-  @CsvSource({"0, max, 0, 0", "1, max, 0, 0", "10, max, 0, ffffffffffffffff", "17, max, 0, 0", "1b, max, 0, 3ffffffff900", "3b, max, 0, ffffffffffffffff", "8b, max, 0, ffffffffffffffff",
-      "fe, max, 0, 0", "179, max, 0, 0", "17a, max, 0, 7", "17b, max, 0, 0", "400, max, 0, 0", "401, max, 0, 0", "402, max, 0, ffffffffffffffff",
-      "427, max, 0, ffffffffffffffff",
-      "174, max, 0, ffffffffffffffff", "175, default, 0, 7fffffffffff", "176, default, 0, 7fffffffffff", "175, max, 0, ffffffffffffff", "176, max, 0, ffffffffffffff",
-      "1a0, max, 1, 400c51889", "200, max, 0, 3ffffffff005", "201, max, 0, 3ffffffff800", "20e, max, 0, 3ffffffff005", "20f, max, 0, 3ffffffff800",
-      "250, max, 0, 505050505050505", "258, max, 0, 505050505050505", "26f, max, 0, 505050505050505", "277, max, 0, 505050505050505", "2ff, max, 0, c05",
-      "6e1, max, 0, ffffffff", "c0000080, max, 500, d01", "c0000081, max, 0, ffffffffffffffff", "c0000082, default, 0, 7fffffffffff",
-      "c0000083, default, 0, 7fffffffffff", "c0000084, max, 0, ffffffff", "c0000100, default, 0, 7fffffffffff", "c0000101, max, 0, ffffffffffffff",
-      "c0000102, default, 0, 7fffffffffff", "c0000103, max, 0, ffffffff"})
+  @CsvSource({"0, max, 0, 0", "1, max, 0, 0", "10, max, 0, ffffffffffffffff", "17, max, 0, 0",
+      "1b, max, 0, 3ffffffff900", "3b, max, 0, ffffffffffffffff", "8b, max, 0, ffffffffffffffff", "fe, max, 0, 0",
+      "179, max, 0, 0", "17a, max, 0, 7", "17b, max, 0, 0", "400, max, 0, 0", "401, max, 0, 0",
+      "402, max, 0, ffffffffffffffff", "427, max, 0, ffffffffffffffff", "174, max, 0, ffffffffffffffff",
+      "175, default, 0, 7fffffffffff", "176, default, 0, 7fffffffffff", "175, max, 0, ffffffffffffff",
+      "176, max, 0, ffffffffffffff", "1a0, max, 1, 400c51889", "200, max, 0, 3ffffffff005", "201, max, 0, 3ffffffff800",
+      "20e, max, 0, 3ffffffff005", "20f, max, 0, 3ffffffff800", "250, max, 0, 505050505050505",
+      "258, max, 0, 505050505050505", "26f, max, 0, 505050505050505", "277, max, 0, 505050505050505",
+      "2ff, max, 0, c05", "6e1, max, 0, ffffffff", "c0000080, max, 500, d01", "c0000081, max, 0, ffffffffffffffff",
+      "c0000082, default, 0, 7fffffffffff", "c0000083, default, 0, 7fffffffffff", "c0000084, max, 0, ffffffff",
+      "c0000100, default, 0, 7fffffffffff", "c0000101, max, 0, ffffffffffffff", "c0000102, default, 0, 7fffffffffff",
+      "c0000103, max, 0, ffffffff"})
   void shouldKnowEveryBitOfTheMsrs(String msr, String model, String base, String expected) {
     int number = (int) hex(msr);
     long bits = 0;
@@ -127,8 +136,10 @@ class ReservedBitsTest {
         long others = PagingContext.PAT_RESET & ~(0xFFL << place);
         boolean pat = type == 0 || type == 1 || type >= 4 && type <= 7;
         SystemMachine m = machine("max");
-        assertThat(new ModelRegisters(m.cpu).write(Msr.PAT, others | (long) type << place) == Status.OK).as("PAT %x", type).isEqualTo(pat);
-        assertThat(new ModelRegisters(m.cpu).write(Mtrrs.FIX_4K, (long) type << place) == Status.OK).as("MTRR %x", type).isEqualTo(pat && type != 7);
+        assertThat(new ModelRegisters(m.cpu).write(Msr.PAT, others | (long) type << place) == Status.OK)
+            .as("PAT %x", type).isEqualTo(pat);
+        assertThat(new ModelRegisters(m.cpu).write(Mtrrs.FIX_4K, (long) type << place) == Status.OK).as("MTRR %x", type)
+            .isEqualTo(pat && type != 7);
       }
     }
   }
@@ -138,7 +149,8 @@ class ReservedBitsTest {
     Set<String> known = new TreeSet<>();
     SystemMachine m = machine("max");
     ModelRegisters registers = new ModelRegisters(m.cpu);
-    int[] ranges = {0, 0x2000, 0x4000_0000, 0x4000_0200, 0x4B56_4D00, 0x4B56_4D10, 0xC000_0000, 0xC000_2000, 0xC001_0000, 0xC001_2000, -0x100, -1};
+    int[] ranges = {0, 0x2000, 0x4000_0000, 0x4000_0200, 0x4B56_4D00, 0x4B56_4D10, 0xC000_0000, 0xC000_2000,
+        0xC001_0000, 0xC001_2000, -0x100, -1};
     for (int i = 0; i < ranges.length; i += 2) {
       for (int msr = ranges[i]; msr != ranges[i + 1]; msr++) {
         if (registers.read(msr) == Status.OK) {
@@ -148,7 +160,8 @@ class ReservedBitsTest {
         }
       }
     }
-    Set<String> expected = new TreeSet<>(Set.of("0", "1", "10", "17", "1b", "3b", "8b", "179", "17a", "17b", "fe", "174", "175", "176", "1a0", "250", "258", "259", "277", "2ff", "6e1", "c0000080",
+    Set<String> expected = new TreeSet<>(Set.of("0", "1", "10", "17", "1b", "3b", "8b", "179", "17a", "17b", "fe",
+        "174", "175", "176", "1a0", "250", "258", "259", "277", "2ff", "6e1", "c0000080",
         "c0000081", "c0000082", "c0000083", "c0000084", "c0000100", "c0000101", "c0000102", "c0000103"));
     for (int i = 0; i < 16; i++) {
       expected.add(Integer.toHexString(0x200 + i));
@@ -175,8 +188,9 @@ class ReservedBitsTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"6e1, max, true", "6e1, 'max,-pks', false", "17a, max, true", "402, 'max,-mca', false", "401, default, false",
-      "3b, max, true", "3b, 'max,-tsc-adjust', false", "c0000103, max, true", "c0000103, 'max,-rdpid,-rdtscp', false", "c0000103, 'max,-rdtscp', true"})
+  @CsvSource({"6e1, max, true", "6e1, 'max,-pks', false", "17a, max, true", "402, 'max,-mca', false",
+      "401, default, false", "3b, max, true", "3b, 'max,-tsc-adjust', false", "c0000103, max, true",
+      "c0000103, 'max,-rdpid,-rdtscp', false", "c0000103, 'max,-rdtscp', true"})
   void shouldHaveMsrsOfFeaturesWithThem(String msr, String model, boolean exists) {
     SystemMachine m = machine(model);
     ModelRegisters registers = new ModelRegisters(m.cpu);

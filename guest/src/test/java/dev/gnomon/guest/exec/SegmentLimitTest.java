@@ -65,13 +65,15 @@ class SegmentLimitTest {
 
   /** An instruction up to the 32-bit displacement of its operand, and what it moves. */
   @ParameterizedTest
-  @CsvSource({"8a05, 1", "8805, 1", "668b05, 2", "668905, 2", "8b05, 4", "8905, 4", "0105, 4", "8705, 4", "f0 0105, 4", "dd05, 8", "dd1d, 8", "db2d, 10",
-      "db3d, 10", "0f6f05, 8", "0f7f05, 8", "0f1005, 16", "0f1105, 16", "0fc70d, 8", "f0 0fc70d, 8", "f20f1005, 8", "f30f1005, 4", "0fb605, 1", "0fb705, 2",
-      "0fae05, 512", "d935, 28", "dd35, 108", "0f0105, 6", "c405, 6", "ff35, 4", "8f05, 4"})
+  @CsvSource({"8a05, 1", "8805, 1", "668b05, 2", "668905, 2", "8b05, 4", "8905, 4", "0105, 4", "8705, 4", "f0 0105, 4",
+      "dd05, 8", "dd1d, 8", "db2d, 10", "db3d, 10", "0f6f05, 8", "0f7f05, 8", "0f1005, 16", "0f1105, 16", "0fc70d, 8",
+      "f0 0fc70d, 8", "f20f1005, 8", "f30f1005, 4", "0fb605, 1", "0fb705, 2", "0fae05, 512", "d935, 28", "dd35, 108",
+      "0f0105, 6", "c405, 6", "ff35, 4", "8f05, 4"})
   void shouldCheckEveryByteOfAnOperand(String code, int size) {
     for (boolean expandDown : new boolean[] {false, true}) {
       long limit = 0x7FF;
-      for (long offset : new long[] {0, 0x7FF - 2L * size, 0x800 - size, 0x801 - size, 0x7FE, 0x7FF, 0x800, 0x801, 0x900}) {
+      for (long offset : new long[] {0, 0x7FF - 2L * size, 0x800 - size, 0x801 - size, 0x7FE, 0x7FF, 0x800,
+          0x801, 0x900}) {
         // FXSAVE asks for alignment.
         long at = size == 512 ? offset & -16 : offset;
         for (boolean stack : new boolean[] {false, true}) {
@@ -92,14 +94,16 @@ class SegmentLimitTest {
   @ParameterizedTest
   @CsvSource({"67 8a06, 1", "67 668b06, 2", "67 8b06, 4", "67 dd06, 8", "67 db2e, 10", "67 0f1006, 16"})
   void shouldNotWrapAnOperandAt64K(String code, int size) {
-    for (long offset : new long[] {0xFFFF, 0xFFFE, 0xFFFC, 0xFFF8, 0xFFF6, 0xFFF0, 0x10000 - size, 0x10001 - size & 0xFFFF, 0}) {
+    for (long offset : new long[] {0xFFFF, 0xFFFE, 0xFFFC, 0xFFF8, 0xFFF6, 0xFFF0, 0x10000 - size,
+        0x10001 - size & 0xFFFF, 0}) {
       boolean good = offset + size <= 0x10000;
       SystemMachine m = machine(false, false, 0xFFFF);
       assertThat(run(m, code + little(offset, 2))).as("%s at %x", code, offset).isEqualTo(good ? NONE : Vector.GP);
       // Down from 64 KiB: the same end, and nothing up to the limit.
       m = machine(true, false, 0xEFFF);
       boolean above = offset > 0xEFFF && good;
-      assertThat(run(m, code + little(offset, 2))).as("%s at %x, down", code, offset).isEqualTo(above ? NONE : Vector.GP);
+      assertThat(run(m, code + little(offset, 2))).as("%s at %x, down", code, offset)
+          .isEqualTo(above ? NONE : Vector.GP);
     }
   }
 

@@ -22,12 +22,16 @@ class SegmentLoaderTest {
     return m.outcome(m.run(m.register(0x8E, segment, Cpu.RAX)));
   }
 
-  /** SDM vol. 2B, "MOV": the checks of a load of DS, ES, FS or GS, row by row. Access byte of the descriptor, CPL, RPL, outcome. */
+  /**
+   * SDM vol. 2B, "MOV": the checks of a load of DS, ES, FS or GS, row by row. Access byte of the descriptor, CPL, RPL,
+   * outcome.
+   */
   @ParameterizedTest
   @CsvSource({
-      "93, 0, 0, OK", "93, 0, 3, '#GP(60)'", "93, 3, 3, '#GP(60)'", "F3, 3, 3, OK", "F3, 0, 0, OK", "F3, 3, 0, OK", "D3, 3, 2, '#GP(60)'",
-      "91, 0, 0, OK", "95, 0, 0, OK", "9B, 0, 0, OK", "9B, 3, 3, '#GP(60)'", "9F, 3, 3, OK", "99, 0, 0, '#GP(60)'", "9D, 3, 3, '#GP(60)'",
-      "13, 0, 0, '#NP(60)'", "82, 0, 0, '#GP(60)'", "89, 0, 0, '#GP(60)'", "8C, 0, 0, '#GP(60)'", "13, 3, 3, '#GP(60)'"})
+      "93, 0, 0, OK", "93, 0, 3, '#GP(60)'", "93, 3, 3, '#GP(60)'", "F3, 3, 3, OK", "F3, 0, 0, OK", "F3, 3, 0, OK",
+      "D3, 3, 2, '#GP(60)'", "91, 0, 0, OK", "95, 0, 0, OK", "9B, 0, 0, OK", "9B, 3, 3, '#GP(60)'", "9F, 3, 3, OK",
+      "99, 0, 0, '#GP(60)'", "9D, 3, 3, '#GP(60)'", "13, 0, 0, '#NP(60)'", "82, 0, 0, '#GP(60)'", "89, 0, 0, '#GP(60)'",
+      "8C, 0, 0, '#GP(60)'", "13, 3, 3, '#GP(60)'"})
   void shouldCheckDataSegment(String access, int cpl, int rpl, String outcome) {
     SystemMachine m = SystemMachine.protectedMode(cpl);
     m.descriptor(FREE, segment(0x12345678, 0x4321, Integer.parseInt(access, 16), 0));
@@ -46,8 +50,8 @@ class SegmentLoaderTest {
   /** The checks of a load of SS. */
   @ParameterizedTest
   @CsvSource({
-      "93, 0, 0, OK", "93, 0, 1, '#GP(60)'", "F3, 0, 0, '#GP(60)'", "F3, 3, 3, OK", "F3, 3, 0, '#GP(60)'", "91, 0, 0, '#GP(60)'", "9B, 0, 0, '#GP(60)'",
-      "13, 0, 0, '#SS(60)'", "82, 0, 0, '#GP(60)'", "97, 0, 0, OK"})
+      "93, 0, 0, OK", "93, 0, 1, '#GP(60)'", "F3, 0, 0, '#GP(60)'", "F3, 3, 3, OK", "F3, 3, 0, '#GP(60)'",
+      "91, 0, 0, '#GP(60)'", "9B, 0, 0, '#GP(60)'", "13, 0, 0, '#SS(60)'", "82, 0, 0, '#GP(60)'", "97, 0, 0, OK"})
   void shouldCheckStackSegment(String access, int cpl, int rpl, String outcome) {
     SystemMachine m = SystemMachine.protectedMode(cpl);
     m.descriptor(FREE, segment(0, 0xFFFFF, Integer.parseInt(access, 16), 0xC));
@@ -155,8 +159,8 @@ class SegmentLoaderTest {
 
   /** LTR: type of the descriptor, mode, outcome. */
   @ParameterizedTest
-  @CsvSource({"89, false, OK", "81, false, OK", "8B, false, '#GP(60)'", "83, false, '#GP(60)'", "09, false, '#NP(60)'", "82, false, '#GP(60)'",
-      "93, false, '#GP(60)'", "89, true, OK", "81, true, '#GP(60)'", "8B, true, '#GP(60)'"})
+  @CsvSource({"89, false, OK", "81, false, OK", "8B, false, '#GP(60)'", "83, false, '#GP(60)'", "09, false, '#NP(60)'",
+      "82, false, '#GP(60)'", "93, false, '#GP(60)'", "89, true, OK", "81, true, '#GP(60)'", "8B, true, '#GP(60)'"})
   void shouldLoadTaskRegister(String access, boolean longMode, String outcome) {
     SystemMachine m = longMode ? SystemMachine.longMode(0) : SystemMachine.protectedMode(0);
     m.descriptor(FREE, segment(0x5000, 0x67, Integer.parseInt(access, 16), 0));

@@ -16,7 +16,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 class SystemInstructionsTest {
   /** CLI and STI: mode, CPL or IOPL, outcome. */
   @ParameterizedTest
-  @CsvSource({"protected, 0, 0, OK", "protected, 3, 0, '#GP(0)'", "protected, 3, 3, OK", "v86, 3, 0, '#GP(0)'", "v86, 3, 3, OK", "real, 0, 0, OK"})
+  @CsvSource({"protected, 0, 0, OK", "protected, 3, 0, '#GP(0)'", "protected, 3, 3, OK", "v86, 3, 0, '#GP(0)'",
+      "v86, 3, 3, OK", "real, 0, 0, OK"})
   void shouldGuardInterruptFlagByIopl(String mode, int cpl, int iopl, String outcome) {
     for (int opcode : new int[] {0xFA, 0xFB}) {
       SystemMachine m = switch (mode) {
@@ -24,7 +25,8 @@ class SystemInstructionsTest {
         case "v86" -> SystemMachine.virtual8086(iopl);
         default -> SystemMachine.protectedMode(cpl);
       };
-      m.cpu.setSystemFlags(m.cpu.systemFlags & ~(Rflags.IOPL | Rflags.IF) | iopl << Rflags.IOPL_SHIFT | (opcode == 0xFA ? Rflags.IF : 0));
+      m.cpu.setSystemFlags(m.cpu.systemFlags & ~(Rflags.IOPL | Rflags.IF) | iopl << Rflags.IOPL_SHIFT
+          | (opcode == 0xFA ? Rflags.IF : 0));
       assertThat(m.outcome(m.run(opcode))).isEqualTo(outcome);
       boolean changed = outcome.equals("OK");
       assertThat((m.cpu.systemFlags & Rflags.IF) != 0).isEqualTo((opcode == 0xFB) == changed);
@@ -95,10 +97,11 @@ class SystemInstructionsTest {
   /** WRMSR: register, value, outcome. */
   @ParameterizedTest
   @CsvSource({
-      "277, 0007040600070406, OK", "277, 0207040600070406, '#GP(0)'", "277, 0807040600070406, '#GP(0)'", "c0000080, 500, OK", "c0000080, 400, '#GP(0)'",
-      "c0000080, 1500, '#GP(0)'", "c0000080, d01, OK", "c0000100, 7fffffffffff, OK", "c0000100, 800000000000, '#GP(0)'", "c0000082, 8000000000000000, '#GP(0)'",
-      "175, ffff800000000000, OK", "176, 1000000000000, '#GP(0)'", "174, 10, OK", "c0000103, 100000000, '#GP(0)'", "c0000103, 5, OK", "dead, 0, '#GP(0)'",
-      "1b, fee00900, OK", "1b, fee00100000, '#GP(0)'", "8b, 0, OK"})
+      "277, 0007040600070406, OK", "277, 0207040600070406, '#GP(0)'", "277, 0807040600070406, '#GP(0)'",
+      "c0000080, 500, OK", "c0000080, 400, '#GP(0)'", "c0000080, 1500, '#GP(0)'", "c0000080, d01, OK",
+      "c0000100, 7fffffffffff, OK", "c0000100, 800000000000, '#GP(0)'", "c0000082, 8000000000000000, '#GP(0)'",
+      "175, ffff800000000000, OK", "176, 1000000000000, '#GP(0)'", "174, 10, OK", "c0000103, 100000000, '#GP(0)'",
+      "c0000103, 5, OK", "dead, 0, '#GP(0)'", "1b, fee00900, OK", "1b, fee00100000, '#GP(0)'", "8b, 0, OK"})
   void shouldCheckMsrWrites(String msr, String value, String outcome) {
     SystemMachine m = SystemMachine.longMode(0);
     long v = Long.parseUnsignedLong(value, 16);
@@ -128,9 +131,11 @@ class SystemInstructionsTest {
 
   /** INVPCID: type, PCIDE, descriptor, address, outcome, what was flushed. */
   @ParameterizedTest
-  @CsvSource({"0, true, 5, 1000, OK, address", "0, true, 5, 800000000000, '#GP(0)', ''", "0, true, 1000, 1000, '#GP(0)', ''",
-      "1, true, 7, 800000000000, OK, pcid", "1, false, 7, 0, '#GP(0)', ''", "1, false, 0, 0, OK, pcid", "0, false, 1, 0, '#GP(0)', ''", "2, false, 7, 0, OK, all",
-      "2, true, 10000, 0, '#GP(0)', ''", "3, true, 0, 0, OK, nonglobal", "4, true, 0, 0, '#GP(0)', ''", "100000000, true, 0, 0, '#GP(0)', ''"})
+  @CsvSource({"0, true, 5, 1000, OK, address", "0, true, 5, 800000000000, '#GP(0)', ''",
+      "0, true, 1000, 1000, '#GP(0)', ''", "1, true, 7, 800000000000, OK, pcid", "1, false, 7, 0, '#GP(0)', ''",
+      "1, false, 0, 0, OK, pcid", "0, false, 1, 0, '#GP(0)', ''", "2, false, 7, 0, OK, all",
+      "2, true, 10000, 0, '#GP(0)', ''", "3, true, 0, 0, OK, nonglobal", "4, true, 0, 0, '#GP(0)', ''",
+      "100000000, true, 0, 0, '#GP(0)', ''"})
   void shouldCheckInvpcid(String type, boolean pcide, String pcid, String address, String outcome, String flush) {
     SystemMachine m = SystemMachine.longMode(0);
     m.cpu.cr4 |= pcide ? ControlRegister.CR4_PCIDE : 0;
@@ -191,8 +196,9 @@ class SystemInstructionsTest {
 
   /** x87 control: opcode, group, rm or memory, CR0 bits, outcome. */
   @ParameterizedTest
-  @CsvSource({"db, 4, 3, 0, OK", "db, 4, 3, 4, '#NM(0)'", "db, 4, 3, 8, '#NM(0)'", "9b, 0, 0, 8, OK", "9b, 0, 0, a, '#NM(0)'", "9b, 0, 0, 2, OK", "df, 4, 0, 0, OK",
-      "d8, 0, 0, 0, OK", "d9, 7, 6, 0, OK", "d9, 5, 7, 0, '#UD(0)'", "d8, 0, 0, 8, '#NM(0)'"})
+  @CsvSource({"db, 4, 3, 0, OK", "db, 4, 3, 4, '#NM(0)'", "db, 4, 3, 8, '#NM(0)'", "9b, 0, 0, 8, OK",
+      "9b, 0, 0, a, '#NM(0)'", "9b, 0, 0, 2, OK", "df, 4, 0, 0, OK", "d8, 0, 0, 0, OK", "d9, 7, 6, 0, OK",
+      "d9, 5, 7, 0, '#UD(0)'", "d8, 0, 0, 8, '#NM(0)'"})
   void shouldExecuteFpuControl(String opcode, int group, int rm, String cr0, String outcome) {
     SystemMachine m = SystemMachine.longMode(0);
     m.cpu.cr0 |= Long.parseLong(cr0, 16);

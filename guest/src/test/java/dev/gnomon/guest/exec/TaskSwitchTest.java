@@ -144,7 +144,8 @@ class TaskSwitchTest {
 
   /** Refused before anything is written: what is broken, outcome. */
   @ParameterizedTest
-  @CsvSource({"busy, '#GP(60)'", "absent, '#NP(60)'", "short, '#TS(60)'", "old not writable, '#PF(3)'", "new not readable, '#PF(0)'"})
+  @CsvSource({"busy, '#GP(60)'", "absent, '#NP(60)'", "short, '#TS(60)'", "old not writable, '#PF(3)'",
+      "new not readable, '#PF(0)'"})
   void shouldCheckBeforeItCommits(String broken, String outcome) {
     SystemMachine m = twoTasks();
     switch (broken) {

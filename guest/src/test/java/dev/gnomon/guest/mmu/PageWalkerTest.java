@@ -30,7 +30,8 @@ class PageWalkerTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"5,1,12,5", "5,2,21,4", "5,3,30,3", "3,1,12,4", "3,2,21,3", "3,3,30,2", "2,1,12,2", "2,2,21,1", "1,1,12,2", "1,2,22,1"})
+  @CsvSource({"5,1,12,5", "5,2,21,4", "5,3,30,3", "3,1,12,4", "3,2,21,3", "3,3,30,2", "2,1,12,2", "2,2,21,1",
+      "1,1,12,2", "1,2,22,1"})
   void shouldTranslateEveryPageSizeWithItsReferences(int mode, int level, int shift, int references) {
     use(mode);
     long page = 0x1_C000_0000L;

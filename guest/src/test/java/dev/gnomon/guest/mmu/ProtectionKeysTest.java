@@ -8,7 +8,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** SDM vol. 3A, "Protection Keys" and the PK flag of "Page-Fault Exceptions": every combination, with and without a cached translation. */
+/**
+ * SDM vol. 3A, "Protection Keys" and the PK flag of "Page-Fault Exceptions": every combination, with and without a
+ * cached translation.
+ */
 class ProtectionKeysTest {
   private static final long GVA = 0x40_3000L;
   private static final long PAGE = 0x10_0000L;
@@ -18,7 +21,8 @@ class ProtectionKeysTest {
   private final Mmu mmu = new Mmu(tables.memory);
 
   static TlbPolicy[] policies() {
-    return new TlbPolicy[] {TlbPolicy.UNCOUNTED, TlbPolicy.counted(TlbGeometry.SKYLAKE), TlbPolicy.STALE, TlbPolicy.FORGETFUL};
+    return new TlbPolicy[] {TlbPolicy.UNCOUNTED, TlbPolicy.counted(TlbGeometry.SKYLAKE), TlbPolicy.STALE,
+        TlbPolicy.FORGETFUL};
   }
 
   private void use(TlbPolicy policy) {
@@ -52,7 +56,8 @@ class ProtectionKeysTest {
       boolean writable = (c & 16) != 0;
       int limits = c >> 5 & 3;
       boolean large = (c & 128) != 0;
-      long flags = PageTables.P | PageTables.A | PageTables.D | (userPage ? PageTables.US : 0) | (writable ? PageTables.RW : 0)
+      long flags = PageTables.P | PageTables.A | PageTables.D | (userPage ? PageTables.US : 0)
+          | (writable ? PageTables.RW : 0)
           | (long) KEY << ProtectionKeys.ENTRY_SHIFT;
       mmu.flushAll();
       tables.set(GVA, 2, 0);
@@ -75,7 +80,8 @@ class ProtectionKeysTest {
   private void check(int access, boolean allowed, boolean key, long offset, int combination) {
     mmu.select((access & Access.USER) != 0, (access & Access.SMAP_OVERRIDE) != 0);
     int needs = (access & Access.WRITE) != 0 ? SoftTlb.DENY_STORE : SoftTlb.DENY_LOAD;
-    boolean soft = (access & (Access.FETCH | Access.IMPLICIT)) == 0 && SoftTlb.probe(mmu.data.entries, GVA, 0, needs) >= 0;
+    boolean soft = (access & (Access.FETCH | Access.IMPLICIT)) == 0
+        && SoftTlb.probe(mmu.data.entries, GVA, 0, needs) >= 0;
     long result = soft ? SoftTlb.probe(mmu.data.entries, GVA, 0, needs) : mmu.translate(GVA, access);
     String what = "access %x combination %x".formatted(access, combination);
     if (allowed && !key) {
@@ -93,7 +99,8 @@ class ProtectionKeysTest {
     use(TlbPolicy.UNCOUNTED);
     mmu.paging.pke = true;
     mmu.setPkru(-1);
-    long entry = bad.equals("0") ? 0 : PageTables.P | PageTables.US | (bad.equals("1") ? 1L << 50 : 1L << HostMemory.MAXPHYADDR);
+    long entry = bad.equals("0") ? 0
+        : PageTables.P | PageTables.US | (bad.equals("1") ? 1L << 50 : 1L << HostMemory.MAXPHYADDR);
     tables.map(GVA, PAGE, entry);
     assertThat(mmu.translate(GVA, Access.USER)).isEqualTo(Status.FAULT);
     assertThat(mmu.walk.errorCode).isEqualTo(code);

@@ -79,7 +79,8 @@ class BlockLimitTest {
 
   private static void assertSame(OracleCase test, int program, String what, MachineState expected,
       MachineState actual) {
-    boolean same = actual.fx.difference(expected.fx, true, true) == null && actual.sameMemory(expected, test.codeLength) && actual.dump().equals(expected.dump())
+    boolean same = actual.fx.difference(expected.fx, true, true) == null && actual.sameMemory(expected, test.codeLength)
+        && actual.dump().equals(expected.dump())
         && actual.vector == expected.vector && actual.error == expected.error;
     if (!same) {
       throw new AssertionError("seed " + SEED + " program " + program + ", " + what + "\n" + describe(test)

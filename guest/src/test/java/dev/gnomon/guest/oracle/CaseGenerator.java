@@ -166,13 +166,17 @@ class CaseGenerator {
     return random.nextBoolean() ? address & -bytesAccessed : address;
   }
 
-  /** Offset in 16-bit data of a linear address, beneath something that 16-bit addresses ignore; elsewhere the address. */
+  /**
+   * Offset in 16-bit data of a linear address, beneath something that 16-bit addresses ignore; elsewhere the address.
+   */
   final long offset(long linear) {
-    return mode16 ? linear - OracleLayout.DATA_16_BASE & 0xFFFF | (shortAddress ? 0 : (long) random.nextInt(0x10000) << 16) : linear;
+    return mode16 ? linear - OracleLayout.DATA_16_BASE & 0xFFFF
+        | (shortAddress ? 0 : (long) random.nextInt(0x10000) << 16) : linear;
   }
 
   private long segmentBase() {
-    return mode16 ? OracleLayout.DATA_16_BASE : !mode64 ? 0 : segment == FS_PREFIX ? OracleLayout.FS_BASE : segment == GS_PREFIX ? OracleLayout.GS_BASE : 0;
+    return mode16 ? OracleLayout.DATA_16_BASE
+        : !mode64 ? 0 : segment == FS_PREFIX ? OracleLayout.FS_BASE : segment == GS_PREFIX ? OracleLayout.GS_BASE : 0;
   }
 
   void put(long value, int count) {
@@ -195,7 +199,8 @@ class CaseGenerator {
     boolean wide = rexAllowed && random.nextBoolean();
     shortAddress = !plain && random.nextInt(10) == 0;
     segment = !plain && random.nextInt(10) == 0 ? SEGMENT_PREFIXES[random.nextInt(SEGMENT_PREFIXES.length)] : NONE;
-    boolean memory = form.hasModrm() && (form.is("m") || !form.is("reg") && memoryAllowed(form) && random.nextBoolean());
+    boolean memory = form.hasModrm()
+        && (form.is("m") || !form.is("reg") && memoryAllowed(form) && random.nextBoolean());
     locked = random.nextInt(form.is("lock") && memory ? 6 : 80) == 0;
     size = form.is("b") ? 1 : wide ? 8 : prefix66 && !vector ? mode16 ? 4 : 2 : mode16 && !vector ? 2 : 4;
     if (mode64 && form.is("stack") && size != 2 || mode64 && branch) {
@@ -273,7 +278,8 @@ class CaseGenerator {
     test.stateUndefinedOnFault = form.is("image");
     test.pointersUndefined = form.is("x87");
     test.lastBitUndefined = false;
-    test.faultAddressUndefined = form.is("m512") || form.is("m576") || form.is("masked") || form.is("m10") || form.is("environment");
+    test.faultAddressUndefined = form.is("m512") || form.is("m576") || form.is("masked") || form.is("m10")
+        || form.is("environment");
     test.faultsUnordered = form.name().equals("call") || mode16 && (form.is("aligned") || form.is("area"));
     test.countersCutOnFault = !intel && form.is("string") && shortAddress;
     test.undefinedFlagsOnFault = form.flags() == UndefinedFlags.DIVIDE || form.is("string") ? Rflags.STATUS : 0;

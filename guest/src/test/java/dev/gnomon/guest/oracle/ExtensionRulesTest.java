@@ -44,10 +44,11 @@ class ExtensionRulesTest {
 
   /** A feature, those that go with it, and an instruction that it brings. */
   @ParameterizedTest
-  @CsvSource({"sse3, f20ff006", "sse3, f30f12c1", "sse3, 660f7cc1", "sse3, df0e", "ssse3, 0f3800c1", "ssse3, 660f3a0fc103",
-      "sse4.1, 660f3817c1", "sse4.1, 660f3a08c100", "sse4.1, 660f3a14c001", "sse4.2, 660f3837c1", "sse4.2, 660f3a63c100",
-      "sse4.2, f20f38f1c1", "popcnt, f30fb8c1", "cx16, 480fc70e", "lahf-lm, 9f", "lahf-lm, 9e", "rdrand, 0fc7f0",
-      "rdseed, 480fc7f8", "rdpid, f30fc7f8", "fsgsbase, f3480faec0", "clflushopt, 660fae3e", "clwb, 660fae36", "rdtscp, 0f01f9"})
+  @CsvSource({"sse3, f20ff006", "sse3, f30f12c1", "sse3, 660f7cc1", "sse3, df0e", "ssse3, 0f3800c1",
+      "ssse3, 660f3a0fc103", "sse4.1, 660f3817c1", "sse4.1, 660f3a08c100", "sse4.1, 660f3a14c001", "sse4.2, 660f3837c1",
+      "sse4.2, 660f3a63c100", "sse4.2, f20f38f1c1", "popcnt, f30fb8c1", "cx16, 480fc70e", "lahf-lm, 9f", "lahf-lm, 9e",
+      "rdrand, 0fc7f0", "rdseed, 480fc7f8", "rdpid, f30fc7f8", "fsgsbase, f3480faec0", "clflushopt, 660fae3e",
+      "clwb, 660fae36", "rdtscp, 0f01f9"})
   void shouldRaiseUdForAnInstructionOfAFeatureThatIsNotOffered(String feature, String bytes) {
     start("max");
     assertThat(run(bytes)).isEqualTo(NO_VECTOR);

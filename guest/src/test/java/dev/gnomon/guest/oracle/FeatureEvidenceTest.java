@@ -18,7 +18,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** CPUID offers exactly what works: for every feature bit there is something that works with it and does not without. */
+/**
+ * CPUID offers exactly what works: for every feature bit there is something that works with it and does not without.
+ */
 class FeatureEvidenceTest {
   private static final long PAGE = HostMemory.FRAME_SIZE;
   private static final long CODE = 0x10_0000;
@@ -107,8 +109,8 @@ class FeatureEvidenceTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"minimal", "default", "max", "qemu32", "qemu64", "Conroe", "Penryn", "Nehalem", "Westmere", "SandyBridge", "IvyBridge", "Haswell",
-      "Broadwell", "Skylake-Client", "Skylake-Server", "Icelake-Server"})
+  @ValueSource(strings = {"minimal", "default", "max", "qemu32", "qemu64", "Conroe", "Penryn", "Nehalem", "Westmere",
+      "SandyBridge", "IvyBridge", "Haswell", "Broadwell", "Skylake-Client", "Skylake-Server", "Icelake-Server"})
   void shouldOfferExactlyWhatWorks(String model) {
     for (Feature feature : Feature.values()) {
       start(model);
@@ -139,8 +141,9 @@ class FeatureEvidenceTest {
 
   /** What every model offers: leaf, register (0 EAX to 3 EDX), bit, instruction. */
   @ParameterizedTest
-  @CsvSource({"1, 3, 0, d9e8", "1, 3, 4, 0f31", "1, 3, 5, 0f32", "1, 3, 8, 0fc70e", "1, 3, 11, 0f34", "1, 3, 15, 0f44c1", "1, 3, 19, 0fae3e", "1, 3, 23, 0f77",
-      "1, 3, 24, 0fae06", "1, 3, 25, 0f58c1", "1, 3, 26, 660f58c1"})
+  @CsvSource({"1, 3, 0, d9e8", "1, 3, 4, 0f31", "1, 3, 5, 0f32", "1, 3, 8, 0fc70e", "1, 3, 11, 0f34",
+      "1, 3, 15, 0f44c1", "1, 3, 19, 0fae3e", "1, 3, 23, 0f77", "1, 3, 24, 0fae06", "1, 3, 25, 0f58c1",
+      "1, 3, 26, 660f58c1"})
   void shouldBackWhatEveryModelOffers(int leaf, int register, int bit, String bytes) {
     for (String model : new String[] {"minimal", "qemu32", "max"}) {
       start(model);
@@ -151,11 +154,13 @@ class FeatureEvidenceTest {
 
   /** What no model offers: leaf, register, bit, instruction. */
   @ParameterizedTest
-  @CsvSource({"1, 2, 1, 660f3a44c100", "1, 2, 3, 0f01c8", "1, 2, 5, f30fc736", "1, 2, 6, 0f37", "1, 2, 12, c4e26998c1", "1, 2, 22, 0f38f006", "1, 2, 25, 660f38dcc1",
-      "1, 2, 28, c5f058c2", "1, 2, 29, c4e27913c1", "7, 1, 2, 0f01d7", "7, 1, 3, c4e270f2c1", "7, 1, 5, c5f5fcc1", "7, 1, 8, c4e2fbf6c1", "7, 1, 11, 0f01d6",
-      "7, 1, 11, c7f800000000", "7, 1, 14, 0f1a06", "7, 1, 16, 62f17c4858c1", "7, 1, 19, 660f38f6c1", "7, 1, 29, 0f38c8c1",
-      "7, 2, 5, 660faef1", "7, 2, 8, 660f38cfc1", "7, 2, 27, 0f38f906", "7, 2, 28, 660f38f806", "7, 2, 29, f20f38f806", "7, 3, 5, f30faef0", "7, 3, 14, 0f01e8",
-      "7, 3, 18, 0f01c5", "80000001, 2, 2, 0f01d8", "80000001, 2, 5, f30fbdc1", "80000001, 2, 6, f20f79c1", "80000001, 3, 31, 0f0fc19e"})
+  @CsvSource({"1, 2, 1, 660f3a44c100", "1, 2, 3, 0f01c8", "1, 2, 5, f30fc736", "1, 2, 6, 0f37", "1, 2, 12, c4e26998c1",
+      "1, 2, 22, 0f38f006", "1, 2, 25, 660f38dcc1", "1, 2, 28, c5f058c2", "1, 2, 29, c4e27913c1", "7, 1, 2, 0f01d7",
+      "7, 1, 3, c4e270f2c1", "7, 1, 5, c5f5fcc1", "7, 1, 8, c4e2fbf6c1", "7, 1, 11, 0f01d6", "7, 1, 11, c7f800000000",
+      "7, 1, 14, 0f1a06", "7, 1, 16, 62f17c4858c1", "7, 1, 19, 660f38f6c1", "7, 1, 29, 0f38c8c1", "7, 2, 5, 660faef1",
+      "7, 2, 8, 660f38cfc1", "7, 2, 27, 0f38f906", "7, 2, 28, 660f38f806", "7, 2, 29, f20f38f806", "7, 3, 5, f30faef0",
+      "7, 3, 14, 0f01e8", "7, 3, 18, 0f01c5", "80000001, 2, 2, 0f01d8", "80000001, 2, 5, f30fbdc1",
+      "80000001, 2, 6, f20f79c1", "80000001, 3, 31, 0f0fc19e"})
   void shouldRaiseUdForWhatNoModelOffers(String leaf, int register, int bit, String bytes) {
     start("max");
     assertThat(machine.cpu.cpuid.query(Integer.parseUnsignedInt(leaf, 16), 0)[register] >>> bit & 1).isZero();

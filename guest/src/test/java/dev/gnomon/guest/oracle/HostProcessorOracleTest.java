@@ -72,9 +72,12 @@ class HostProcessorOracleTest {
   void shouldExecute16BitCodeAsTheHostDoes() {
     try (Oracle small = new Oracle(true)) {
       Assumptions.assumeTrue(small.works(), "the host's kernel gives no 16-bit segments (modify_ldt)");
-      assertThat(small.compare(SEED, FIRST, CASES * 8 / 100, new CaseGenerator(InstructionForms.all(), intel).in16()::generate)).isNull();
-      assertThat(small.compare(SEED, FIRST, CASES * 2 / 100, new VectorGenerator(VectorForms.all(), intel).in16()::generate)).isNull();
-      assertThat(small.compare(SEED, FIRST, CASES / 100, new X87Generator(X87Forms.all(), intel).in16()::generate)).isNull();
+      assertThat(small.compare(SEED, FIRST, CASES * 8 / 100,
+          new CaseGenerator(InstructionForms.all(), intel).in16()::generate)).isNull();
+      assertThat(small.compare(SEED, FIRST, CASES * 2 / 100,
+          new VectorGenerator(VectorForms.all(), intel).in16()::generate)).isNull();
+      assertThat(small.compare(SEED, FIRST, CASES / 100, new X87Generator(X87Forms.all(), intel).in16()::generate))
+          .isNull();
     }
   }
 

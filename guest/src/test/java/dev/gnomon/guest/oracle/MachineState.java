@@ -54,7 +54,8 @@ final class MachineState {
     records.putLong(at + OracleLayout.RIP, rip);
     records.putLong(at + OracleLayout.CS, test.cs);
     records.putLong(at + OracleLayout.LENGTH, test.codeLength);
-    records.putLong(at + OracleLayout.DATA_SELECTOR, test.mode16() ? OracleLayout.USER_DATA_16 : OracleLayout.USER_DATA);
+    records.putLong(at + OracleLayout.DATA_SELECTOR,
+        test.mode16() ? OracleLayout.USER_DATA_16 : OracleLayout.USER_DATA);
     records.putLong(at + OracleLayout.CODE_BASE, test.codeBase());
     records.put(at + OracleLayout.CODE_BYTES, code);
     records.put(at + OracleLayout.AREAS, areas);

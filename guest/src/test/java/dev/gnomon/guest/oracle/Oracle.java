@@ -177,7 +177,8 @@ final class Oracle implements AutoCloseable {
     if (test.lastBitUndefined) {
       host.fx.forgiveLastBit(model.fx);
     }
-    String vector = faulted && test.stateUndefinedOnFault ? null : host.fx.difference(model.fx, host.vector == Vector.BP || !test.x87UndefinedOnFault,
+    String vector = faulted && test.stateUndefinedOnFault ? null
+        : host.fx.difference(model.fx, host.vector == Vector.BP || !test.x87UndefinedOnFault,
         !test.pointersUndefined);
     if (vector != null) {
       return vector;

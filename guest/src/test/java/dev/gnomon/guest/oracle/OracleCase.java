@@ -11,8 +11,8 @@ final class OracleCase {
   /** The same if it ends with a fault other than the INT3 behind it. */
   int undefinedFlagsOnFault;
   /**
-   * A fault may come after some of the instruction's stores: those of 80-bit numbers and x87 images; ENTER, PUSHA and CALL write below the stack pointer before
-   * they look at what may fault last.
+   * A fault may come after some of the instruction's stores: those of 80-bit numbers and x87 images; ENTER, PUSHA and
+   * CALL write below the stack pointer before they look at what may fault last.
    */
   boolean memoryUndefinedOnFault;
   /**
@@ -26,12 +26,16 @@ final class OracleCase {
   boolean x87UndefinedOnFault;
   /** A fault may leave x87 and SSE state partly loaded: XRSTOR. */
   boolean stateUndefinedOnFault;
-  /** The x87 unit's pointers to its last instruction and operand may be anything: processors differ in when they set them. */
+  /**
+   * The x87 unit's pointers to its last instruction and operand may be anything: processors differ in when they set
+   * them.
+   */
   boolean pointersUndefined;
   /** x87 registers may be one unit in the last place off, and C1 with it: results of transcendental instructions. */
   boolean lastBitUndefined;
   /**
-   * Which of several faults is seen is not defined: CALL may push before or after it checks its target; an operand may be misaligned and beyond a stack's limit.
+   * Which of several faults is seen is not defined: CALL may push before or after it checks its target; an operand may
+   * be misaligned and beyond a stack's limit.
    */
   boolean faultsUnordered;
   /** What was generated, in words. */

@@ -63,8 +63,10 @@ class OracleCoverageTest {
 
   @BeforeAll
   static void generate() throws Exception {
-    Assumptions.assumeTrue(System.getProperty("os.name").equals("Linux"), "which forms there are follows the host's /proc/cpuinfo");
-    Assumptions.assumeTrue(Files.readString(Path.of("/proc/cpuinfo")).contains("xsavec"), "the host lacks some of what the model has");
+    Assumptions.assumeTrue(System.getProperty("os.name").equals("Linux"),
+        "which forms there are follows the host's /proc/cpuinfo");
+    Assumptions.assumeTrue(Files.readString(Path.of("/proc/cpuinfo")).contains("xsavec"),
+        "the host lacks some of what the model has");
     collect(400_000, new CaseGenerator(InstructionForms.all(), true)::generate);
     collect(600_000, new VectorGenerator(VectorForms.all(), true)::generate);
     collect(300_000, new VectorGenerator(ExtensionForms.vectors(), true)::generate);
@@ -88,16 +90,21 @@ class OracleCoverageTest {
     }
   }
 
-  /** What tells one instruction from another: mode, opcode, prefix and ModRM as far as they select, and whether memory takes part. */
+  /**
+   * What tells one instruction from another: mode, opcode, prefix and ModRM as far as they select, and whether memory
+   * takes part.
+   */
   private static String key() {
     int op = INSN.opcode;
     int map = op & 0x300;
     boolean selects = map >= Instruction.MAP_0F38 || map == Instruction.MAP_0F && selectedByPrefix(op & 0xFF)
         && !(op == 0x1C7 && INSN.group() == 1);
-    String prefix = !selects ? "" : INSN.rep != 0 ? Integer.toHexString(INSN.rep) + " " : INSN.operandPrefix ? "66 " : "";
+    String prefix = !selects ? "" : INSN.rep != 0 ? Integer.toHexString(INSN.rep) + " "
+        : INSN.operandPrefix ? "66 " : "";
     boolean x87 = op >= 0xD8 && op <= 0xDF;
     String modrm = !INSN.hasModrm ? "" : INSN.isMemory() ? (group(op) ? " /" + INSN.group() : "") + " m"
-        : x87 ? String.format(" %02x", 0xC0 | INSN.group() << 3 | INSN.rm & 7) : (group(op) ? " /" + INSN.group() : "") + " r";
+        : x87 ? String.format(" %02x", 0xC0 | INSN.group() << 3 | INSN.rm & 7)
+        : (group(op) ? " /" + INSN.group() : "") + " r";
     return (INSN.mode64 ? "64: " : "32: ") + prefix + String.format("%02x", op) + modrm;
   }
 
@@ -108,7 +115,8 @@ class OracleCoverageTest {
 
   private static boolean group(int op) {
     return switch (op) {
-      case 0x80, 0x81, 0x82, 0x83, 0x8F, 0xC0, 0xC1, 0xD0, 0xD1, 0xD2, 0xD3, 0xC6, 0xC7, 0xF6, 0xF7, 0xFE, 0xFF, 0xD8, 0xD9,
+      case 0x80, 0x81, 0x82, 0x83, 0x8F, 0xC0, 0xC1, 0xD0, 0xD1, 0xD2, 0xD3, 0xC6, 0xC7, 0xF6, 0xF7, 0xFE,
+          0xFF, 0xD8, 0xD9,
           0xDA, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF, 0x100, 0x101, 0x171, 0x172, 0x173, 0x1AE, 0x1BA, 0x1C7 -> true;
       default -> false;
     };
@@ -140,7 +148,8 @@ class OracleCoverageTest {
           for (int modrm = 0; modrm < 0x100; modrm++) {
             // Memory operands by RSI alone: mod 0, rm 6, or with 16 bits of no account.
             boolean wanted = modrm >= 0xC0 || (modrm & 0xC7) == 6;
-            if (wanted && encode(code, opcode, prefix, modrm) && decodes(code, mode64, opcode) && probe.executes(code)) {
+            if (wanted && encode(code, opcode, prefix, modrm) && decodes(code, mode64, opcode)
+                && probe.executes(code)) {
               keys.add(key());
             }
           }
@@ -267,9 +276,12 @@ class OracleCoverageTest {
   private static boolean sized(String key) {
     int op = Integer.parseInt(key.substring(4).replaceFirst(" .*", ""), 16);
     boolean wordForm = (op & 1) != 0;
-    return op < 0x40 && (op & 7) < 6 && wordForm || op == 0x69 || op == 0x6B || op >= 0x81 && op <= 0x8B && wordForm && op != 0x82
+    return op < 0x40 && (op & 7) < 6 && wordForm || op == 0x69 || op == 0x6B
+        || op >= 0x81 && op <= 0x8B && wordForm && op != 0x82
         || op >= 0xB8 && op <= 0xBF || op == 0xC1 || op == 0xD1 || op == 0xD3 || op == 0xF7 || op == 0xA5 || op == 0xA7
-        || op == 0xAB || op == 0xAD || op == 0xAF || op >= 0x140 && op <= 0x14F || op == 0x1AF || op == 0x1A3 || op == 0x1AB
-        || op == 0x1B3 || op == 0x1BB || op == 0x1BC || op == 0x1BD || op == 0x1C1 || op == 0x1B1 || op == 0x1A4 || op == 0x1AC;
+        || op == 0xAB || op == 0xAD || op == 0xAF || op >= 0x140 && op <= 0x14F || op == 0x1AF || op == 0x1A3
+        || op == 0x1AB
+        || op == 0x1B3 || op == 0x1BB || op == 0x1BC || op == 0x1BD || op == 0x1C1 || op == 0x1B1 || op == 0x1A4
+        || op == 0x1AC;
   }
 }

@@ -107,7 +107,9 @@ final class OracleProgram {
         .toBytes();
   }
 
-  /** Bits 31:16 of the stack pointer, in place, with which 16-bit code begins: IRET to a 16-bit stack loads SP alone. */
+  /**
+   * Bits 31:16 of the stack pointer, in place, with which 16-bit code begins: IRET to a 16-bit stack loads SP alone.
+   */
   static long stackAbove() {
     return ownStackTop() - IRET_FRAME & 0xFFFF_0000L;
   }

@@ -70,10 +70,12 @@ final class UserMachine {
   /** Chooses 64-bit mode, compatibility mode or 16-bit code by the selector that Linux has for it. */
   void select(int cs) {
     boolean small = cs == OracleLayout.USER_CODE_16;
-    segment(Segments.CS, cs, small ? LIMIT_16 : FLAT, small ? CODE_16 : cs == OracleLayout.USER_CODE_64 ? CODE_64 : CODE_32);
+    segment(Segments.CS, cs, small ? LIMIT_16 : FLAT,
+        small ? CODE_16 : cs == OracleLayout.USER_CODE_64 ? CODE_64 : CODE_32);
     cpu.base[Segments.CS] = small ? OracleLayout.CODE : 0;
     for (int data : new int[] {Segments.SS, Segments.DS, Segments.ES}) {
-      segment(data, small ? OracleLayout.USER_DATA_16 : OracleLayout.USER_DATA, small ? LIMIT_16 : FLAT, small ? DATA_16 : DATA);
+      segment(data, small ? OracleLayout.USER_DATA_16 : OracleLayout.USER_DATA, small ? LIMIT_16 : FLAT,
+          small ? DATA_16 : DATA);
       cpu.base[data] = small ? OracleLayout.DATA_16_BASE : 0;
     }
     cpu.updateMode();

@@ -147,7 +147,8 @@ final class VectorGenerator extends CaseGenerator {
       state.rflags &= ~Rflags.AC;
       // Nor is it told what happens where the operand leaves the address space.
       long to = pickTarget(16);
-      state.regs[RDI] = offset(to >= OracleLayout.DATA - 16 && to <= OracleLayout.DATA_END ? to : OracleLayout.DATA_MIDDLE);
+      state.regs[RDI] =
+          offset(to >= OracleLayout.DATA - 16 && to <= OracleLayout.DATA_END ? to : OracleLayout.DATA_MIDDLE);
     } else {
       super.operandsInPlace(form, memory, immediateSize);
     }

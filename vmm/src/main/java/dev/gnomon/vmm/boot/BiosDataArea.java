@@ -7,9 +7,10 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /**
- * The data area that a PC's firmware leaves at 400h, for system software that asks it where conventional memory ends, where COM1 is or how the screen
- * is set up (IBM PC/AT Technical Reference, "ROM BIOS Data Area"): Xen and Linux put their start-up code below the end of conventional memory, and
- * who looks for MP tables searches its last KiB. There is no extended data area, and no interrupt services come with it.
+ * The data area that a PC's firmware leaves at 400h, for system software that asks it where conventional memory ends,
+ * where COM1 is or how the screen is set up (IBM PC/AT Technical Reference, "ROM BIOS Data Area"): Xen and Linux put
+ * their start-up code below the end of conventional memory, and who looks for MP tables searches its last KiB. There is
+ * no extended data area, and no interrupt services come with it.
  */
 public final class BiosDataArea {
   private static final @Gpa long ADDRESS = 0x400;
@@ -58,10 +59,13 @@ public final class BiosDataArea {
     }
     ByteBuffer area = ByteBuffer.allocate(BYTES).order(ByteOrder.LITTLE_ENDIAN);
     area.putShort(COM1_PORT, (short) COM1).putShort(EQUIPMENT, (short) EQUIPPED)
-        .putShort(BASE_MEMORY_KIB, (short) (Addresses.bits(end) >> KIB_SHIFT)).putShort(KEYBOARD_HEAD, (short) KEYBOARD_BUFFER)
+        .putShort(BASE_MEMORY_KIB, (short) (Addresses.bits(end) >> KIB_SHIFT))
+        .putShort(KEYBOARD_HEAD, (short) KEYBOARD_BUFFER)
         .putShort(KEYBOARD_TAIL, (short) KEYBOARD_BUFFER).putShort(KEYBOARD_START, (short) KEYBOARD_BUFFER)
-        .putShort(KEYBOARD_END, (short) KEYBOARD_BUFFER_END).put(VIDEO_MODE, (byte) TEXT_MODE).putShort(VIDEO_COLUMNS, (short) COLUMNS)
-        .putShort(VIDEO_PAGE_BYTES, (short) PAGE_BYTES).putShort(CURSOR_SHAPE, (short) CURSOR_LINES).putShort(CRTC_PORT, (short) COLOUR_CRTC)
+        .putShort(KEYBOARD_END, (short) KEYBOARD_BUFFER_END).put(VIDEO_MODE, (byte) TEXT_MODE)
+        .putShort(VIDEO_COLUMNS, (short) COLUMNS)
+        .putShort(VIDEO_PAGE_BYTES, (short) PAGE_BYTES).putShort(CURSOR_SHAPE, (short) CURSOR_LINES)
+        .putShort(CRTC_PORT, (short) COLOUR_CRTC)
         .put(VIDEO_LAST_ROW, (byte) (ROWS - 1)).put(CHARACTER_HEIGHT, (byte) CELL_HEIGHT);
     memory.write(ADDRESS, area.array());
   }

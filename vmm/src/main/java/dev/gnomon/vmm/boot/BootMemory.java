@@ -10,8 +10,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Guest memory while an image is loaded: knows what is taken, refuses what lies outside RAM or on top of something else, and finds room for
- * what may go anywhere. Nothing is placed in the first page, where the interrupt vectors and BIOS data of real mode lie.
+ * Guest memory while an image is loaded: knows what is taken, refuses what lies outside RAM or on top of something
+ * else, and finds room for what may go anywhere. Nothing is placed in the first page, where the interrupt vectors and
+ * BIOS data of real mode lie.
  */
 public final class BootMemory {
   /** Limit for what 32-bit code must reach. */
@@ -55,7 +56,8 @@ public final class BootMemory {
     require(file, start, length, what);
     Range other = overlapping(start, start + length);
     if (other != null) {
-      throw new ImageException(file, what + " at 0x" + Long.toHexString(start) + " of " + length + " bytes overlaps " + other.what
+      throw new ImageException(file,
+          what + " at 0x" + Long.toHexString(start) + " of " + length + " bytes overlaps " + other.what
           + " at 0x" + Long.toHexString(other.start));
     }
     taken.add(new Range(start, start + length, what));
@@ -68,7 +70,8 @@ public final class BootMemory {
     }
     @Gpa long end = start + length;
     boolean moreHelps = start >= MemoryLayout.HIGH_START && end > start && end <= HostMemory.MAX_BYTES;
-    throw new ImageException(file, what + " at 0x" + Long.toHexString(start) + " of " + length + " bytes: expected it within RAM ("
+    throw new ImageException(file,
+        what + " at 0x" + Long.toHexString(start) + " of " + length + " bytes: expected it within RAM ("
         + ramRanges() + ")" + (moreHelps ? "; " + mebibytes(Addresses.bits(end)) + " MiB of memory would do" : ""));
   }
 
@@ -123,7 +126,8 @@ public final class BootMemory {
   }
 
   private ImageException noRoom(String file, long length, @Gpa long limit, String what) {
-    return new ImageException(file, what + " of " + length + " bytes: no room below 0x" + Long.toHexString(limit) + " in RAM ("
+    return new ImageException(file,
+        what + " of " + length + " bytes: no room below 0x" + Long.toHexString(limit) + " in RAM ("
         + ramRanges() + "); the largest free range has " + largestFree(limit) + " bytes");
   }
 

@@ -1,8 +1,8 @@
 package dev.gnomon.vmm.boot;
 
 /**
- * Offsets in the Linux setup header, which lies at the same place in a kernel image and in {@code boot_params}, and in the rest of
- * {@code boot_params} (Linux, Documentation/arch/x86/boot.rst and zero-page.rst).
+ * Offsets in the Linux setup header, which lies at the same place in a kernel image and in {@code boot_params}, and in
+ * the rest of {@code boot_params} (Linux, Documentation/arch/x86/boot.rst and zero-page.rst).
  */
 final class BootParams {
   static final int SIZE = 4096;

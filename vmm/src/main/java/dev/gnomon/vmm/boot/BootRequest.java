@@ -14,15 +14,17 @@ import java.util.Objects;
  * @param unpack who unpacks a compressed Linux kernel
  * @param loadAddress where a flat binary goes; other formats carry their own address
  */
-public record BootRequest(File kernel, String commandLine, List<File> modules, Entry entry, Unpack unpack, @Gpa long loadAddress) {
+public record BootRequest(File kernel, String commandLine, List<File> modules, Entry entry, Unpack unpack,
+    @Gpa long loadAddress) {
   /** Where flat binaries go by default: 1 MiB. */
   public static final @Gpa long DEFAULT_LOAD_ADDRESS = 0x100000;
 
   /** The processor mode at the first instruction. */
   public enum Entry {
     /**
-     * What the format says. Flat binaries: 32-bit protected mode; Linux: PVH, the boot protocol of its ELF class if its kernel has no note for that,
-     * or if it is not packed or packed in a way that the host does not know, the image's own 32-bit entry.
+     * What the format says. Flat binaries: 32-bit protected mode; Linux: PVH, the boot protocol of its ELF class if its
+     * kernel has no note for that, or if it is not packed or packed in a way that the host does not know, the image's
+     * own 32-bit entry.
      */
     DEFAULT,
     /** Real mode; flat binaries only. */
@@ -31,7 +33,10 @@ public record BootRequest(File kernel, String commandLine, List<File> modules, E
     PROTECTED,
     /** 64-bit mode, the first 4 GiB mapped to themselves; flat binaries, and Linux kernels that offer it. */
     LONG,
-    /** 32-bit protected mode with EBX at {@code hvm_start_info}; ELF files with a PVH note and what bzImages hold of them. */
+    /**
+     * 32-bit protected mode with EBX at {@code hvm_start_info}; ELF files with a PVH note and what bzImages hold of
+     * them.
+     */
     PVH
   }
 

@@ -8,8 +8,9 @@ import java.nio.ByteOrder;
 import java.util.List;
 
 /**
- * Builds initial states, with the tables that they need in guest memory. Linux wants the selectors of its descriptors to be 10h and 18h; the
- * multiboot specification leaves them open, but kernels that go on with CS as they found it expect QEMU's:
+ * Builds initial states, with the tables that they need in guest memory. Linux wants the selectors of its descriptors
+ * to be 10h and 18h; the multiboot specification leaves them open, but kernels that go on with CS as they found it
+ * expect QEMU's:
  * <pre>
  *             08      10                         18     20
  *  Linux              code, 32- or 64-bit        data   busy TSS (16 bytes in 64-bit mode)
@@ -28,7 +29,10 @@ final class BootState {
   private static final long RESET_OFFSET = 0xFFF0;
   private static final int PAGE = 4096;
   private static final int IDT_REAL_LIMIT = 0x3FF;
-  /** As after a reset. Page 0 is all zero, so until there is a table of its own the guest's first exception is a triple fault. */
+  /**
+   * As after a reset. Page 0 is all zero, so until there is a table of its own the guest's first exception is a triple
+   * fault.
+   */
   private static final int IDT_LIMIT = 0xFFFF;
 
   private static final long TABLE_ENTRY = 0x3;
@@ -40,12 +44,14 @@ final class BootState {
 
   /** 32-bit protected mode, flat segments, paging off. */
   static InitialState protectedMode(String file, BootMemory memory, @Gpa long entry, long rax, long rbx, long rsi) {
-    return protectedMode(descriptors(file, memory, SegmentState.code32(CODE), SegmentState.data(DATA)), entry, rax, rbx, rsi);
+    return protectedMode(descriptors(file, memory, SegmentState.code32(CODE), SegmentState.data(DATA)), entry,
+        rax, rbx, rsi);
   }
 
   /** As {@link #protectedMode}, with the selectors of a multiboot loader. */
   static InitialState multiboot(String file, BootMemory memory, @Gpa long entry, long rax, long rbx) {
-    return protectedMode(descriptors(file, memory, SegmentState.code32(MULTIBOOT_CODE), SegmentState.data(MULTIBOOT_DATA)), entry, rax, rbx, 0);
+    return protectedMode(descriptors(file, memory, SegmentState.code32(MULTIBOOT_CODE),
+        SegmentState.data(MULTIBOOT_DATA)), entry, rax, rbx, 0);
   }
 
   private static InitialState protectedMode(Descriptors descriptors, @Gpa long entry, long rax, long rbx, long rsi) {
@@ -67,7 +73,8 @@ final class BootState {
     int selector = entry < 0x10000 ? 0 : (int) (entry >>> 4);
     SegmentState data = SegmentState.realData(0);
     return new InitialState(Addresses.bits(entry) - ((long) selector << 4), 0, 0, 0, 0,
-        List.of(data, SegmentState.realCode(selector), data, data, data, data, SegmentState.unusable(), SegmentState.tss(0, 0)),
+        List.of(data, SegmentState.realCode(selector), data, data, data, data, SegmentState.unusable(),
+            SegmentState.tss(0, 0)),
         InitialState.CR0_BASE, 0, 0, 0, 0, 0xFFFF, IDT_REAL_LIMIT);
   }
 
@@ -75,13 +82,15 @@ final class BootState {
   static InitialState reset() {
     SegmentState data = SegmentState.realData(0);
     return new InitialState(RESET_OFFSET, 0, 0, 0, 0,
-        List.of(data, SegmentState.resetCode(), data, data, data, data, SegmentState.unusable(), SegmentState.tss(0, 0)),
+        List.of(data, SegmentState.resetCode(), data, data, data, data, SegmentState.unusable(),
+            SegmentState.tss(0, 0)),
         ControlRegister.CR0_CD | ControlRegister.CR0_NW | ControlRegister.CR0_ET, 0, 0, 0, 0, 0xFFFF, 0xFFFF);
   }
 
   private record Descriptors(@Gpa long gdt, SegmentState code, SegmentState data, SegmentState tss) {
     InitialState state(@Gpa long entry, long rax, long rbx, long rsi, long cr0, @Gpa long cr3, long cr4, long efer) {
-      return new InitialState(Addresses.bits(entry), rax, rbx, 0, rsi, List.of(data, code, data, data, data, data, SegmentState.unusable(), tss), cr0, cr3,
+      return new InitialState(Addresses.bits(entry), rax, rbx, 0, rsi,
+          List.of(data, code, data, data, data, data, SegmentState.unusable(), tss), cr0, cr3,
           cr4, efer, Addresses.identityMapped(gdt), GDT_BYTES - 1, IDT_LIMIT);
     }
   }
@@ -90,7 +99,8 @@ final class BootState {
     @Gpa long gdt = memory.placeLow(file, PAGE, PAGE, BootMemory.LIMIT_4G, "descriptor table");
     SegmentState tss = SegmentState.tss(TSS, Addresses.identityMapped(gdt + TSS_OFFSET));
     ByteBuffer page = ByteBuffer.allocate(PAGE).order(ByteOrder.LITTLE_ENDIAN);
-    page.putLong(code.selector(), code.descriptor()).putLong(data.selector(), data.descriptor()).putLong(TSS, tss.descriptor());
+    page.putLong(code.selector(), code.descriptor()).putLong(data.selector(), data.descriptor())
+        .putLong(TSS, tss.descriptor());
     memory.write(gdt, page.array());
     return new Descriptors(gdt, code, data, tss);
   }

@@ -12,18 +12,21 @@ import org.tukaani.xz.LZMAInputStream;
 import org.tukaani.xz.XZInputStream;
 
 /**
- * The compressed kernel inside a bzImage, found by {@code payload_offset} and {@code payload_length} of the setup header and unpacked on the host
- * (Linux, Documentation/arch/x86/boot.rst, "payload_offset"):
+ * The compressed kernel inside a bzImage, found by {@code payload_offset} and {@code payload_length} of the setup
+ * header and unpacked on the host (Linux, Documentation/arch/x86/boot.rst, "payload_offset"):
  * <pre>
  *  setup sectors | protected-mode part: decompressor … | payload: magic, compressed ELF file … , unpacked size (32 bits) | …
  * </pre>
- * gzip, bzip2, LZMA, XZ, LZ4 in its legacy frame, and Zstandard; the format is told by its magic. LZO is only recognised. With gzip the last four
- * bytes are the stream's own size field.
+ * gzip, bzip2, LZMA, XZ, LZ4 in its legacy frame, and Zstandard; the format is told by its magic. LZO is only
+ * recognised. With gzip the last four bytes are the stream's own size field.
  */
 final class CompressedKernel {
   private static final int VERSION_PAYLOAD = 0x208;
   private static final int SIZE_FIELD = 4;
-  /** More than any kernel unpacks to: its memory must be mapped by the 1 GiB that the kernel's part of the address space has. */
+  /**
+   * More than any kernel unpacks to: its memory must be mapped by the 1 GiB that the kernel's part of the address space
+   * has.
+   */
   private static final long MAX_UNPACKED = 1L << 30;
   /** For a dictionary of 256 MiB, larger than any kernel's; a corrupt header can name one of 2 GiB. */
   private static final int MOST_MEMORY_KIB = 300 << 10;
@@ -74,11 +77,13 @@ final class CompressedKernel {
     }
     long start = setupBytes + offset;
     if (start + bytes > image.length()) {
-      throw image.fault("payload_length", BootParams.PAYLOAD_LENGTH, bytes + " bytes from 0x" + Long.toHexString(start) + " on",
+      throw image.fault("payload_length", BootParams.PAYLOAD_LENGTH,
+          bytes + " bytes from 0x" + Long.toHexString(start) + " on",
           "at most the " + Math.max(0, image.length() - start) + " that the file still has there; is it truncated?");
     }
     if (bytes <= 2 * SIZE_FIELD) {
-      throw image.fault("payload_length", BootParams.PAYLOAD_LENGTH, bytes + " bytes", "a compressed kernel and its size");
+      throw image.fault("payload_length", BootParams.PAYLOAD_LENGTH, bytes + " bytes",
+          "a compressed kernel and its size");
     }
     return new CompressedKernel(image, start, (int) bytes, format(image, start));
   }
@@ -105,7 +110,8 @@ final class CompressedKernel {
     if (image.has32(at, 0xFD2F_B528L)) {
       return Format.ZSTD;
     }
-    throw image.fault("compressed kernel's magic", at, "0x" + Long.toHexString(image.u32(at, "compressed kernel's magic")),
+    throw image.fault("compressed kernel's magic", at,
+        "0x" + Long.toHexString(image.u32(at, "compressed kernel's magic")),
         "that of gzip, bzip2, LZMA, XZ, LZO, LZ4 (legacy) or Zstandard; the kernel's own decompressor may know it");
   }
 
@@ -147,7 +153,8 @@ final class CompressedKernel {
   }
 
   private ImageException corrupt(String how) {
-    return new ImageException(image.name(), format.text + " payload at offset 0x" + Long.toHexString(start) + ": expected "
+    return new ImageException(image.name(),
+        format.text + " payload at offset 0x" + Long.toHexString(start) + ": expected "
         + "well-formed data, " + how);
   }
 
@@ -173,8 +180,9 @@ final class CompressedKernel {
   }
 
   /**
-   * One frame at once. Kernels are packed with windows of up to 128 MiB, and the library refuses more than 8 MiB; but with all that is unpacked at
-   * hand the window does not matter, so it gets a copy of the frame that names 8 MiB (RFC 8878, "Window_Descriptor").
+   * One frame at once. Kernels are packed with windows of up to 128 MiB, and the library refuses more than 8 MiB; but
+   * with all that is unpacked at hand the window does not matter, so it gets a copy of the frame that names 8 MiB (RFC
+   * 8878, "Window_Descriptor").
    */
   private int unpackZstd(byte[] kernel) {
     byte[] frame = Arrays.copyOfRange(image.array(), (int) start, (int) start + length - SIZE_FIELD);
@@ -185,7 +193,9 @@ final class CompressedKernel {
     return new ZstdDecompressor().decompress(frame, 0, frame.length, kernel, 0, kernel.length);
   }
 
-  /** Blocks of at most 8 MiB, each with its packed size before it; a magic where a size should be starts another frame. */
+  /**
+   * Blocks of at most 8 MiB, each with its packed size before it; a magic where a size should be starts another frame.
+   */
   private int unpackLz4(byte[] kernel) throws IOException {
     long at = start + SIZE_FIELD;
     long end = start + length - SIZE_FIELD;
@@ -197,9 +207,11 @@ final class CompressedKernel {
         continue;
       }
       if (packed == 0 || packed > end - at) {
-        throw new IOException("found a block of " + packed + " bytes at offset 0x" + Long.toHexString(at) + " with " + (end - at) + " left");
+        throw new IOException("found a block of " + packed + " bytes at offset 0x" + Long.toHexString(at) + " with "
+            + (end - at) + " left");
       }
-      try (InputStream block = new BlockLZ4CompressorInputStream(new ByteArrayInputStream(image.array(), (int) at, (int) packed))) {
+      try (InputStream block =
+          new BlockLZ4CompressorInputStream(new ByteArrayInputStream(image.array(), (int) at, (int) packed))) {
         done += block.readNBytes(kernel, done, kernel.length - done);
         if (block.read() >= 0) {
           throw new IOException("it goes on behind its " + done + " bytes");

@@ -5,8 +5,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The loadable segments and the entry of an ELF executable of class ELF32 or ELF64 for x86 (System V ABI, "Object Files"). Section headers
- * are not looked at.
+ * The loadable segments and the entry of an ELF executable of class ELF32 or ELF64 for x86 (System V ABI, "Object
+ * Files"). Section headers are not looked at.
  *
  * @param entry physical address of the first instruction
  * @param segments in the order of the program headers
@@ -97,7 +97,8 @@ record ElfFile(@Gpa long entry, List<Segment> segments) {
       }
     }
     if (segments.isEmpty()) {
-      throw new ImageException(image.name(), "no loadable segment among " + count + " program headers, expected at least one");
+      throw new ImageException(image.name(),
+          "no loadable segment among " + count + " program headers, expected at least one");
     }
     return new ElfFile(entryAddress, segments);
   }

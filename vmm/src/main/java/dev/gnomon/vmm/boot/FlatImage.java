@@ -34,7 +34,8 @@ final class FlatImage implements GuestImage {
       throw new ImageException(name, request.modules().size() + " modules: a flat binary takes none");
     }
     if (request.entry() == BootRequest.Entry.REAL && address >= REAL_MODE_LIMIT) {
-      throw new ImageException(name, "load address 0x" + Long.toHexString(address) + ": expected one below 0x100000 for real mode");
+      throw new ImageException(name,
+          "load address 0x" + Long.toHexString(address) + ": expected one below 0x100000 for real mode");
     }
     if (address >= BootMemory.LIMIT_4G) {
       throw new ImageException(name, "load address 0x" + Long.toHexString(address) + ": expected one below 4 GiB");

@@ -29,11 +29,14 @@ public final class GuestImages {
         // A file that is cut off says so itself.
         ElfFile.parse(image);
       }
-      throw new ImageException(image.name(), "ELF file: no multiboot1 header found in the first " + MultibootHeader.SEARCH_BYTES
+      throw new ImageException(image.name(),
+          "ELF file: no multiboot1 header found in the first " + MultibootHeader.SEARCH_BYTES
           + " bytes and no PVH note, expected one of them");
     }
-    throw new ImageException(image.name(), "file of " + image.length() + " bytes: expected a Linux kernel (\"HdrS\" at 0x202) or a "
-        + "multiboot1 header in the first " + MultibootHeader.SEARCH_BYTES + " bytes; a flat binary must be asked for as such");
+    throw new ImageException(image.name(),
+        "file of " + image.length() + " bytes: expected a Linux kernel (\"HdrS\" at 0x202) or a "
+        + "multiboot1 header in the first " + MultibootHeader.SEARCH_BYTES
+        + " bytes; a flat binary must be asked for as such");
   }
 
   /** The boot sector of a disk, entered without firmware. @param disk its name and at least its first sector */

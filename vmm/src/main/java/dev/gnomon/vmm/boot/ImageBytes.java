@@ -3,8 +3,8 @@ package dev.gnomon.vmm.boot;
 import java.nio.charset.StandardCharsets;
 
 /**
- * An image file with bounds-checked little-endian access; each access names the field it is for, so that a truncated file's message does too.
- * Offsets are {@code long}, because images give any.
+ * An image file with bounds-checked little-endian access; each access names the field it is for, so that a truncated
+ * file's message does too. Offsets are {@code long}, because images give any.
  */
 final class ImageBytes {
   private final String name;
@@ -77,7 +77,8 @@ final class ImageBytes {
 
   /** The exception for a field's value. */
   ImageException fault(String field, long offset, String found, String expected) {
-    return new ImageException(name, field + " at offset 0x" + Long.toHexString(offset) + ": found " + found + ", expected " + expected);
+    return new ImageException(name,
+        field + " at offset 0x" + Long.toHexString(offset) + ": found " + found + ", expected " + expected);
   }
 
   /** 64 bits at an offset in the file, whatever they are. */

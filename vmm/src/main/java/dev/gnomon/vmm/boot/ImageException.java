@@ -1,6 +1,9 @@
 package dev.gnomon.vmm.boot;
 
-/** An image, module or command line that cannot be booted. The message is one line: file, field with its offset, what was found and expected. */
+/**
+ * An image, module or command line that cannot be booted. The message is one line: file, field with its offset, what
+ * was found and expected.
+ */
 public final class ImageException extends IllegalArgumentException {
   private static final long serialVersionUID = 1L;
 

@@ -12,8 +12,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The processor at an image's first instruction. General registers that are not named are zero; interrupts are off; everything else is as
- * after a reset (SDM vol. 3A, "IA-32 Processor States Following Power-up, Reset, or INIT").
+ * The processor at an image's first instruction. General registers that are not named are zero; interrupts are off;
+ * everything else is as after a reset (SDM vol. 3A, "IA-32 Processor States Following Power-up, Reset, or INIT").
  *
  * @param rip offset in CS
  * @param rax multiboot's magic
@@ -24,8 +24,8 @@ import java.util.List;
  * @param cr3 0 if paging is off
  * @param gdtrBase linear address of the descriptor table, {@code gdtrLimit} its last byte
  */
-public record InitialState(long rip, long rax, long rbx, long rdx, long rsi, List<SegmentState> segments, long cr0, @Gpa long cr3, long cr4,
-    long efer, @Gva long gdtrBase, int gdtrLimit, int idtrLimit) {
+public record InitialState(long rip, long rax, long rbx, long rdx, long rsi, List<SegmentState> segments, long cr0,
+    @Gpa long cr3, long cr4, long efer, @Gva long gdtrBase, int gdtrLimit, int idtrLimit) {
   private static final long DR6_RESET = 0xFFFF_0FF0L;
   private static final long DR7_RESET = 0x400;
   /** WB, WT, UC−, UC twice. */
@@ -40,19 +40,29 @@ public record InitialState(long rip, long rax, long rbx, long rdx, long rsi, Lis
     }
   }
 
-  /** After a reset: real mode at F000:FFF0 with a base that reaches the end of the first 4 GiB, the processor's signature in EDX. */
+  /**
+   * After a reset: real mode at F000:FFF0 with a base that reaches the end of the first 4 GiB, the processor's
+   * signature in EDX.
+   */
   public static InitialState afterReset(Cpu cpu) {
     return BootState.reset().withRdx(cpu.cpuid.query(1, 0)[Cpuid.EAX] & 0xFFFF_FFFFL);
   }
 
-  /** Does what an INIT does: as a reset, but CR0.CD and CR0.NW, the x87 and SSE state and model-specific registers but EFER stay. */
+  /**
+   * Does what an INIT does: as a reset, but CR0.CD and CR0.NW, the x87 and SSE state and model-specific registers but
+   * EFER stay.
+   */
   public static void initialize(Cpu cpu) {
     long caching = cpu.cr0 & (ControlRegister.CR0_CD | ControlRegister.CR0_NW);
     afterReset(cpu).applyRegisters(cpu);
     cpu.cr0 = cpu.cr0 & ~(ControlRegister.CR0_CD | ControlRegister.CR0_NW) | caching;
   }
 
-  /** Does what a start-up message does to a processor that waits for it: real mode at the begin of a page. @param vector number of the page, 0 to 255 */
+  /**
+   * Does what a start-up message does to a processor that waits for it: real mode at the begin of a page.
+   *
+   * @param vector number of the page, 0 to 255
+   */
   public static void startUp(Cpu cpu, int vector) {
     cpu.waitsForStartup = false;
     cpu.selector[Segments.CS] = vector << 8;

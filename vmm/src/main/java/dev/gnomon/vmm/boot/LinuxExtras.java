@@ -28,7 +28,8 @@ final class LinuxExtras {
   static @Gpa long commandLine(BootMemory memory, String file, String commandLine, long limit) {
     byte[] text = ImageBytes.zeroTerminated(file, "command line", commandLine);
     if (text.length - 1 > limit) {
-      throw new ImageException(file, "command line of " + (text.length - 1) + " bytes: expected at most " + limit + " (cmdline_size)");
+      throw new ImageException(file,
+          "command line of " + (text.length - 1) + " bytes: expected at most " + limit + " (cmdline_size)");
     }
     @Gpa long at = memory.placeLow(file, text.length, PAGE, BootMemory.LIMIT_4G, "command line");
     memory.write(at, text);
@@ -46,7 +47,8 @@ final class LinuxExtras {
     }
     BootRequest.File file = request.modules().get(0);
     if (request.modules().size() > 1) {
-      throw new ImageException(request.modules().get(1).name(), "a second initial RAM disk: expected at most one for a Linux kernel");
+      throw new ImageException(request.modules().get(1).name(),
+          "a second initial RAM disk: expected at most one for a Linux kernel");
     }
     @Gpa long at = memory.placeHigh(file.name(), file.bytes().length, PAGE, limit, "initial RAM disk");
     memory.write(at, file.bytes());

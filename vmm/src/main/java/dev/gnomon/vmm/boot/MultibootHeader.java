@@ -9,8 +9,8 @@ import dev.gnomon.guest.memory.Gpa;
  * </pre>
  * The addresses count only with {@link #ADDRESSES}, the mode only with {@link #VIDEO}.
  */
-record MultibootHeader(long offset, long flags, @Gpa long headerAddress, @Gpa long loadAddress, @Gpa long loadEnd, @Gpa long bssEnd,
-    @Gpa long entry) {
+record MultibootHeader(long offset, long flags, @Gpa long headerAddress, @Gpa long loadAddress, @Gpa long loadEnd,
+    @Gpa long bssEnd, @Gpa long entry) {
   /** The header lies wholly within that much of the file. */
   static final int SEARCH_BYTES = 8192;
   static final long MAGIC = 0x1BADB002L;
@@ -42,12 +42,14 @@ record MultibootHeader(long offset, long flags, @Gpa long headerAddress, @Gpa lo
   static MultibootHeader parse(ImageBytes image) {
     int at = offset(image);
     if (at < 0) {
-      throw new ImageException(image.name(), "no multiboot1 header with a right checksum in the first " + SEARCH_BYTES + " bytes");
+      throw new ImageException(image.name(),
+          "no multiboot1 header with a right checksum in the first " + SEARCH_BYTES + " bytes");
     }
     long flags = image.u32(at + 4, "multiboot flags");
     long unknown = flags & REQUIRED & ~(PAGE_ALIGN | MEMORY_INFO | VIDEO);
     if (unknown != 0) {
-      throw image.fault("multiboot flags", at + 4, "required features 0x" + Long.toHexString(unknown), "at most bits 0, 1 and 2");
+      throw image.fault("multiboot flags", at + 4, "required features 0x" + Long.toHexString(unknown),
+          "at most bits 0, 1 and 2");
     }
     if ((flags & ADDRESSES) == 0) {
       return new MultibootHeader(at, flags, 0, 0, 0, 0, 0);

@@ -6,12 +6,13 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A multiboot1 image: an ELF file, or any file whose header gives load addresses (Multiboot Specification 0.6.96). It is entered in 32-bit
- * protected mode with 2BADB002h in EAX and the information structure in EBX.
+ * A multiboot1 image: an ELF file, or any file whose header gives load addresses (Multiboot Specification 0.6.96). It
+ * is entered in 32-bit protected mode with 2BADB002h in EAX and the information structure in EBX.
  *
- * <p>Where the specification leaves room: load addresses in the header win over the ELF headers, and ELF64 files are taken too, as GRUB does;
- * the command line begins with the file's name and the selectors are 08h and 10h, as with QEMU; an image that asks for a video mode is told of 80 by 25 text. Modules go
- * behind the image, each at a page boundary.
+ * <p>Where the specification leaves room: load addresses in the header win over the ELF headers, and ELF64 files are
+ * taken too, as GRUB does; the command line begins with the file's name and the selectors are 08h and 10h, as with
+ * QEMU; an image that asks for a video mode is told of 80 by 25 text. Modules go behind the image, each at a page
+ * boundary.
  */
 final class MultibootImage implements GuestImage {
   private static final long LOADER_MAGIC = 0x2BADB002L;
@@ -33,7 +34,8 @@ final class MultibootImage implements GuestImage {
   @Override
   public InitialState load(BootMemory memory) {
     if (request.entry() != BootRequest.Entry.DEFAULT && request.entry() != BootRequest.Entry.PROTECTED) {
-      throw new ImageException(image.name(), "multiboot1 images are entered in 32-bit protected mode, found a request for "
+      throw new ImageException(image.name(),
+          "multiboot1 images are entered in 32-bit protected mode, found a request for "
           + switch (request.entry()) {
             case REAL -> "real mode";
             case PVH -> "PVH";
@@ -57,7 +59,8 @@ final class MultibootImage implements GuestImage {
     }
     ElfFile elf = ElfFile.parse(image);
     if (elf.entry() < 0 || elf.entry() >= BootMemory.LIMIT_4G) {
-      throw image.fault("e_entry", 0x18, "0x" + Long.toHexString(elf.entry()), "an entry within a segment loaded below 4 GiB");
+      throw image.fault("e_entry", 0x18, "0x" + Long.toHexString(elf.entry()),
+          "an entry within a segment loaded below 4 GiB");
     }
     elf.load(image, memory);
     return elf.entry();
@@ -70,9 +73,11 @@ final class MultibootImage implements GuestImage {
           + Long.toHexString(header.loadAddress()), "a load address at most the header's offset in the file before it");
     }
     long from = at - Addresses.bits(header.headerAddress() - header.loadAddress());
-    long length = header.loadEnd() == 0 ? image.length() - from : Addresses.bits(header.loadEnd() - header.loadAddress());
+    long length = header.loadEnd() == 0 ? image.length() - from
+        : Addresses.bits(header.loadEnd() - header.loadAddress());
     if (length <= 0) {
-      throw image.fault("load_end_addr", at + 20, "0x" + Long.toHexString(header.loadEnd()), "an address behind load_addr, 0x"
+      throw image.fault("load_end_addr", at + 20, "0x" + Long.toHexString(header.loadEnd()),
+          "an address behind load_addr, 0x"
           + Long.toHexString(header.loadAddress()));
     }
     image.require(from, length, "multiboot load range");
@@ -92,7 +97,8 @@ final class MultibootImage implements GuestImage {
     List<MultibootInfo.Module> modules = new ArrayList<>();
     for (BootRequest.File file : request.modules()) {
       // Above 1 MiB, where kernels expect modules; low memory is left for what they start from there.
-      @Gpa long start = memory.placeLow(file.name(), file.bytes().length, PAGE, 0x100000, BootMemory.LIMIT_4G, "module");
+      @Gpa long start =
+          memory.placeLow(file.name(), file.bytes().length, PAGE, 0x100000, BootMemory.LIMIT_4G, "module");
       memory.write(start, file.bytes());
       String text = file.arguments().isEmpty() ? file.baseName() : file.baseName() + " " + file.arguments();
       modules.add(new MultibootInfo.Module(start, start + file.bytes().length,

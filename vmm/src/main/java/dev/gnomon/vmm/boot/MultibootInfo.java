@@ -10,8 +10,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The information structure that a multiboot1 loader leaves for the image, and the strings and lists that it points to, in one block
- * (Multiboot Specification 0.6.96, "Boot information format"):
+ * The information structure that a multiboot1 loader leaves for the image, and the strings and lists that it points to,
+ * in one block (Multiboot Specification 0.6.96, "Boot information format"):
  * <pre>
  *  0 flags | 4 mem_lower | 8 mem_upper | C boot_device | 10 cmdline | 14 mods_count | 18 mods_addr | 1C syms | 2C mmap_length | 30 mmap_addr
  *  34 drives | 3C config_table | 40 boot_loader_name | 44 apm_table | 48 vbe | 58 framebuffer_addr (64) | 60 pitch | 64 width | 68 height
@@ -70,7 +70,8 @@ final class MultibootInfo {
     block.putInt(0x30, (int) base + mapAt);
     block.putInt(0x40, stringAt[1]);
     if (textScreen) {
-      block.putLong(0x58, TEXT_MEMORY).putInt(0x60, 160).putInt(0x64, 80).putInt(0x68, 25).put(0x6C, (byte) 16).put(0x6D, TEXT_TYPE);
+      block.putLong(0x58, TEXT_MEMORY).putInt(0x60, 160).putInt(0x64, 80).putInt(0x68, 25).put(0x6C, (byte) 16)
+          .put(0x6D, TEXT_TYPE);
     }
     for (int i = 0; i < map.entries().size(); i++) {
       E820.Entry entry = map.entries().get(i);

@@ -3,7 +3,8 @@ package dev.gnomon.vmm.boot;
 import dev.gnomon.guest.memory.Gpa;
 
 /**
- * The ELF note by which a kernel offers the PVH entry (Xen, xen/include/public/elfnote.h, {@code XEN_ELFNOTE_PHYS32_ENTRY}):
+ * The ELF note by which a kernel offers the PVH entry (Xen, xen/include/public/elfnote.h,
+ * {@code XEN_ELFNOTE_PHYS32_ENTRY}):
  * <pre>
  *  name size (4) | descriptor size (4) | type 18 | "Xen\0" | physical address of the entry (4 or 8)
  * </pre>

@@ -13,7 +13,8 @@ import dev.gnomon.guest.memory.Gva;
  */
 public record SegmentState(int selector, @Gva long base, long limit, int rights) {
   private static final long LIMIT_4G = 0xFFFF_FFFFL;
-  private static final int CODE = Segments.P | Segments.S | Segments.TYPE_CODE | Segments.TYPE_WRITABLE | Segments.TYPE_ACCESSED;
+  private static final int CODE = Segments.P | Segments.S | Segments.TYPE_CODE | Segments.TYPE_WRITABLE
+      | Segments.TYPE_ACCESSED;
   private static final int DATA = Segments.P | Segments.S | Segments.TYPE_WRITABLE | Segments.TYPE_ACCESSED;
   private static final int TSS_BUSY = 0xB;
 
@@ -57,7 +58,10 @@ public record SegmentState(int selector, @Gva long base, long limit, int rights)
     return new SegmentState(0, 0, 0, Segments.UNUSABLE);
   }
 
-  /** The descriptor that gives this state when loaded (SDM vol. 3A, "Segment Descriptors"); the upper half of a 64-bit TSS's is apart. */
+  /**
+   * The descriptor that gives this state when loaded (SDM vol. 3A, "Segment Descriptors"); the upper half of a 64-bit
+   * TSS's is apart.
+   */
   @SuppressWarnings("subtyping") // A descriptor packs the base with limit and rights.
   long descriptor() {
     long units = (rights & Segments.G) != 0 ? limit >>> 12 : limit;

@@ -4,9 +4,10 @@ import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 
 /**
- * A Linux kernel as an ELF file, {@code vmlinux}: entered by PVH where its note says (Xen, docs/misc/pvh.pandoc: 32-bit protected mode, EBX at
- * {@code hvm_start_info}), or at its ELF entry in 64-bit mode with RSI, in 32-bit mode with ESI at {@code boot_params} (Linux,
- * Documentation/arch/x86/boot.rst, "64-bit Boot Protocol" and "32-bit Boot Protocol"; it is what its decompressor would jump to). It runs where it is linked to: only its own decompressor moves it.
+ * A Linux kernel as an ELF file, {@code vmlinux}: entered by PVH where its note says (Xen, docs/misc/pvh.pandoc: 32-bit
+ * protected mode, EBX at {@code hvm_start_info}), or at its ELF entry in 64-bit mode with RSI, in 32-bit mode with ESI
+ * at {@code boot_params} (Linux, Documentation/arch/x86/boot.rst, "64-bit Boot Protocol" and "32-bit Boot Protocol"; it
+ * is what its decompressor would jump to). It runs where it is linked to: only its own decompressor moves it.
  */
 final class VmlinuxImage implements GuestImage {
   /** x86's COMMAND_LINE_SIZE without the zero. */
@@ -50,7 +51,8 @@ final class VmlinuxImage implements GuestImage {
     if (request.entry() != BootRequest.Entry.DEFAULT) {
       return request.entry();
     }
-    return Addresses.bits(PvhNote.entry(image)) != Addresses.bits(PvhNote.NONE) ? BootRequest.Entry.PVH : protocolEntry();
+    return Addresses.bits(PvhNote.entry(image)) != Addresses.bits(PvhNote.NONE) ? BootRequest.Entry.PVH
+        : protocolEntry();
   }
 
   /** The boot protocol of its ELF class. */
@@ -82,25 +84,30 @@ final class VmlinuxImage implements GuestImage {
         case LONG -> "64-bit mode";
         default -> "32-bit mode";
       };
-      throw new ImageException(image.name(), "a kernel of class " + (ElfFile.is64(image) ? "ELF64 is entered by PVH or in 64-bit mode"
+      throw new ImageException(image.name(),
+          "a kernel of class " + (ElfFile.is64(image) ? "ELF64 is entered by PVH or in 64-bit mode"
           : "ELF32 is entered by PVH or in 32-bit mode") + ", found a request for " + found);
     }
     requireMemory(elf, memory);
     elf.load(image, memory);
     long limit = header == null ? COMMAND_LINE_LIMIT : LinuxImage.commandLineLimit(header);
     @Gpa long commandLine = LinuxExtras.commandLine(memory, image.name(), request.commandLine(), limit);
-    LinuxExtras.RamDisk disk = LinuxExtras.ramDisk(memory, request, header == null ? INITRD_LIMIT : LinuxImage.ramDiskLimit(header));
+    LinuxExtras.RamDisk disk =
+        LinuxExtras.ramDisk(memory, request, header == null ? INITRD_LIMIT : LinuxImage.ramDiskLimit(header));
     if (entry == BootRequest.Entry.PVH) {
       @Gpa long start = PvhNote.entry(image);
       if (start == PvhNote.NONE) {
-        throw new ImageException(image.name(), "ELF kernel without a PVH note (CONFIG_PVH): expected one, or no --entry");
+        throw new ImageException(image.name(),
+            "ELF kernel without a PVH note (CONFIG_PVH): expected one, or no --entry");
       }
       @Gpa long info = HvmStartInfo.write(image.name(), memory, commandLine, disk, memory.rsdp());
       return BootState.protectedMode(image.name(), memory, start, 0, Addresses.bits(info), 0);
     }
-    ZeroPage zeroPage = header == null ? ZeroPage.bare(image.name(), memory.map(), limit) : ZeroPage.ofHeader(header, memory.map());
+    ZeroPage zeroPage = header == null ? ZeroPage.bare(image.name(), memory.map(), limit)
+        : ZeroPage.ofHeader(header, memory.map());
     @Gpa long params = zeroPage.commandLine(commandLine).ramDisk(disk).write(memory);
-    return entry == BootRequest.Entry.LONG ? BootState.longMode(image.name(), memory, elf.entry(), Addresses.bits(params))
+    return entry == BootRequest.Entry.LONG
+        ? BootState.longMode(image.name(), memory, elf.entry(), Addresses.bits(params))
         : BootState.protectedMode(image.name(), memory, elf.entry(), 0, 0, Addresses.bits(params));
   }
 

@@ -7,8 +7,8 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /**
- * {@code boot_params}, the page in which a Linux kernel entered by the 32- or 64-bit boot protocol finds its setup header, the memory map and the
- * screen as firmware would leave it (Linux, Documentation/arch/x86/zero-page.rst).
+ * {@code boot_params}, the page in which a Linux kernel entered by the 32- or 64-bit boot protocol finds its setup
+ * header, the memory map and the screen as firmware would leave it (Linux, Documentation/arch/x86/zero-page.rst).
  */
 final class ZeroPage {
   /** 2.15, the newest protocol, for kernels that bring no header. */
@@ -34,16 +34,19 @@ final class ZeroPage {
     }
     image.require(BootParams.SETUP_SECTS, end - BootParams.SETUP_SECTS, "setup header");
     ZeroPage zero = new ZeroPage(image.name(), map);
-    System.arraycopy(image.array(), BootParams.SETUP_SECTS, zero.bytes, BootParams.SETUP_SECTS, end - BootParams.SETUP_SECTS);
+    System.arraycopy(image.array(), BootParams.SETUP_SECTS, zero.bytes, BootParams.SETUP_SECTS,
+        end - BootParams.SETUP_SECTS);
     return zero.loaded();
   }
 
   /** With the header that a kernel without one needs. */
   static ZeroPage bare(String file, E820 map, long commandLineLimit) {
     ZeroPage zero = new ZeroPage(file, map);
-    zero.page.putShort(BootParams.BOOT_FLAG, (short) BootParams.BOOT_FLAG_VALUE).putInt(BootParams.HEADER, (int) BootParams.HEADER_VALUE)
+    zero.page.putShort(BootParams.BOOT_FLAG, (short) BootParams.BOOT_FLAG_VALUE)
+        .putInt(BootParams.HEADER, (int) BootParams.HEADER_VALUE)
         .putShort(BootParams.VERSION, (short) VERSION).put(BootParams.LOADFLAGS, (byte) BootParams.LOADED_HIGH)
-        .putInt(BootParams.KERNEL_ALIGNMENT, (int) MAX_ALIGNMENT).putInt(BootParams.CMDLINE_SIZE, (int) commandLineLimit);
+        .putInt(BootParams.KERNEL_ALIGNMENT, (int) MAX_ALIGNMENT)
+        .putInt(BootParams.CMDLINE_SIZE, (int) commandLineLimit);
     return zero.loaded();
   }
 
@@ -53,7 +56,8 @@ final class ZeroPage {
   }
 
   private void describeMachine(E820 map) {
-    page.put(BootParams.VIDEO_MODE, (byte) 3).put(BootParams.VIDEO_COLUMNS, (byte) 80).put(BootParams.VIDEO_LINES, (byte) 25);
+    page.put(BootParams.VIDEO_MODE, (byte) 3).put(BootParams.VIDEO_COLUMNS, (byte) 80)
+        .put(BootParams.VIDEO_LINES, (byte) 25);
     page.put(BootParams.VIDEO_IS_VGA, (byte) 1).putShort(BootParams.VIDEO_POINTS, (short) 16);
     int n = map.entries().size();
     if (n > BootParams.E820_MAX) {

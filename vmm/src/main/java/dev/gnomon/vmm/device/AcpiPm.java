@@ -6,9 +6,9 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * The fixed hardware of ACPI at 600h to 60Bh, or where firmware in ROM puts it: PM1a event and control blocks and the power-management timer (ACPI
- * specification 6, "ACPI Hardware Specification"). The machine is always in ACPI mode: SCI_EN is fixed and there is no
- * SMI command port. The sleep type of S5 switches the machine off, others do nothing.
+ * The fixed hardware of ACPI at 600h to 60Bh, or where firmware in ROM puts it: PM1a event and control blocks and the
+ * power-management timer (ACPI specification 6, "ACPI Hardware Specification"). The machine is always in ACPI mode:
+ * SCI_EN is fixed and there is no SMI command port. The sleep type of S5 switches the machine off, others do nothing.
  *
  * <pre>
  *  600 PM1_STS   WAK 15   RTC 10   PWRBTN 8   GBL 5   TMR 0       write 1 to clear

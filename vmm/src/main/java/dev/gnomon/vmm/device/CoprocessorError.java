@@ -7,8 +7,8 @@ import java.util.List;
 
 /**
  * The latch between the processor's FERR# and IRQ 13 (IBM PC AT Technical Reference, "Coprocessor"; SDM vol. 1,
- * "Guidelines for Handling x87 FPU Exceptions"): set by the processor, cleared by any write to F0h, which asserts IGNNE#
- * until the exception is gone. A write to F1h, which reset an 80287, does nothing.
+ * "Guidelines for Handling x87 FPU Exceptions"): set by the processor, cleared by any write to F0h, which asserts
+ * IGNNE# until the exception is gone. A write to F1h, which reset an 80287, does nothing.
  */
 public final class CoprocessorError implements PortDevice {
   public static final int IRQ = 13;

@@ -14,7 +14,8 @@ import java.util.List;
  *
  * <p>Commands take no time, so the input buffer is always empty. There is no auxiliary port: its test reports a stuck
  * clock, and what is written for it comes back without the mark of the auxiliary device. Output port and
- * commands DDh and DFh drive {@link AddressLine20}. Nobody presses a key; {@link #type} puts scan codes in as if somebody did.
+ * commands DDh and DFh drive {@link AddressLine20}. Nobody presses a key; {@link #type} puts scan codes in as if
+ * somebody did.
  */
 public final class I8042 implements PortDevice {
   /** The IRQ of the keyboard. */

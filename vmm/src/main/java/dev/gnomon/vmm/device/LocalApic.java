@@ -18,8 +18,8 @@ import java.util.function.LongSupplier;
  *
  * <p>Where the manual leaves a choice this does what Linux KVM does (arch/x86/kvm/lapic.c): the timer's clock is one
  * tick a virtual nanosecond; only aligned 32-bit accesses reach a register, others read zero and write nothing; the ID
- * cannot be written; the bootstrap processor's LINT0 is ExtINT after a reset, so that software that knows no APIC gets the
- * 8259's interrupts; SMI and redirected ExtINT messages vanish; the page moves with IA32_APIC_BASE, but is not seen
+ * cannot be written; the bootstrap processor's LINT0 is ExtINT after a reset, so that software that knows no APIC gets
+ * the 8259's interrupts; SMI and redirected ExtINT messages vanish; the page moves with IA32_APIC_BASE, but is not seen
  * where there is RAM or another device. An EOI of a level-triggered interrupt is always broadcast.
  *
  * <p>INIT and start-up messages are kept for whoever runs the processor ({@link #takeInit}, {@link #takeStartup}).
@@ -304,8 +304,9 @@ public final class LocalApic implements MmioDevice {
   }
 
   /**
-   * Whether an INIT arrived since the last call. If so, the registers are those after an INIT: as after a reset, but the
-   * mode and the ID stay (SDM, "Local APIC State After It Receives an INIT Reset"). A start-up message behind it stays.
+   * Whether an INIT arrived since the last call. If so, the registers are those after an INIT: as after a reset, but
+   * the mode and the ID stay (SDM, "Local APIC State After It Receives an INIT Reset"). A start-up message behind it
+   * stays.
    */
   public boolean takeInit() {
     if (!initReceived) {

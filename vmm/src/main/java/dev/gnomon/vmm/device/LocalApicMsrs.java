@@ -5,8 +5,8 @@ import static dev.gnomon.vmm.device.LocalApicBits.*;
 import dev.gnomon.guest.cpu.Msr;
 
 /**
- * A local APIC's registers by MSR: those of x2APIC mode, and IA32_TSC_DEADLINE in any mode (SDM vol. 3A, "Extended XAPIC
- * (x2APIC)").
+ * A local APIC's registers by MSR: those of x2APIC mode, and IA32_TSC_DEADLINE in any mode (SDM vol. 3A, "Extended
+ * XAPIC (x2APIC)").
  */
 final class LocalApicMsrs {
   private final LocalApic apic;

@@ -7,8 +7,8 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * The page of the local APIC on a machine with several processors: each finds its own {@link LocalApic} there. On the bus
- * it stands for them all, at the address that the running processor has set.
+ * The page of the local APIC on a machine with several processors: each finds its own {@link LocalApic} there. On the
+ * bus it stands for them all, at the address that the running processor has set.
  */
 public final class LocalApicPage implements MmioDevice {
   private static final int VERSION = 1;

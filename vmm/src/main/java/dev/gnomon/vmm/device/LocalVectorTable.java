@@ -8,8 +8,8 @@ import java.io.IOException;
 import java.util.Arrays;
 
 /**
- * A local APIC's local vector table: how its own sources interrupt (SDM vol. 3A, "Local Vector Table"). An entry is named
- * by its register, {@link LocalApicBits#LVT_TIMER} to {@link LocalApicBits#LVT_ERROR}.
+ * A local APIC's local vector table: how its own sources interrupt (SDM vol. 3A, "Local Vector Table"). An entry is
+ * named by its register, {@link LocalApicBits#LVT_TIMER} to {@link LocalApicBits#LVT_ERROR}.
  */
 final class LocalVectorTable {
   private final int[] entries = new int[LVTS];

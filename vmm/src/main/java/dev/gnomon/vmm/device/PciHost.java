@@ -20,8 +20,8 @@ import java.util.List;
  * without bus mastering), and with firmware in ROM, which would build no ACPI tables otherwise, the power-management
  * function 82371AB (8086:7113), whose ports are fixed.
  *
- * <p>The host bridge's attribute map at 59h to 5Fh is passed on to {@link MemoryAttributes}; a nibble has read enable in
- * bit 0 and write enable in bit 1:
+ * <p>The host bridge's attribute map at 59h to 5Fh is passed on to {@link MemoryAttributes}; a nibble has read enable
+ * in bit 0 and write enable in bit 1:
  *
  * <pre>
  *      7    4   3    0            7    4   3    0            7    4   3    0

@@ -347,8 +347,8 @@ final class Pit8254Channel {
   }
 
   /**
-   * What a read gives. A count that still waits for its pulse is seen already, as under KVM: on a PC's bus the read that follows a write comes
-   * more than a pulse later, and Linux' calibration takes an old count for a broken timer.
+   * What a read gives. A count that still waits for its pulse is seen already, as under KVM: on a PC's bus the read
+   * that follows a write comes more than a pulse later, and Linux' calibration takes an old count for a broken timer.
    */
   private int visibleCount(long clk) {
     int pending = mode == 3 ? effectiveCount() & ~1 : effectiveCount();

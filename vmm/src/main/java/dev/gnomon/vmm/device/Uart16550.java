@@ -14,10 +14,11 @@ import java.util.List;
  * and TEMT. The THRE interrupt goes down with the write and up again after it, so that an edge-triggered controller
  * sees one edge a byte. QEMU does the same.
  *
- * <p>Input comes from {@link #input}, which holds bytes back while there is no room, or from {@link #receive}; the queue
- * is the chip's own FIFO of 16 bytes, or the single RBR with FIFOs off, and {@link #canReceive} tells whether a byte
- * would fit. A byte received that does not fit is an overrun: it is lost with FIFOs on, and replaces RBR with FIFOs off. The receive timeout is four character times, as divisor and LCR set them, after
- * the last byte came or was read. Divisor 0 counts as 1 in it, so that bytes are never stuck.
+ * <p>Input comes from {@link #input}, which holds bytes back while there is no room, or from {@link #receive}; the
+ * queue is the chip's own FIFO of 16 bytes, or the single RBR with FIFOs off, and {@link #canReceive} tells whether a
+ * byte would fit. A byte received that does not fit is an overrun: it is lost with FIFOs on, and replaces RBR with
+ * FIFOs off. The receive timeout is four character times, as divisor and LCR set them, after the last byte came or was
+ * read. Divisor 0 counts as 1 in it, so that bytes are never stuck.
  *
  * <p>The interrupt pin is gated by OUT2, as PC boards wire it, and so is silent in loopback, where OUT2 is
  * disconnected. Teaching kernels that never set OUT2 work under QEMU, which has no gate; the constructor's switch is

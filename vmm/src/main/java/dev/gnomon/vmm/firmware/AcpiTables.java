@@ -165,7 +165,8 @@ final class AcpiTables {
     TableBytes t = new TableBytes().u32(Hpet.CAPABILITIES & 0xFFFF_FFFFL);
     // Memory, 64 bits wide.
     t.u8(0).u8(Long.SIZE).u8(0).u8(0).u64(Addresses.bits(Hpet.GPA));
-    // Number 0; the fewest ticks between periodic interrupts that a guest keeps up with; no guarantee for the rest of the page.
+    // Number 0; the fewest ticks between periodic interrupts that a guest keeps up with; no guarantee for the rest of
+    // the page.
     return t.u8(0).u16(HPET_MIN_TICKS).u8(0).toArray();
   }
 

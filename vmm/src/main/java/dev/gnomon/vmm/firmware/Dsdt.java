@@ -7,9 +7,9 @@ import dev.gnomon.vmm.device.LocalApic;
 import dev.gnomon.vmm.memory.MemoryLayout;
 
 /**
- * The machine in AML: the processors, the PCI root bridge with its windows and interrupt routing, the ISA devices behind
- * it, and soft off. There are no methods but {@code _PIC}, which notes whether APICs are in use, and {@code _PRT},
- * which routes accordingly.
+ * The machine in AML: the processors, the PCI root bridge with its windows and interrupt routing, the ISA devices
+ * behind it, and soft off. There are no methods but {@code _PIC}, which notes whether APICs are in use, and
+ * {@code _PRT}, which routes accordingly.
  */
 final class Dsdt {
   /** Global system interrupts of the four PCI interrupt lines, from here on; IRQs when the 8259 is in use. */

@@ -33,7 +33,11 @@ public final class Firmware {
 
   private Firmware() {}
 
-  /** The I/O APIC's ID, different from any local APIC's where its width allows that. @param processors how many there are */
+  /**
+   * The I/O APIC's ID, different from any local APIC's where its width allows that.
+   *
+   * @param processors how many there are
+   */
   public static int ioApicId(int processors) {
     return processors < IO_APIC_IDS ? processors : 0;
   }

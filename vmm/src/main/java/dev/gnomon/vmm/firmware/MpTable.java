@@ -57,7 +57,8 @@ final class MpTable {
     t.text("PCMP").u16(0).u8(REVISION).u8(0).text("GNOMON", 8, ' ').text("PC", 12, ' ').u32(0).u16(0).u16(0)
         .u32(Addresses.bits(LocalApic.BASE)).u32(0);
     for (int id = 0; id < processors; id++) {
-      t.u8(PROCESSOR).u8(id).u8(LOCAL_VERSION).u8(id == 0 ? ENABLED | BOOTSTRAP : ENABLED).u32(signature).u32(features).u64(0);
+      t.u8(PROCESSOR).u8(id).u8(LOCAL_VERSION).u8(id == 0 ? ENABLED | BOOTSTRAP : ENABLED).u32(signature)
+          .u32(features).u64(0);
     }
     int ioApic = Firmware.ioApicId(processors);
     t.u8(BUS).u8(PCI_BUS).text("PCI   ");

@@ -1,6 +1,9 @@
 package dev.gnomon.vmm.memory;
 
-/** Size of the naturally aligned pieces in which the host gives a VM its memory, as a host with or without huge pages would. */
+/**
+ * Size of the naturally aligned pieces in which the host gives a VM its memory, as a host with or without huge pages
+ * would.
+ */
 public enum BackingSize {
   SIZE_4K("4k", 12),
   SIZE_2M("2m", 21),

@@ -5,8 +5,9 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * Host-physical addresses that stand for a place on the device bus. Where translation ends at a device, or at a write to read-only memory,
- * the result is the guest-physical address with one more bit, which no memory backs; the bus takes the bit off again.
+ * Host-physical addresses that stand for a place on the device bus. Where translation ends at a device, or at a write
+ * to read-only memory, the result is the guest-physical address with one more bit, which no memory backs; the bus takes
+ * the bit off again.
  * <pre>
  *  63   47   46       45                   0
  *  0         device   guest-physical address

@@ -5,8 +5,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The memory map that firmware gives an operating system (ACPI specification, "INT 15H, E820H - Query System Address Map"): RAM is type 1,
- * reserved and read-only memory type 2; devices are not listed.
+ * The memory map that firmware gives an operating system (ACPI specification, "INT 15H, E820H - Query System Address
+ * Map"): RAM is type 1, reserved and read-only memory type 2; devices are not listed.
  *
  * @param entries in order of address, neighbours of one type joined
  */

@@ -7,14 +7,18 @@ import dev.gnomon.guest.memory.Hpa;
 import dev.gnomon.guest.memory.SlotMap;
 
 /**
- * The hypervisor's access to guest memory by guest-physical address: loaders, polled devices, debugger. It passes the one write seam of
- * {@link HostMemory}, may write read-only slots, and backs what it writes. Reads of what was never touched give zeros and back nothing.
+ * The hypervisor's access to guest memory by guest-physical address: loaders, polled devices, debugger. It passes the
+ * one write seam of {@link HostMemory}, may write read-only slots, and backs what it writes. Reads of what was never
+ * touched give zeros and back nothing.
  */
 public final class GuestPhysicalMemory {
   private static final int PAGE = HostMemory.FRAME_SIZE;
   private static final int PAGE_MASK = PAGE - 1;
 
-  /** Hears of each write that has happened here, for whoever derives something from the guest's memory (KVM: {@code kvm_page_track_write}). */
+  /**
+   * Hears of each write that has happened here, for whoever derives something from the guest's memory (KVM:
+   * {@code kvm_page_track_write}).
+   */
   @FunctionalInterface
   public interface WriteTracker {
     void written(@Gpa long gpa, int size);
@@ -34,7 +38,10 @@ public final class GuestPhysicalMemory {
     this.tracker = tracker;
   }
 
-  /** These bytes, within one page, were written through the write seam of {@link HostMemory}: dirty logs and the tracker are told. */
+  /**
+   * These bytes, within one page, were written through the write seam of {@link HostMemory}: dirty logs and the tracker
+   * are told.
+   */
   public void written(@Gpa long gpa, int size) {
     slots.markDirty(gpa);
     tracker.written(gpa, size);

@@ -15,8 +15,8 @@ import java.util.List;
  *  C0000   .. FFFFF    READ_ONLY   "ROM", all ones, as sockets without chips read
  *  100000  .. size − 1 RAM         "RAM"
  * </pre>
- * As on a PC the memory behind the hole is lost: the size given is the address at which RAM ends. Scans of 40E and of E0000–FFFFF find
- * neither an EBDA nor SMBIOS nor ACPI tables.
+ * As on a PC the memory behind the hole is lost: the size given is the address at which RAM ends. Scans of 40E and of
+ * E0000–FFFFF find neither an EBDA nor SMBIOS nor ACPI tables.
  *
  * @param slots in order of address
  */
@@ -49,7 +49,8 @@ public record MemoryLayout(List<MemorySlot> slots) {
     for (int i = 0; i < sorted.size(); i++) {
       for (int k = 0; k < i; k++) {
         if (sorted.get(i).name().equals(sorted.get(k).name())) {
-          throw new IllegalArgumentException("memory slots " + sorted.get(k) + " and " + sorted.get(i) + ": expected different names");
+          throw new IllegalArgumentException("memory slots " + sorted.get(k) + " and " + sorted.get(i)
+              + ": expected different names");
         }
       }
     }
@@ -69,7 +70,8 @@ public record MemoryLayout(List<MemorySlot> slots) {
       throw new IllegalArgumentException("memory size of " + memoryBytes + " bytes: expected a multiple of 4096");
     }
     if (memoryBytes > HostMemory.MAX_BYTES) {
-      throw new IllegalArgumentException("memory size of " + memoryBytes + " bytes: expected at most " + HostMemory.MAX_BYTES);
+      throw new IllegalArgumentException("memory size of " + memoryBytes + " bytes: expected at most "
+          + HostMemory.MAX_BYTES);
     }
     List<MemorySlot> slots = new ArrayList<>();
     slots.add(new MemorySlot(MemorySlot.Kind.RAM, 0, Math.min(memoryBytes, Addresses.bits(HOLE_START)), "low RAM"));

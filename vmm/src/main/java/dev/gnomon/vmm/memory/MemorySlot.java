@@ -24,7 +24,10 @@ public record MemorySlot(Kind kind, @Gpa long gpa, long size, String name) {
     READ_ONLY(SlotMap.READ_ONLY),
     /** A trapped device: each access leaves the guest. The slot keeps memory from being put there. */
     MMIO(SlotMap.NONE),
-    /** Memory that the guest's operating system must leave alone (E820 type 2): the page of a polled device, backed from the start. */
+    /**
+     * Memory that the guest's operating system must leave alone (E820 type 2): the page of a polled device, backed from
+     * the start.
+     */
     RESERVED(SlotMap.RAM);
 
     private final int mapping;

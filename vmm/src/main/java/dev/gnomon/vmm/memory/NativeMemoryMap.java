@@ -11,12 +11,12 @@ import dev.gnomon.guest.mmu.Translator;
 import dev.gnomon.guest.mmu.WalkObserver;
 
 /**
- * The chipset's address decoder in native mode, behind the processor's walk: addresses without memory go to the device bus, and so do writes
- * to read-only memory, which vanish there. A large page over such a place is cached in pieces of 4 KiB, as the processor does where MTRRs
- * differ within a page.
+ * The chipset's address decoder in native mode, behind the processor's walk: addresses without memory go to the device
+ * bus, and so do writes to read-only memory, which vanish there. A large page over such a place is cached in pieces of
+ * 4 KiB, as the processor does where MTRRs differ within a page.
  *
- * <p>The walk itself reads host memory unseen by this decoder, so page tables in the video memory would be read from the memory behind it;
- * a processor's result for tables in device memory is undefined anyway.
+ * <p>The walk itself reads host memory unseen by this decoder, so page tables in the video memory would be read from
+ * the memory behind it; a processor's result for tables in device memory is undefined anyway.
  */
 public final class NativeMemoryMap implements Translator {
   private static final int SHIFT_2M = 21;

@@ -4,8 +4,9 @@ import java.time.Duration;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * A thread that makes the calls of one device for a caller who waits for each, but not for ever: a thread cannot be ended from outside, but one that does not come back can
- * be left where it is. Both sides spin before they park, as calls come often; a thread without calls ends, and another takes its place when there is one.
+ * A thread that makes the calls of one device for a caller who waits for each, but not for ever: a thread cannot be
+ * ended from outside, but one that does not come back can be left where it is. Both sides spin before they park, as
+ * calls come often; a thread without calls ends, and another takes its place when there is one.
  */
 final class Carrier implements Runnable {
   /** How long each side looks for the other without pause. */
@@ -60,7 +61,12 @@ final class Carrier implements Runnable {
     return problem;
   }
 
-  /** Calls and waits. @return null if that returned in time, else where the thread was when time was up; after an interrupt it may have come back */
+  /**
+   * Calls and waits.
+   *
+   * @return null if that returned in time, else where the thread was when time was up; after an interrupt it may have
+   *     come back
+   */
   String call(DeviceCode what) {
     handOver(what);
     if (await(limitNs)) {
@@ -119,7 +125,8 @@ final class Carrier implements Runnable {
   private boolean rest() {
     long begin = System.nanoTime();
     parked = true;
-    for (long rest = LIFE_WITHOUT_CALLS_NS; !wanted.holds() && rest > 0; rest = LIFE_WITHOUT_CALLS_NS - (System.nanoTime() - begin)) {
+    for (long rest = LIFE_WITHOUT_CALLS_NS; !wanted.holds() && rest > 0;
+        rest = LIFE_WITHOUT_CALLS_NS - (System.nanoTime() - begin)) {
       // What the device left there would keep the thread from parking.
       Thread.interrupted();
       LockSupport.parkNanos(this, rest);

@@ -21,8 +21,8 @@ import java.util.function.IntFunction;
 import java.util.function.LongSupplier;
 
 /**
- * Puts devices into a machine that is being built: first their windows into its memory layout, then, once there is memory, domains, hosts and
- * what traps.
+ * Puts devices into a machine that is being built: first their windows into its memory layout, then, once there is
+ * memory, domains, hosts and what traps.
  */
 public final class DeviceAssembly {
   private static final long ALIGNMENT = 2L << 20;
@@ -54,7 +54,8 @@ public final class DeviceAssembly {
    * Makes the first instance of each device and places its windows.
    *
    * @return the layout with them
-   * @throws IllegalArgumentException if a window is misaligned, lies where something else is, or two devices have one name; both owners are named
+   * @throws IllegalArgumentException if a window is misaligned, lies where something else is, or two devices have one
+   *     name; both owners are named
    */
   public MemoryLayout place(List<DeviceSetup> setups, MemoryLayout base) {
     MemoryLayout layout = base;
@@ -66,12 +67,13 @@ public final class DeviceAssembly {
         boolean registers = trapped && windows.isEmpty();
         Window at = !window.isUnplaced() ? window
             : setup.reach() instanceof DeviceSetup.Reach.Mmio mmio && registers ? window.placed(mmio.gpa())
-            : setup.reach() instanceof DeviceSetup.Reach.Polled polls && windows.isEmpty() && !polls.isAnywhere() ? window.placed(polls.gpa())
+            : setup.reach() instanceof DeviceSetup.Reach.Polled polls && windows.isEmpty() && !polls.isAnywhere()
+            ? window.placed(polls.gpa())
             : window.placed(free(layout, windows));
         windows.add(at);
         if (!registers) {
-          layout = layout.with(new MemorySlot(at.guestWritable() ? MemorySlot.Kind.RESERVED : MemorySlot.Kind.READ_ONLY, at.gpa(), at.bytes(),
-              windows.size() == 1 ? device.name() : device.name() + "-" + windows.size()));
+          layout = layout.with(new MemorySlot(at.guestWritable() ? MemorySlot.Kind.RESERVED : MemorySlot.Kind.READ_ONLY,
+              at.gpa(), at.bytes(), windows.size() == 1 ? device.name() : device.name() + "-" + windows.size()));
         }
       }
       placed.add(new Placed(setup, device, List.copyOf(windows)));
@@ -145,7 +147,8 @@ public final class DeviceAssembly {
       }
     };
     InterruptSink interrupt = setup.irq() < 0 ? InterruptSink.NONE : machine.interrupts().apply(setup.irq());
-    DeviceHost host = new DeviceHost(one.device(), new DeviceHost.Parts(setup.factory(), one.windows(), setup.polls(), domain, memory,
+    DeviceHost host = new DeviceHost(one.device(),
+        new DeviceHost.Parts(setup.factory(), one.windows(), setup.polls(), domain, memory,
         setup.limits(), eraser, interrupt, machine.tscOffset(), DeviceHost.CompletionListener.NONE, machine.report()));
     hosts.add(host);
     if (one.trapped()) {
@@ -162,7 +165,8 @@ public final class DeviceAssembly {
 
   private static @Hpa long registerPage(Placed one, DeviceFrames frames) {
     if (one.windows().get(0).bytes() != HostMemory.FRAME_SIZE) {
-      throw new IllegalArgumentException("device " + one.device().name() + ": trapped registers of " + one.windows().get(0).bytes()
+      throw new IllegalArgumentException("device " + one.device().name() + ": trapped registers of "
+          + one.windows().get(0).bytes()
           + " bytes, expected a first window of 4096");
     }
     return frames.allocate();

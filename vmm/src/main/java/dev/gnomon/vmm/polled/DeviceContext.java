@@ -26,7 +26,11 @@ public interface DeviceContext {
   /** Gives back what {@link #pin} gave. */
   void unpin(@Gpa long gpa, long length, boolean write);
 
-  /** Says that a request is completed: for statistics, and for tests that each completes exactly once. @param id the guest's number for it */
+  /**
+   * Says that a request is completed: for statistics, and for tests that each completes exactly once.
+   *
+   * @param id the guest's number for it
+   */
   default void completed(long id) {
     completed(id, 0);
   }

@@ -15,9 +15,10 @@ import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
 /**
- * The hypervisor's side of one device: holds its domain, windows, durable state and counters, decides when it is polled, and lets none of its
- * failures out. A device that throws, oversteps its limits or does not return is stopped; the guest goes on without it. Virtual time stands still in a step, so
- * how long a device takes on the host changes nothing that the guest sees.
+ * The hypervisor's side of one device: holds its domain, windows, durable state and counters, decides when it is
+ * polled, and lets none of its failures out. A device that throws, oversteps its limits or does not return is stopped;
+ * the guest goes on without it. Virtual time stands still in a step, so how long a device takes on the host changes
+ * nothing that the guest sees.
  */
 public final class DeviceHost implements DeviceContext, VirtualClock {
   /** What has become of the device. */
@@ -72,8 +73,9 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
    * @param completions hears of completed requests
    * @param report takes the one line that is said of a failure
    */
-  public record Parts(Supplier<? extends PolledDevice> factory, List<Window> windows, PollPolicy policy, DmaDomain domain, DmaMemory memory,
-      StepLimits limits, WindowEraser eraser, InterruptSink interrupt, LongSupplier tscOffset, CompletionListener completions, Consumer<String> report) {
+  public record Parts(Supplier<? extends PolledDevice> factory, List<Window> windows, PollPolicy policy,
+      DmaDomain domain, DmaMemory memory, StepLimits limits, WindowEraser eraser, InterruptSink interrupt,
+      LongSupplier tscOffset, CompletionListener completions, Consumer<String> report) {
   }
 
   private static final int VERSION = 2;
@@ -161,8 +163,8 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
   }
 
   /**
-   * Virtual time (ns, absolute) of the next poll that can wake a processor which sleeps since {@code haltedNs}: nothing changes in shared memory
-   * while it does, so a device that found nothing since then finds nothing.
+   * Virtual time (ns, absolute) of the next poll that can wake a processor which sleeps since {@code haltedNs}: nothing
+   * changes in shared memory while it does, so a device that found nothing since then finds nothing.
    */
   public long nextWake(long haltedNs) {
     if (elsewhere != null || parts.interrupt() == InterruptSink.NONE || state != State.RUNNING) {
@@ -275,7 +277,11 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     return last;
   }
 
-  /** Gives a step on a thread of the device's own up if it takes too long; by the processor's thread. @param meanwhile what the device may wait for */
+  /**
+   * Gives a step on a thread of the device's own up if it takes too long; by the processor's thread.
+   *
+   * @param meanwhile what the device may wait for
+   */
   public boolean giveUpIfLate(Runnable meanwhile) {
     String problem = instance.overdue(meanwhile);
     if (problem != null) {
@@ -440,13 +446,17 @@ public final class DeviceHost implements DeviceContext, VirtualClock {
     return parts.domain().faults().faults();
   }
 
-  /** Writes the hypervisor's part and, unless it was stopped, the device's own; windows are saved with the memory that they lie in. */
+  /**
+   * Writes the hypervisor's part and, unless it was stopped, the device's own; windows are saved with the memory that
+   * they lie in.
+   */
   public void save(DataOutput out) throws IOException {
     out.writeInt(VERSION);
     out.writeByte(state.ordinal());
     out.writeByte(last.ordinal());
     out.writeUTF(failure == null ? "" : failure);
-    for (long word : new long[] {now, nextPoll, notBefore, steps, idleSteps, completed, doorbells, interrupts, restarts}) {
+    for (long word : new long[] {now, nextPoll, notBefore, steps, idleSteps, completed, doorbells, interrupts,
+        restarts}) {
       out.writeLong(word);
     }
     parts.policy().save(out);

@@ -9,8 +9,9 @@ import java.time.Duration;
 import java.util.function.Supplier;
 
 /**
- * One instance of a device and the way in which it is called: directly if it is trusted to return, else where it can be given up and cut off. A call tells why the device must
- * be stopped, null if it need not be. What a trusted one throws where it is attached or restarted is its caller's business, as a test's.
+ * One instance of a device and the way in which it is called: directly if it is trusted to return, else where it can be
+ * given up and cut off. A call tells why the device must be stopped, null if it need not be. What a trusted one throws
+ * where it is attached or restarted is its caller's business, as a test's.
  */
 final class DeviceInstance {
   private final Boundary boundary;
@@ -156,7 +157,11 @@ final class DeviceInstance {
     return problem;
   }
 
-  /** Begins the host's own business behind a step on the caller's thread, in which the device is not given up. @return false if it has been already */
+  /**
+   * Begins the host's own business behind a step on the caller's thread, in which the device is not given up.
+   *
+   * @return false if it has been already
+   */
   boolean enter() {
     return guard == null || guard.enter();
   }
@@ -167,7 +172,11 @@ final class DeviceInstance {
     }
   }
 
-  /** Gives a step on a thread of the device's own up if it takes too long. @param meanwhile what the device may wait for */
+  /**
+   * Gives a step on a thread of the device's own up if it takes too long.
+   *
+   * @param meanwhile what the device may wait for
+   */
   String overdue(Runnable meanwhile) {
     return guard == null ? null : guard.overdue(meanwhile);
   }

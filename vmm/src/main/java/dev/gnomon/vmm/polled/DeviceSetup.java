@@ -17,11 +17,14 @@ import java.util.function.Supplier;
  * @param irq ISA interrupt line, −1 for none
  * @param doorbell port that wakes it while it sleeps, −1 for none
  */
-public record DeviceSetup(Supplier<? extends PolledDevice> factory, Reach reach, PollPolicy polls, DmaDomain.Policy domain, StepLimits limits,
-    int irq, int doorbell) {
+public record DeviceSetup(Supplier<? extends PolledDevice> factory, Reach reach, PollPolicy polls,
+    DmaDomain.Policy domain, StepLimits limits, int irq, int doorbell) {
   /** How the guest reaches the registers. */
   public sealed interface Reach {
-    /** As memory that the host polls, at an address or {@link Window#ANYWHERE}, if the device itself does not choose one. */
+    /**
+     * As memory that the host polls, at an address or {@link Window#ANYWHERE}, if the device itself does not choose
+     * one.
+     */
     record Polled(@Gpa long gpa) implements Reach {
       /** Whether the machine chooses the place. */
       @SuppressWarnings("subtyping") // The comparison of addresses is no address.
@@ -34,7 +37,8 @@ public record DeviceSetup(Supplier<? extends PolledDevice> factory, Reach reach,
     record Mmio(@Gpa long gpa) implements Reach {
       public Mmio {
         if ((gpa & 4095) != 0) {
-          throw new IllegalArgumentException("registers at guest-physical 0x" + Long.toHexString(gpa) + ": expected a multiple of 4096");
+          throw new IllegalArgumentException("registers at guest-physical 0x" + Long.toHexString(gpa)
+              + ": expected a multiple of 4096");
         }
       }
     }
@@ -43,7 +47,8 @@ public record DeviceSetup(Supplier<? extends PolledDevice> factory, Reach reach,
     record Ports(int base) implements Reach {
       public Ports {
         if ((base & 7) != 0) {
-          throw new IllegalArgumentException("registers at port 0x" + Integer.toHexString(base) + ": expected a multiple of 8");
+          throw new IllegalArgumentException("registers at port 0x" + Integer.toHexString(base)
+              + ": expected a multiple of 8");
         }
       }
     }

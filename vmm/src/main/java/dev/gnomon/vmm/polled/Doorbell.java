@@ -32,7 +32,10 @@ final class Doorbell implements PortDevice {
     return 4;
   }
 
-  /** The bell is looked at by the run loop; until then the poll that it brings is a deadline, so that the run loop looks. */
+  /**
+   * The bell is looked at by the run loop; until then the poll that it brings is a deadline, so that the run loop
+   * looks.
+   */
   @Override
   public boolean hasTimer() {
     return true;

@@ -6,9 +6,9 @@ import java.io.IOException;
 import java.util.Arrays;
 
 /**
- * Words that the hypervisor holds for a device: they survive the death of the process that polls, and the guest cannot reach them. What a device
- * must know after {@link PolledDevice#restart} and cannot read from shared memory it keeps here, such as a log of requests in flight. Zero when
- * the device is attached and after a reset.
+ * Words that the hypervisor holds for a device: they survive the death of the process that polls, and the guest cannot
+ * reach them. What a device must know after {@link PolledDevice#restart} and cannot read from shared memory it keeps
+ * here, such as a log of requests in flight. Zero when the device is attached and after a reset.
  */
 public final class DurableState {
   /** Words that there are. */

@@ -1,8 +1,8 @@
 package dev.gnomon.vmm.polled;
 
 /**
- * What a device that is not trusted passes on its way to its host, one thread at a time. Once it is shut nothing passes, and whoever has shut it knows that nothing is
- * under way behind it.
+ * What a device that is not trusted passes on its way to its host, one thread at a time. Once it is shut nothing
+ * passes, and whoever has shut it knows that nothing is under way behind it.
  */
 final class Gate {
   private volatile Thread owner;

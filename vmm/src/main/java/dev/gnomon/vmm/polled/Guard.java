@@ -5,7 +5,8 @@ import dev.gnomon.vmm.polled.dma.DmaPort;
 import java.time.Duration;
 
 /**
- * Stands between a host and one instance of a device that is not trusted to return: makes its calls where they can be given up, and cuts the instance off when they are.
+ * Stands between a host and one instance of a device that is not trusted to return: makes its calls where they can be
+ * given up, and cuts the instance off when they are.
  */
 final class Guard {
   private static final long GRACE_NS = 100_000_000;
@@ -17,7 +18,10 @@ final class Guard {
   private final GatedAccess access;
   private final Carrier carrier;
   private Poll result;
-  /** Host time at which the call in hand began, as {@link System#nanoTime}, or last had to wait for the processor's thread; meaningful while {@link #calling}. */
+  /**
+   * Host time at which the call in hand began, as {@link System#nanoTime}, or last had to wait for the processor's
+   * thread; meaningful while {@link #calling}.
+   */
   private volatile long begun;
   private volatile boolean calling;
 
@@ -82,7 +86,11 @@ final class Guard {
     }
   }
 
-  /** The host's own business behind {@link #callHere}, in which the device is not given up. @return false if that has happened already */
+  /**
+   * The host's own business behind {@link #callHere}, in which the device is not given up.
+   *
+   * @return false if that has happened already
+   */
   boolean enter() {
     return gate.tryEnter();
   }

@@ -1,17 +1,20 @@
 package dev.gnomon.vmm.polled;
 
 /**
- * When a device that runs on a thread of its own is polled, in the host's time. Runs with such threads are not reproducible.
+ * When a device that runs on a thread of its own is polled, in the host's time. Runs with such threads are not
+ * reproducible.
  *
  * @param name for reports
  * @param spinNs for so long after the last work it polls without pause
- * @param adaptive whether that time shrinks to none when waits are longer, and grows to it again when they are shorter, as in QEMU's I/O threads
+ * @param adaptive whether that time shrinks to none when waits are longer, and grows to it again when they are shorter,
+ *     as in QEMU's I/O threads
  * @param pauseNs then it looks once in so long, unless its doorbell rings before; 0 to go on without pause
  */
 public record HostPolling(String name, long spinNs, boolean adaptive, long pauseNs) {
   public HostPolling {
     if (spinNs < 0 || pauseNs < 0) {
-      throw new IllegalArgumentException("polling for " + spinNs + " ns, then each " + pauseNs + " ns: expected no negative times");
+      throw new IllegalArgumentException("polling for " + spinNs + " ns, then each " + pauseNs
+          + " ns: expected no negative times");
     }
   }
 

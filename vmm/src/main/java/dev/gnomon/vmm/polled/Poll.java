@@ -6,7 +6,10 @@ public enum Poll {
   IDLE,
   /** There was something to do and there may be more. */
   BUSY,
-  /** There is nothing to do and the device has told the guest so in shared memory: it is not polled again until its doorbell rings. */
+  /**
+   * There is nothing to do and the device has told the guest so in shared memory: it is not polled again until its
+   * doorbell rings.
+   */
   SLEEP,
   /** The device has given up, as after {@link DeviceContext#fail}: it is not polled again until a reset. */
   DEAD

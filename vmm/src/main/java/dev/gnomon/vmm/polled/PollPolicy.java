@@ -6,7 +6,10 @@ import java.io.IOException;
 
 /** When a device is polled, in virtual time. */
 public sealed interface PollPolicy {
-  /** Virtual time (ns, absolute) of the poll after one at {@code now} that came to {@code result}; {@link Long#MAX_VALUE} for none. */
+  /**
+   * Virtual time (ns, absolute) of the poll after one at {@code now} that came to {@code result};
+   * {@link Long#MAX_VALUE} for none.
+   */
   long next(long now, Poll result);
 
   /** Writes what the policy remembers. */
@@ -34,12 +37,19 @@ public sealed interface PollPolicy {
     return new Never();
   }
 
-  /** Only when the doorbell rings, and then after the time that waking a sleeping thread takes. @param wakeNs at least 0 */
+  /**
+   * Only when the doorbell rings, and then after the time that waking a sleeping thread takes.
+   *
+   * @param wakeNs at least 0
+   */
   static PollPolicy doorbell(long wakeNs) {
     return new OnDoorbell(wakeNs);
   }
 
-  /** As QEMU's I/O threads: polls without pause for as long as that has paid lately, then waits for the doorbell or a fallback period. */
+  /**
+   * As QEMU's I/O threads: polls without pause for as long as that has paid lately, then waits for the doorbell or a
+   * fallback period.
+   */
   static PollPolicy adaptive(long stepNs, long maxNs, long fallbackNs) {
     return new Adaptive(stepNs, maxNs, fallbackNs);
   }
@@ -52,7 +62,9 @@ public sealed interface PollPolicy {
       }
     }
 
-    /** After time has jumped, one poll stands for all that the jump passed over: nothing can have changed between them. */
+    /**
+     * After time has jumped, one poll stands for all that the jump passed over: nothing can have changed between them.
+     */
     @Override
     public long next(long now, Poll result) {
       return (now / ns + 1) * ns;
@@ -89,7 +101,8 @@ public sealed interface PollPolicy {
 
     Random(long seed, long minNs, long maxNs) {
       if (minNs < 1 || maxNs < minNs) {
-        throw new IllegalArgumentException("polls every " + minNs + " to " + maxNs + " ns: expected at least 1 and an ascending range");
+        throw new IllegalArgumentException("polls every " + minNs + " to " + maxNs
+            + " ns: expected at least 1 and an ascending range");
       }
       this.minNs = minNs;
       this.maxNs = maxNs;
@@ -114,8 +127,9 @@ public sealed interface PollPolicy {
   }
 
   /**
-   * {@link #adaptive}. QEMU's rule ({@code aio_poll} in util/aio-posix.c): the polling time doubles, from 4 µs up to the greatest, when a wait
-   * was shorter than the greatest and polling would have caught it, and begins again at none when a wait was longer.
+   * {@link #adaptive}. QEMU's rule ({@code aio_poll} in util/aio-posix.c): the polling time doubles, from 4 µs up to
+   * the greatest, when a wait was shorter than the greatest and polling would have caught it, and begins again at none
+   * when a wait was longer.
    */
   final class Adaptive implements PollPolicy {
     private static final long FIRST_NS = 4000;
@@ -128,7 +142,8 @@ public sealed interface PollPolicy {
 
     Adaptive(long stepNs, long maxNs, long fallbackNs) {
       if (stepNs < 1 || maxNs < stepNs || fallbackNs < stepNs) {
-        throw new IllegalArgumentException("adaptive polls every " + stepNs + " ns for at most " + maxNs + " ns, then every " + fallbackNs
+        throw new IllegalArgumentException("adaptive polls every " + stepNs + " ns for at most " + maxNs
+            + " ns, then every " + fallbackNs
             + " ns: expected at least 1 ns, and the others no less than the first");
       }
       this.stepNs = stepNs;

@@ -7,12 +7,13 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * A device: an engine that looks at memory which it shares with the guest, one bounded step at a time. Whether a poll or a trapped access calls
- * the step is the host's business; the device cannot tell.
+ * A device: an engine that looks at memory which it shares with the guest, one bounded step at a time. Whether a poll
+ * or a trapped access calls the step is the host's business; the device cannot tell.
  *
- * <p>A device is used by one thread at a time. It owns no memory but its windows and what the guest names, reached by the {@link DmaPort} of the
- * step; what it must remember beyond the life of its process belongs in {@link DurableState} or in shared memory. It must take everything that a
- * guest can write for hostile: fetch it once, check it, then use it.
+ * <p>A device is used by one thread at a time. It owns no memory but its windows and what the guest names, reached by
+ * the {@link DmaPort} of the step; what it must remember beyond the life of its process belongs in {@link DurableState}
+ * or in shared memory. It must take everything that a guest can write for hostile: fetch it once, check it, then use
+ * it.
  */
 public interface PolledDevice {
   /** Short name, lower case, unique in the machine. */
@@ -21,13 +22,19 @@ public interface PolledDevice {
   /** What the device shares with the guest; constant. The first is its register file where it is trapped. */
   List<Window> windows();
 
-  /** The first window as registers. By default all of the first page can be written, and each write and read makes the device take a step. */
+  /**
+   * The first window as registers. By default all of the first page can be written, and each write and read makes the
+   * device take a step.
+   */
   default RegisterFile registers() {
     RegisterFile.Range all = new RegisterFile.Range(0, 4096);
     return new RegisterFile(4096, List.of(all), List.of(all), true);
   }
 
-  /** Comes before everything else, once in the life of the object. The windows are zero, unless {@link #restart} follows. */
+  /**
+   * Comes before everything else, once in the life of the object. The windows are zero, unless {@link #restart}
+   * follows.
+   */
   void attach(DeviceContext context);
 
   /** One bounded step that does not wait: looks whether there is something to do and does some of it. */

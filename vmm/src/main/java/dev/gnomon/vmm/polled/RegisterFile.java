@@ -3,8 +3,8 @@ package dev.gnomon.vmm.polled;
 import java.util.List;
 
 /**
- * How a device's first window behaves as registers, when each access traps instead of being polled for: what the guest can write, and which
- * accesses make the device take a step.
+ * How a device's first window behaves as registers, when each access traps instead of being polled for: what the guest
+ * can write, and which accesses make the device take a step.
  *
  * @param bytes of the registers, a multiple of 4, at most 4096; behind them reads give all ones
  * @param guestWritable what the guest can write; writes of the rest are dropped

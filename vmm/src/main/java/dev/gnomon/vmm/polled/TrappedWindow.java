@@ -6,8 +6,8 @@ import java.io.DataOutput;
 import java.io.IOException;
 
 /**
- * A device's first window where the hypervisor keeps it: the guest's accesses trap and are answered from here by the rules of the
- * {@link RegisterFile}; the device finds the same bytes at the same address as if it were polled.
+ * A device's first window where the hypervisor keeps it: the guest's accesses trap and are answered from here by the
+ * rules of the {@link RegisterFile}; the device finds the same bytes at the same address as if it were polled.
  */
 final class TrappedWindow {
   private static final int VERSION = 1;

@@ -4,8 +4,8 @@ import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.HostMemory;
 
 /**
- * Memory that a device shares with the guest: reserved in E820, mapped in advance, exempt from dirty logging. Its contents are zero when the
- * device is attached and untrusted by both sides afterwards.
+ * Memory that a device shares with the guest: reserved in E820, mapped in advance, exempt from dirty logging. Its
+ * contents are zero when the device is attached and untrusted by both sides afterwards.
  *
  * @param gpa first guest-physical address, a multiple of 4096; {@link #ANYWHERE} until the machine has placed it
  * @param bytes a positive multiple of 4096
@@ -22,7 +22,8 @@ public record Window(@Gpa long gpa, long bytes, boolean guestWritable) {
       throw new IllegalArgumentException("window of " + bytes + " bytes: expected a positive multiple of 4096");
     }
     if (gpa != ANYWHERE && (gpa < 0 || (gpa & PAGE - 1) != 0)) {
-      throw new IllegalArgumentException("window at guest-physical 0x" + Long.toHexString(gpa) + ": expected a multiple of 4096");
+      throw new IllegalArgumentException("window at guest-physical 0x" + Long.toHexString(gpa)
+          + ": expected a multiple of 4096");
     }
   }
 

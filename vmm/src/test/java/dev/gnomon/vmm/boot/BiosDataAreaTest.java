@@ -26,8 +26,8 @@ class BiosDataAreaTest {
 
   /** Offset, what a PC with one serial port, a coprocessor and a colour screen of 80 by 25 has there. */
   @ParameterizedTest
-  @CsvSource({"400, 3f8", "402, 0", "408, 0", "40e, 0", "410, 222", "413, 280", "41a, 1e", "41c, 1e", "44a, 50", "44c, 1000", "460, d0e", "463, 3d4",
-      "480, 1e", "482, 3e", "484, 1018"})
+  @CsvSource({"400, 3f8", "402, 0", "408, 0", "40e, 0", "410, 222", "413, 280", "41a, 1e", "41c, 1e", "44a, 50",
+      "44c, 1000", "460, d0e", "463, 3d4", "480, 1e", "482, 3e", "484, 1018"})
   void shouldDescribeThePcToKernels(String address, String value) {
     Vm vm = booted(GuestImages.recognize(BootRequest.of("bzImage", Images.linux())));
     assertThat(word(vm, Long.parseLong(address, 16))).isEqualTo(Long.parseLong(value, 16));

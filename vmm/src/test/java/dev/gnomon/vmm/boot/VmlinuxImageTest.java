@@ -40,13 +40,17 @@ class VmlinuxImageTest {
     return GuestImages.recognize(request).load(machine.boot);
   }
 
-  /** An ELF64 kernel of one segment linked to the upper half and loaded at 1 MiB, with a PVH note, and relocations behind it. */
+  /**
+   * An ELF64 kernel of one segment linked to the upper half and loaded at 1 MiB, with a PVH note, and relocations
+   * behind it.
+   */
   private static byte[] vmlinux() {
     ByteBuffer b = ByteBuffer.allocate(0x2000).order(ByteOrder.LITTLE_ENDIAN);
     b.putInt(0, 0x464C457F).put(4, (byte) 2).put(5, (byte) 1).put(6, (byte) 1);
     b.putShort(0x10, (short) 2).putShort(0x12, (short) 62).putLong(0x18, 0x100000).putLong(0x20, 64);
     b.putShort(0x34, (short) 64).putShort(0x36, (short) 56).putShort(0x38, (short) 2);
-    b.putInt(64, 1).putLong(72, 0x1000).putLong(80, 0xFFFFFFFF81000000L).putLong(88, 0x100000).putLong(96, 0x100).putLong(104, 0x200);
+    b.putInt(64, 1).putLong(72, 0x1000).putLong(80, 0xFFFFFFFF81000000L).putLong(88, 0x100000).putLong(96, 0x100)
+        .putLong(104, 0x200);
     b.putInt(120, 4).putLong(128, 0x1080).putLong(152, 0x2C).putLong(160, 0x2C);
     // Another note first, whose name and descriptor are padded to four bytes.
     b.putInt(0x1080, 4).putInt(0x1084, 3).putInt(0x1088, 6).put(0x108C, "Xen\0abc\0".getBytes());
@@ -78,7 +82,8 @@ class VmlinuxImageTest {
         out.write(new byte[] {2, 0x21, 0x4C, 0x18});
         for (int at = 0; at < kernel.length; at += BLOCK) {
           ByteArrayOutputStream block = new ByteArrayOutputStream();
-          write(new BlockLZ4CompressorOutputStream(block), Arrays.copyOfRange(kernel, at, Math.min(at + BLOCK, kernel.length)));
+          write(new BlockLZ4CompressorOutputStream(block),
+              Arrays.copyOfRange(kernel, at, Math.min(at + BLOCK, kernel.length)));
           writeSize(out, block.size());
           block.writeTo(out);
         }
@@ -114,7 +119,8 @@ class VmlinuxImageTest {
 
   @Test
   void shouldEnterByPvhWithEbxAtStartInfo() {
-    BootRequest request = BootRequest.of("vmlinux", vmlinux()).withCommandLine("console=ttyS0").withModules(List.of(ramDisk(5000)));
+    BootRequest request = BootRequest.of("vmlinux", vmlinux()).withCommandLine("console=ttyS0")
+        .withModules(List.of(ramDisk(5000)));
     assertThat(GuestImages.recognize(request).format()).isEqualTo("ELF, PVH");
     InitialState state = load(request);
     assertThat(state.rip()).isEqualTo(PVH_ENTRY);
@@ -137,7 +143,8 @@ class VmlinuxImageTest {
 
   @Test
   void shouldEnterAnElfKernelIn64BitModeWithRsiAtBootParams() {
-    InitialState state = load(BootRequest.of("vmlinux", vmlinux()).withCommandLine("quiet").withEntry(BootRequest.Entry.LONG));
+    InitialState state =
+        load(BootRequest.of("vmlinux", vmlinux()).withCommandLine("quiet").withEntry(BootRequest.Entry.LONG));
     assertThat(state.rip()).isEqualTo(0x100000);
     assertThat(state.efer()).isEqualTo(ControlRegister.EFER_LME | ControlRegister.EFER_LMA);
     long params = state.rsi();
@@ -194,8 +201,10 @@ class VmlinuxImageTest {
   void shouldRefuseAnEntryThatIsNotOfTheKernelsClass(int bits, BootRequest.Entry entry, String found) {
     ImageBytes kernel = new ImageBytes("vmlinux", bits == 64 ? vmlinux() : vmlinux32());
     BootRequest request = BootRequest.of("vmlinux", kernel.array()).withEntry(entry);
-    assertThatThrownBy(() -> new VmlinuxImage(request, kernel, null).load(machine.boot)).isInstanceOf(ImageException.class)
-        .hasMessage("vmlinux: a kernel of class ELF%d is entered by PVH or in %d-bit mode, found a request for %s", bits, bits, found);
+    assertThatThrownBy(() -> new VmlinuxImage(request, kernel, null).load(machine.boot))
+        .isInstanceOf(ImageException.class)
+        .hasMessage("vmlinux: a kernel of class ELF%d is entered by PVH or in %d-bit mode, found a request for %s",
+            bits, bits, found);
   }
 
   @Test
@@ -203,11 +212,13 @@ class VmlinuxImageTest {
     byte[] lzo = bzImage(pack("LZ4", vmlinux()));
     ByteBuffer.wrap(lzo).order(ByteOrder.LITTLE_ENDIAN).putInt(SETUP_BYTES + DECOMPRESSOR_BYTES, 0x4F5A4C89);
     assertThat(GuestImages.recognize(BootRequest.of("bzImage", lzo)).format()).isEqualTo("Linux, LZO, unpacks itself");
-    assertThat(machine.u32(load(BootRequest.of("bzImage", lzo)).rsi() + BootParams.HEADER)).isEqualTo(BootParams.HEADER_VALUE);
+    assertThat(machine.u32(load(BootRequest.of("bzImage", lzo)).rsi() + BootParams.HEADER))
+        .isEqualTo(BootParams.HEADER_VALUE);
     machine.forget();
     byte[] flat = bzImage(pack("gzip", Arrays.copyOfRange(vmlinux(), 0x1000, 0x1100)));
     assertThat(load(BootRequest.of("bzImage", flat)).rip()).isEqualTo(0x100000);
-    assertThat(GuestImages.recognize(BootRequest.of("bzImage", flat)).format()).isEqualTo("Linux, gzip, unpacks itself");
+    assertThat(GuestImages.recognize(BootRequest.of("bzImage", flat)).format())
+        .isEqualTo("Linux, gzip, unpacks itself");
   }
 
   @Test
@@ -219,7 +230,8 @@ class VmlinuxImageTest {
     machine.forget();
     assertThat(load(BootRequest.of("bzImage", image).withEntry(BootRequest.Entry.PROTECTED)).rip()).isEqualTo(0x100000);
     machine.forget();
-    BootRequest pvh = BootRequest.of("bzImage", image).withUnpack(BootRequest.Unpack.GUEST).withEntry(BootRequest.Entry.PVH);
+    BootRequest pvh = BootRequest.of("bzImage", image).withUnpack(BootRequest.Unpack.GUEST)
+        .withEntry(BootRequest.Entry.PVH);
     assertThatThrownBy(() -> load(pvh)).isInstanceOf(ImageException.class).hasMessageContaining("unpacked by the host");
   }
 
@@ -230,7 +242,8 @@ class VmlinuxImageTest {
     byte[] corrupt = payload.clone();
     Arrays.fill(corrupt, 12, Math.min(60, payload.length - 8), (byte) 0xA5);
     assertThatThrownBy(() -> load(BootRequest.of("bzImage", bzImage(corrupt)))).isInstanceOf(ImageException.class)
-        .hasMessageStartingWith("bzImage: ").hasMessageContaining("payload at offset 0x700: expected well-formed data").hasMessageNotContaining("\n");
+        .hasMessageStartingWith("bzImage: ").hasMessageContaining("payload at offset 0x700: expected well-formed data")
+        .hasMessageNotContaining("\n");
     byte[] wrongSize = payload.clone();
     wrongSize[payload.length - 4]++;
     assertThatThrownBy(() -> load(BootRequest.of("bzImage", bzImage(wrongSize)))).isInstanceOf(ImageException.class)
@@ -283,12 +296,13 @@ class VmlinuxImageTest {
         .hasMessageContaining("the largest free range has 7339520 bytes");
     machine.forget();
     assertThatThrownBy(() -> load(BootRequest.of("vmlinux", vmlinux()).withCommandLine("x".repeat(2048))))
-        .isInstanceOf(ImageException.class).hasMessage("vmlinux: command line of 2048 bytes: expected at most 2047 (cmdline_size)");
+        .isInstanceOf(ImageException.class)
+        .hasMessage("vmlinux: command line of 2048 bytes: expected at most 2047 (cmdline_size)");
   }
 
   @Test
   void shouldRefuseATruncatedElfKernel() {
-    assertThatThrownBy(() -> load(BootRequest.of("vmlinux", Arrays.copyOf(vmlinux(), 0x1080)))).isInstanceOf(ImageException.class)
-        .hasMessageStartingWith("vmlinux: segment 0 at offset 0x1000 of 256 bytes");
+    assertThatThrownBy(() -> load(BootRequest.of("vmlinux", Arrays.copyOf(vmlinux(), 0x1080))))
+        .isInstanceOf(ImageException.class).hasMessageStartingWith("vmlinux: segment 0 at offset 0x1000 of 256 bytes");
   }
 }

@@ -25,7 +25,8 @@ import net.jqwik.api.Property;
  */
 class HostileGuestTest {
   private static final int[] PORTS = {
-    0x20, 0x21, 0xA0, 0xA1, 0x4D0, 0x4D1, 0x40, 0x41, 0x42, 0x43, 0x61, 0x60, 0x64, 0x70, 0x71, 0x80, 0x92, 0xE9, 0xED, 0xF4, 0xF6,
+    0x20, 0x21, 0xA0, 0xA1, 0x4D0, 0x4D1, 0x40, 0x41, 0x42, 0x43, 0x61, 0x60, 0x64, 0x70, 0x71, 0x80, 0x92, 0xE9,
+        0xED, 0xF4, 0xF6,
     0x3F8, 0x3F9, 0x3FA, 0x3FB, 0x3FC, 0x3FD, 0x3FE, 0x3FF, 0x3C0, 0x3C1, 0x3C2, 0x3C4, 0x3C5, 0x3C7, 0x3C8, 0x3C9,
     0x3CC, 0x3CE, 0x3CF, 0x3D4, 0x3D5, 0x3DA, 0x600, 0x602, 0x604, 0x608,
     0xCF8, 0xCF9, 0xCFC, 0xCFE, 0xFFFF,
@@ -57,7 +58,8 @@ class HostileGuestTest {
       bus.register(new AcpiPm(AcpiPm.PORT, io.line(9), () -> log.add("off")));
       PciHost pci = new PciHost((segment, read, write) -> log.add("pam " + segment + read + write)).withIde()
           .withPowerManagement();
-      bus.register(new IdeChannel(pic.line(14), List.of(SnapshotDiskImage.of(new byte[32 << 10]), SnapshotDiskImage.of(new byte[8 << 10]))));
+      bus.register(new IdeChannel(pic.line(14),
+          List.of(SnapshotDiskImage.of(new byte[32 << 10]), SnapshotDiskImage.of(new byte[8 << 10]))));
       HostMemory memory = new HostMemory(0, 1 << 20, 0);
       bus.register(new FwCfg(new GuestPhysicalMemory(memory, MemorySlots.identity(memory, MemoryLayout.pc(1 << 20)))));
       bus.register(new Hpet(io::line));
@@ -85,7 +87,8 @@ class HostileGuestTest {
         case 5 -> {
           log.add("read " + bus.mmioRead(gpa, 2 * size, now));
           int msr = random.nextInt(16) == 0 ? 0x6E0 : 0x800 + random.nextInt(0x40);
-          log.add("msr " + (local.readable(msr) ? local.readMsr(msr, now) : local.writeMsr(msr, random.nextInt(), now)));
+          log.add("msr " + (local.readable(msr) ? local.readMsr(msr, now)
+              : local.writeMsr(msr, random.nextInt(), now)));
           if (random.nextInt(20) == 0) {
             log.add("base " + local.writeBase(LocalApic.BASE | random.nextInt(16) << 8, now));
           }

@@ -210,7 +210,8 @@ class IdeChannelTest {
 
   /** Command, 48-bit, block sectors set, sectors, interrupts. */
   @ParameterizedTest
-  @CsvSource({"30,false,0,1,1", "30,false,0,3,3", "31,false,0,1,1", "34,true,0,2,2", "C5,false,4,10,3", "39,true,4,8,2"})
+  @CsvSource({"30,false,0,1,1", "30,false,0,3,3", "31,false,0,1,1", "34,true,0,2,2", "C5,false,4,10,3",
+      "39,true,4,8,2"})
   void shouldWriteSectorsWithAnInterruptABlock(String command, boolean ext, int multiple, int count, int interrupts)
       throws IOException {
     if (multiple != 0) {
@@ -261,10 +262,10 @@ class IdeChannelTest {
 
   /** Command, LBA, count, 48-bit, error register, LBA left in the registers. */
   @ParameterizedTest
-  @CsvSource({"20,2048,1,false,10,2048", "24,4294967296,1,true,10,0", "20,1000,1,false,40,1000", "30,2048,1,false,10,-1",
-      "40,2040,9,false,10,2048", "40,999,2,false,40,1000", "42,998,9,true,40,1000", "C4,0,1,false,4,-1",
-      "A1,0,0,false,4,-1", "C8,0,1,false,4,-1", "00,0,0,false,4,-1", "C6,0,3,false,4,-1", "C6,0,32,false,4,-1",
-      "91,0,0,false,4,-1", "08,0,0,false,4,-1"})
+  @CsvSource({"20,2048,1,false,10,2048", "24,4294967296,1,true,10,0", "20,1000,1,false,40,1000",
+      "30,2048,1,false,10,-1", "40,2040,9,false,10,2048", "40,999,2,false,40,1000", "42,998,9,true,40,1000",
+      "C4,0,1,false,4,-1", "A1,0,0,false,4,-1", "C8,0,1,false,4,-1", "00,0,0,false,4,-1", "C6,0,3,false,4,-1",
+      "C6,0,32,false,4,-1", "91,0,0,false,4,-1", "08,0,0,false,4,-1"})
   void shouldReportErrors(String command, long lba, int count, boolean ext, String error, long left) {
     command(Integer.parseInt(command, 16), lba, count, ext);
     assertThat(line.level).isTrue();

@@ -428,8 +428,8 @@ class LocalApicTest {
     long base = second.base();
     assertThat(second.takeInit()).isTrue();
     assertThat(second.base()).isEqualTo(base);
-    assertThat(new long[] {second.peek(0x20, 4), second.peek(0x80, 4), second.peek(0xD0, 4), second.peek(0xF0, 4), second.peek(0x320, 4),
-        second.peek(0x230, 4)}).containsExactly(1 << 24, 0, 0, 0xFF, 0x10000, 0);
+    assertThat(new long[] {second.peek(0x20, 4), second.peek(0x80, 4), second.peek(0xD0, 4), second.peek(0xF0, 4),
+        second.peek(0x320, 4), second.peek(0x230, 4)}).containsExactly(1 << 24, 0, 0, 0xFF, 0x10000, 0);
     assertThat(second.takeStartup()).isEqualTo(0x12);
     assertThat(second.takeStartup()).isEqualTo(-1);
     assertThat(second.hasStartupMessage()).isFalse();
@@ -467,7 +467,8 @@ class LocalApicTest {
     assertThat(second.peek(0x80, 4)).isZero();
     page.load(new DataInputStream(new ByteArrayInputStream(saved.toByteArray())));
     assertThat(second.peek(0x80, 4)).isEqualTo(0x30);
-    assertThatThrownBy(() -> new LocalApicPage(List.of(apic), pages).load(new DataInputStream(new ByteArrayInputStream(saved.toByteArray()))))
+    assertThatThrownBy(() -> new LocalApicPage(List.of(apic), pages)
+        .load(new DataInputStream(new ByteArrayInputStream(saved.toByteArray()))))
         .isInstanceOf(IOException.class).hasMessage("lapics: saved state has 2 local APICs, expected 1");
   }
 }

@@ -83,7 +83,8 @@ class PciHostTest {
   @ParameterizedTest
   @CsvSource({"00003000,00000000,12rw", "00001000,00000000,12r-", "00002000,00000000,12-w", "00030000,00000000,0rw",
       "00300000,00000000,1rw", "03000000,0,2rw", "10000000,0,3r-", "0,00000001,4r-", "0,00000020,5-w", "0,00000300,6rw",
-      "0,00003000,7rw", "0,00030000,8rw", "0,00300000,9rw", "0,01000000,10r-", "0,30000000,11rw", "00000F00,CCCCCCCC,''"})
+      "0,00003000,7rw", "0,00030000,8rw", "0,00300000,9rw", "0,01000000,10r-", "0,30000000,11rw",
+      "00000F00,CCCCCCCC,''"})
   void shouldPassTheAttributeMapOn(String low, String high, String changed) {
     List<String> seen = new ArrayList<>();
     PciHost host = new PciHost((segment, read, write) -> seen.add(segment + (read ? "r" : "-") + (write ? "w" : "-")));

@@ -146,7 +146,9 @@ class FirmwareTest {
     assertThat(memory.read(table + 36, 4)).isEqualTo(0xFEE00000L);
   }
 
-  /** Every processor is in both tables and in the namespace, and the I/O APIC has an ID of its own while there is one. */
+  /**
+   * Every processor is in both tables and in the namespace, and the I/O APIC has an ID of its own while there is one.
+   */
   @ParameterizedTest
   @CsvSource({"1, 1", "2, 2", "4, 4", "15, 15", "64, 0"})
   void shouldListAllProcessors(int processors, int ioApicId) {

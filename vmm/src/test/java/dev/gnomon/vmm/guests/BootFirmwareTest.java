@@ -22,7 +22,10 @@ import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Firmware other than SeaBIOS, from the reset vector: U-Boot and OVMF to their prompts, the BIOS of Bochs to the boot sector. */
+/**
+ * Firmware other than SeaBIOS, from the reset vector: U-Boot and OVMF to their prompts, the BIOS of Bochs to the boot
+ * sector.
+ */
 class BootFirmwareTest {
   private static final long STEP = 1_000_000;
   private static final long MEMORY = 128L << 20;
@@ -60,7 +63,8 @@ class BootFirmwareTest {
   }
 
   private static String uBoot(Mode mode, String build) throws Exception {
-    Session session = Session.of(mode, DebianPackage.file("u-boot-qemu", "usr/lib/u-boot/" + build + "/u-boot.rom"), 64);
+    Session session =
+        Session.of(mode, DebianPackage.file("u-boot-qemu", "usr/lib/u-boot/" + build + "/u-boot.rom"), 64);
     session.expect("Hit any key to stop autoboot", 100 * STEP);
     session.type(" ");
     session.expect("=> ", 50 * STEP);
@@ -73,7 +77,8 @@ class BootFirmwareTest {
   @CsvSource({"qemu-x86, 32-bit", "qemu-x86_64, 64-bit"})
   void shouldTakeCommandsAtTheUBootPromptAlikeInAllModes(String build, String width) throws Exception {
     String bare = uBoot(Mode.NATIVE, build);
-    assertThat(bare).containsSubsequence("U-Boot 2023.01", "CPU:   Gnomon virtual processor", "DRAM:  128 MiB", "Model: QEMU x86 (I440FX)",
+    assertThat(bare).containsSubsequence("U-Boot 2023.01", "CPU:   Gnomon virtual processor", "DRAM:  128 MiB",
+        "Model: QEMU x86 (I440FX)",
         "-> size     = 0x", "8000000", "Build       = " + width);
     assertThat(uBoot(Mode.EPT, build)).isEqualTo(bare);
     assertThat(uBoot(Mode.SHADOW, build)).isEqualTo(bare);
@@ -95,13 +100,16 @@ class BootFirmwareTest {
       ByteArrayOutputStream log = new ByteArrayOutputStream();
       VmOptions options = VmOptions.of(mode).withMemoryBytes(MEMORY).withNsPerInstruction(64)
           .withPlatform(PlatformOptions.DEFAULT.withMachine(MachineType.PC));
-      Vm vm = new VmBuilder(options).debugConsole(log::write).firmware(new RomImage(file, bios, video)).disk(SnapshotDiskImage.of(disk)).build();
+      Vm vm = new VmBuilder(options).debugConsole(log::write).firmware(new RomImage(file, bios, video))
+          .disk(SnapshotDiskImage.of(disk)).build();
       vm.boot(GuestImages.firmware(vm.cpu().cpuid.query(1, 0)[Cpuid.EAX]));
       RunResult result = vm.run(50 * STEP);
       assertThat(result.end()).isEqualTo(RunResult.End.GUEST_EXIT);
       assertThat(result.status()).isEqualTo(1);
-      assertThat(log.toString(StandardCharsets.ISO_8859_1)).containsSubsequence("ata0-0: PCHS=2/16/63", "Booting from 0000:7c00");
-      assertThat(String.join("\n", vm.platform().screen().screenText())).containsSubsequence("VGABios", "BIOS - build", "GNOMON DISK", "Booting from Hard Disk...");
+      assertThat(log.toString(StandardCharsets.ISO_8859_1))
+          .containsSubsequence("ata0-0: PCHS=2/16/63", "Booting from 0000:7c00");
+      assertThat(String.join("\n", vm.platform().screen().screenText()))
+          .containsSubsequence("VGABios", "BIOS - build", "GNOMON DISK", "Booting from Hard Disk...");
       shown.add(log.toString(StandardCharsets.ISO_8859_1) + vm.retired());
     }
     assertThat(shown).containsOnly(shown.get(0));
@@ -119,10 +127,12 @@ class BootFirmwareTest {
   }
 
   @Test
-  @EnabledIfSystemProperty(named = "gnomon.full", matches = "true", disabledReason = "three times half a minute; run them with -Pfull")
+  @EnabledIfSystemProperty(named = "gnomon.full", matches = "true",
+      disabledReason = "three times half a minute; run them with -Pfull")
   void shouldTakeCommandsInTheUefiShellAlikeInAllModes() throws Exception {
     String bare = ovmf(Mode.NATIVE);
-    assertThat(bare).containsSubsequence("EFI Internal Shell", "UEFI Interactive Shell v2.2", "Shell>", "UEFI v2.70", "Shell>");
+    assertThat(bare).containsSubsequence("EFI Internal Shell", "UEFI Interactive Shell v2.2", "Shell>",
+        "UEFI v2.70", "Shell>");
     assertThat(ovmf(Mode.EPT)).isEqualTo(bare);
     assertThat(ovmf(Mode.SHADOW)).isEqualTo(bare);
   }

@@ -11,11 +11,16 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/** Files of Debian packages, fetched by {@code apt-get download} and unpacked below {@code target}; nothing of them is kept in the repository. */
+/**
+ * Files of Debian packages, fetched by {@code apt-get download} and unpacked below {@code target}; nothing of them is
+ * kept in the repository.
+ */
 public final class DebianPackage {
   private DebianPackage() {}
 
-  /** The bytes of one file of a package; the calling test is skipped, with the reason, where the package cannot be had. */
+  /**
+   * The bytes of one file of a package; the calling test is skipped, with the reason, where the package cannot be had.
+   */
   public static byte[] file(String packageName, String file) throws IOException, InterruptedException {
     Path wanted = root(packageName).resolve(file);
     assumeTrue(Files.exists(wanted), packageName + " has no file " + file);
@@ -23,12 +28,13 @@ public final class DebianPackage {
   }
 
   /**
-   * The kernel image that a package without files of its own depends on, such as {@code linux-image-cloud-amd64}, or {@code linux-image-686:i386} where
-   * dpkg has that architecture.
+   * The kernel image that a package without files of its own depends on, such as {@code linux-image-cloud-amd64}, or
+   * {@code linux-image-686:i386} where dpkg has that architecture.
    */
   public static byte[] kernel(String metaPackage) throws IOException, InterruptedException {
     assumeTrue(onPath("apt-cache"), "no apt-cache here to ask for " + metaPackage);
-    Process asked = new ProcessBuilder("apt-cache", "depends", metaPackage).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+    Process asked = new ProcessBuilder("apt-cache", "depends", metaPackage)
+        .redirectError(ProcessBuilder.Redirect.DISCARD).start();
     String answer = new String(asked.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     asked.waitFor();
     Matcher image = Pattern.compile("Depends: (linux-image-([^:\\s]+)\\S*)").matcher(answer);
@@ -43,7 +49,8 @@ public final class DebianPackage {
     if (!Files.exists(root)) {
       assumeTrue(onPath("apt-get") && onPath("dpkg"), "no apt-get and dpkg here to fetch " + packageName);
       Files.createDirectories(folder);
-      assumeTrue(run(folder, List.of("apt-get", "download", packageName)) == 0, "apt-get cannot download " + packageName);
+      assumeTrue(run(folder, List.of("apt-get", "download", packageName)) == 0,
+          "apt-get cannot download " + packageName);
       try (Stream<Path> files = Files.list(folder)) {
         Path archive = files.filter(path -> path.toString().endsWith(".deb")).findFirst().orElseThrow();
         run(folder, List.of("dpkg", "-x", archive.toString(), "root"));
@@ -53,7 +60,8 @@ public final class DebianPackage {
   }
 
   private static boolean onPath(String command) {
-    return Stream.of(System.getenv("PATH").split(java.io.File.pathSeparator)).anyMatch(dir -> Files.isExecutable(Path.of(dir, command)));
+    return Stream.of(System.getenv("PATH").split(java.io.File.pathSeparator))
+        .anyMatch(dir -> Files.isExecutable(Path.of(dir, command)));
   }
 
   private static int run(Path folder, List<String> command) throws IOException, InterruptedException {

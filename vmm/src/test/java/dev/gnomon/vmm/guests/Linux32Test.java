@@ -12,7 +12,10 @@ import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Debian's 32-bit kernels with a 32-bit userland: paging with 2 levels or with PAE, segments with bases, task gates for double faults. */
+/**
+ * Debian's 32-bit kernels with a 32-bit userland: paging with 2 levels or with PAE, segments with bases, task gates for
+ * double faults.
+ */
 class Linux32Test {
   private static final String SCRIPT = """
       echo userland begins
@@ -25,7 +28,8 @@ class Linux32Test {
 
   @ParameterizedTest
   @CsvSource({"linux-image-686:i386, 'Linux, XZ, 32-bit boot protocol'", "linux-image-686-pae:i386, 'Linux, XZ, PVH'"})
-  @EnabledIfSystemProperty(named = "gnomon.full", matches = "true", disabledReason = "six boots; run them with -Pfull, and dpkg --add-architecture i386")
+  @EnabledIfSystemProperty(named = "gnomon.full", matches = "true",
+      disabledReason = "six boots; run them with -Pfull, and dpkg --add-architecture i386")
   void shouldBootToUserlandAlikeInAllModes(String kernel, String format) throws Exception {
     byte[] image = DebianPackage.kernel(kernel);
     byte[] initramfs = LinuxRun.initramfs(DebianPackage.file("busybox-static:i386", "bin/busybox"), SCRIPT);
@@ -34,7 +38,8 @@ class Linux32Test {
     for (Mode mode : Mode.values()) {
       LinuxRun run = LinuxRun.of(mode, PlatformOptions.DEFAULT.withMachine(MachineType.PC), image, initramfs,
           request -> request.withCommandLine("console=ttyS0 cryptomgr.notests"));
-      assertThat(run.console()).containsSubsequence("userland begins", "i686", "/bin/busybox", "IO-APIC", "reboot: Power down")
+      assertThat(run.console()).containsSubsequence("userland begins", "i686", "/bin/busybox", "IO-APIC",
+          "reboot: Power down")
           .doesNotContain("Oops", "BUG:", "WARNING:", "panic");
       assertThat(run.result().end()).isEqualTo(RunResult.End.POWER_OFF);
       bare = bare == null ? run : bare;

@@ -49,7 +49,8 @@ class LinuxPcTest {
     return boot(platform, modes, commandLine, SCRIPT);
   }
 
-  private static List<LinuxRun> boot(PlatformOptions platform, List<Mode> modes, String commandLine, String script) throws Exception {
+  private static List<LinuxRun> boot(PlatformOptions platform, List<Mode> modes, String commandLine, String script)
+      throws Exception {
     byte[] kernel = DebianPackage.kernel("linux-image-cloud-amd64");
     byte[] initramfs = LinuxRun.initramfs(DebianPackage.file("busybox-static", "bin/busybox"), script);
     List<LinuxRun> runs = modes.parallelStream()
@@ -81,19 +82,24 @@ class LinuxPcTest {
     assertThat(ept.vm().exits().of(ExitReason.EPT_MISCONFIG, Cause.MMIO)).isGreaterThan(100);
   }
 
-  /** All processors come up, run user programs and interrupt each other; the same console at the same instruction in all modes. */
+  /**
+   * All processors come up, run user programs and interrupt each other; the same console at the same instruction in all
+   * modes.
+   */
   private static void shouldRunOn(int processors) throws Exception {
-    List<LinuxRun> runs = boot(PC.withProcessors(new Processors(processors, Processors.DEFAULT_TURN)), ALL, DEFAULTS, PROCESSORS);
+    List<LinuxRun> runs =
+        boot(PC.withProcessors(new Processors(processors, Processors.DEFAULT_TURN)), ALL, DEFAULTS, PROCESSORS);
     String console = runs.get(0).console();
     assertThat(console).contains("smp: Brought up 1 node, " + processors + " CPUs", "\n" + processors + "\r\n")
         .doesNotContain("TSC found unstable", "Firmware Bug", "unsynchronized");
     for (int i = 0; i < processors; i++) {
-      assertThat(console).containsPattern("processor\t: " + i + "\r\n" + "siblings\t: " + processors + "\r\ncpu cores\t: " + processors
+      assertThat(console).containsPattern("processor\t: " + i + "\r\n" + "siblings\t: " + processors
+          + "\r\ncpu cores\t: " + processors
           + "\r\napicid\t\t: " + i + "\r\n");
     }
     String some = " +[1-9][0-9]*";
-    assertThat(console).containsPattern("LOC:" + some.repeat(processors)).containsPattern("CAL:" + some.repeat(processors))
-        .containsPattern("RES: .*[1-9]").containsPattern("ERR: +0");
+    assertThat(console).containsPattern("LOC:" + some.repeat(processors))
+        .containsPattern("CAL:" + some.repeat(processors)).containsPattern("RES: .*[1-9]").containsPattern("ERR: +0");
     for (LinuxRun run : runs) {
       assertThat(run.result().end()).isEqualTo(RunResult.End.POWER_OFF);
       run.vm().vcpus().forEach(vcpu -> assertThat(vcpu.cpu().retired).isGreaterThan(100_000));

@@ -42,7 +42,8 @@ record LinuxRun(Vm vm, RunResult result, String console, Map<String, Long> count
     VmOptions options = VmOptions.of(mode).withMemoryBytes(MEMORY).withNsPerInstruction(NS_PER_INSTRUCTION)
         .withPlatform(platform);
     Vm vm = new VmBuilder(options).console(console::write).build();
-    BootRequest files = BootRequest.of("vmlinuz", kernel).withModules(List.of(new BootRequest.File("initramfs", initramfs)));
+    BootRequest files = BootRequest.of("vmlinuz", kernel)
+        .withModules(List.of(new BootRequest.File("initramfs", initramfs)));
     vm.boot(GuestImages.recognize(request.apply(files)));
     RunResult result = vm.run(BUDGET);
     return new LinuxRun(vm, result, console.toString(StandardCharsets.ISO_8859_1), vm.statistics());

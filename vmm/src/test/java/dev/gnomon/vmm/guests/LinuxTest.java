@@ -25,9 +25,13 @@ import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
-/** Debian's kernel and busybox, unmodified, to the end of a small userland: the same in every mode, to the last instruction. */
+/**
+ * Debian's kernel and busybox, unmodified, to the end of a small userland: the same in every mode, to the last
+ * instruction.
+ */
 class LinuxTest {
-  private static final String PLATFORM = "console=ttyS0 earlyprintk=serial,ttyS0,115200 acpi=off noapic nolapic nohpet tsc=reliable "
+  private static final String PLATFORM =
+      "console=ttyS0 earlyprintk=serial,ttyS0,115200 acpi=off noapic nolapic nohpet tsc=reliable "
       + "no_timer_check panic=-1 reboot=t cryptomgr.notests";
   private static final String SHORT = PLATFORM + " mitigations=off";
   private static final String SCRIPT = """
@@ -48,10 +52,13 @@ class LinuxTest {
   }
 
   /** Runs one guest in several modes, two at a time. */
-  private static List<LinuxRun> boot(List<Mode> modes, PlatformOptions platform, byte[] kernel, byte[] initramfs, UnaryOperator<BootRequest> request) throws Exception {
+  private static List<LinuxRun> boot(List<Mode> modes, PlatformOptions platform, byte[] kernel, byte[] initramfs,
+      UnaryOperator<BootRequest> request) throws Exception {
     ExecutorService two = Executors.newFixedThreadPool(2);
     try {
-      List<Callable<LinuxRun>> runs = modes.stream().<Callable<LinuxRun>>map(mode -> () -> LinuxRun.of(mode, platform, kernel, initramfs, request)).toList();
+      List<Callable<LinuxRun>> runs =
+          modes.stream().<Callable<LinuxRun>>map(mode -> () -> LinuxRun.of(mode, platform, kernel, initramfs, request))
+          .toList();
       List<LinuxRun> results = new ArrayList<>();
       for (Future<LinuxRun> run : two.invokeAll(runs)) {
         results.add(run.get());
@@ -70,12 +77,14 @@ class LinuxTest {
 
   @Test
   void shouldBootToUserlandAlikeInAllModesWithTheExitsOfEach() throws Exception {
-    List<LinuxRun> runs = boot(List.of(Mode.NATIVE, Mode.EPT, Mode.SHADOW, Mode.SHADOW), MINIMAL, DebianPackage.kernel("linux-image-cloud-amd64"),
+    List<LinuxRun> runs = boot(List.of(Mode.NATIVE, Mode.EPT, Mode.SHADOW, Mode.SHADOW), MINIMAL,
+        DebianPackage.kernel("linux-image-cloud-amd64"),
         initramfs(SCRIPT), request -> request.withCommandLine(SHORT));
     LinuxRun bare = runs.get(0);
-    assertThat(bare.console()).containsSubsequence("Linux version 6.1.", "tsc: Fast TSC calibration using PIT", "Freeing SMP alternatives",
-        "ttyS0 at I/O 0x3f8 (irq = 4, base_baud = 115200) is a 16550A", "Run /init as init process", "userland begins\r\n", "Linux x86_64\r\n",
-        "1\r\n", "42\r\n", "tmp\r\n", "userland ends\r\n", "reboot: machine restart");
+    assertThat(bare.console()).containsSubsequence("Linux version 6.1.", "tsc: Fast TSC calibration using PIT",
+        "Freeing SMP alternatives", "ttyS0 at I/O 0x3f8 (irq = 4, base_baud = 115200) is a 16550A",
+        "Run /init as init process", "userland begins\r\n", "Linux x86_64\r\n", "1\r\n", "42\r\n", "tmp\r\n",
+        "userland ends\r\n", "reboot: machine restart");
     assertThat(bare.console()).doesNotContain("Kernel panic", "Oops", "BUG", "WARNING");
     assertThat(bare.result().end()).isEqualTo(RunResult.End.RESET);
     requireTheSame(runs);
@@ -106,11 +115,13 @@ class LinuxTest {
   @Test
   void shouldUseWhatTheProcessorWithAllFeaturesOffers() throws Exception {
     List<Mode> modes = Boolean.getBoolean("gnomon.full") ? List.of(Mode.values()) : List.of(Mode.NATIVE, Mode.SHADOW);
-    List<LinuxRun> runs = boot(modes, MINIMAL.withCpu(CpuModel.parse("max")), DebianPackage.kernel("linux-image-cloud-amd64"), initramfs(SCRIPT),
+    List<LinuxRun> runs = boot(modes, MINIMAL.withCpu(CpuModel.parse("max")),
+        DebianPackage.kernel("linux-image-cloud-amd64"), initramfs(SCRIPT),
         request -> request.withCommandLine(SHORT).withUnpack(BootRequest.Unpack.GUEST));
     LinuxRun bare = runs.get(0);
     assertThat(bare.console()).containsSubsequence("Supporting XSAVE feature 0x001: 'x87 floating point registers'",
-        "Supporting XSAVE feature 0x002: 'SSE registers'", "Supporting XSAVE feature 0x200: 'Protection Keys User registers'",
+        "Supporting XSAVE feature 0x002: 'SSE registers'",
+        "Supporting XSAVE feature 0x200: 'Protection Keys User registers'",
         "Enabled xstate features 0x203, context size is 584 bytes, using 'compacted' format.", "userland ends\r\n");
     assertThat(bare.console()).doesNotContain("Kernel panic", "Oops", "BUG", "WARNING");
     assertThat(bare.vm().cpu().cr4 & (ControlRegister.CR4_LA57 | ControlRegister.CR4_PKE | ControlRegister.CR4_OSXSAVE))
@@ -136,9 +147,10 @@ class LinuxTest {
     Path directory = Files.createTempDirectory("rich");
     Path busybox = directory.resolve("busybox");
     Files.write(busybox, DebianPackage.file("busybox-static", "bin/busybox"));
-    assumeTrue(busybox.toFile().setExecutable(true) && System.getProperty("os.arch").equals("amd64"), "no x86-64 here to run busybox");
-    ProcessBuilder shell = new ProcessBuilder(busybox.toString(), "sh", "-c", script).directory(Files.createDirectory(directory.resolve("work")).toFile())
-        .redirectErrorStream(true);
+    assumeTrue(busybox.toFile().setExecutable(true) && System.getProperty("os.arch").equals("amd64"),
+        "no x86-64 here to run busybox");
+    ProcessBuilder shell = new ProcessBuilder(busybox.toString(), "sh", "-c", script)
+        .directory(Files.createDirectory(directory.resolve("work")).toFile()).redirectErrorStream(true);
     shell.environment().put("BB", busybox.toString());
     Process run = shell.start();
     String output = new String(run.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
@@ -149,7 +161,8 @@ class LinuxTest {
   @Test
   @EnabledIfSystemProperty(named = "gnomon.full", matches = "true", disabledReason = WHY_FULL)
   void shouldBootByThe64BitEntryWithMitigations() throws Exception {
-    List<LinuxRun> runs = boot(List.of(Mode.values()), MINIMAL, DebianPackage.kernel("linux-image-cloud-amd64"), initramfs(SCRIPT),
+    List<LinuxRun> runs = boot(List.of(Mode.values()), MINIMAL, DebianPackage.kernel("linux-image-cloud-amd64"),
+        initramfs(SCRIPT),
         request -> request.withCommandLine(PLATFORM).withEntry(BootRequest.Entry.LONG));
     assertThat(runs.get(0).console()).contains("page tables isolation: enabled", "userland ends");
     requireTheSame(runs);
@@ -162,14 +175,16 @@ class LinuxTest {
         initramfs("/bin/busybox grep -w _text /proc/kallsyms\necho c >/proc/sysrq-trigger\n".replaceFirst("^",
             "/bin/busybox mount -t proc proc /proc\n")),
         request -> request.withCommandLine(SHORT).withUnpack(BootRequest.Unpack.GUEST));
-    assertThat(runs.get(0).console()).contains("Kernel panic - not syncing: sysrq triggered crash").containsPattern("Kernel Offset: 0x[0-9a-f]+ from");
+    assertThat(runs.get(0).console()).contains("Kernel panic - not syncing: sysrq triggered crash")
+        .containsPattern("Kernel Offset: 0x[0-9a-f]+ from");
     requireTheSame(runs);
   }
 
   @Test
   @EnabledIfSystemProperty(named = "gnomon.full", matches = "true", disabledReason = WHY_FULL)
   void shouldBootTheKernelForRealMachines() throws Exception {
-    List<LinuxRun> runs = boot(List.of(Mode.values()), MINIMAL, DebianPackage.kernel("linux-image-amd64"), initramfs(SCRIPT),
+    List<LinuxRun> runs = boot(List.of(Mode.values()), MINIMAL, DebianPackage.kernel("linux-image-amd64"),
+        initramfs(SCRIPT),
         request -> request.withCommandLine(SHORT));
     assertThat(runs.get(0).console()).contains("userland ends");
     requireTheSame(runs);

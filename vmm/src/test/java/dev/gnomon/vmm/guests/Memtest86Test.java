@@ -37,7 +37,8 @@ class Memtest86Test {
     return run(file, options, COMMAND_LINE, megabytes, instructions);
   }
 
-  private static Shown run(String file, VmOptions options, String commandLine, int megabytes, long instructions) throws Exception {
+  private static Shown run(String file, VmOptions options, String commandLine, int megabytes, long instructions)
+      throws Exception {
     byte[] image = DebianPackage.file("memtest86+", "boot/" + file);
     ByteArrayOutputStream serial = new ByteArrayOutputStream();
     Vm vm = new VmBuilder(options.withMemoryBytes((long) megabytes << 20)).console(serial::write).build();
@@ -64,7 +65,8 @@ class Memtest86Test {
 
   /** All cores test at once, and meet at barriers. */
   @Test
-  @EnabledIfSystemProperty(named = "gnomon.full", matches = "true", disabledReason = "three more runs; do them with -Pfull")
+  @EnabledIfSystemProperty(named = "gnomon.full", matches = "true",
+      disabledReason = "three more runs; do them with -Pfull")
   void shouldTestWithAllProcessors() throws Exception {
     Shown bare = runWithProcessors(Mode.NATIVE);
     assertThat(bare.screen().get(7)).contains("CPU: 4 Cores 4 Threads    SMP: 4T (PAR)");

@@ -52,8 +52,8 @@ class SeaBiosTest {
     return machine(mode, Processors.ONE, disk, videoBios, serial, log);
   }
 
-  private static Vm machine(Mode mode, Processors processors, byte[] disk, byte[] videoBios, ByteArrayOutputStream serial,
-      ByteArrayOutputStream log) throws Exception {
+  private static Vm machine(Mode mode, Processors processors, byte[] disk, byte[] videoBios,
+      ByteArrayOutputStream serial, ByteArrayOutputStream log) throws Exception {
     VmOptions options = VmOptions.of(mode).withMemoryBytes(16 << 20).withNsPerInstruction(8)
         .withPlatform(PlatformOptions.DEFAULT.withMachine(MachineType.PC).withProcessors(processors));
     VmBuilder builder = new VmBuilder(options).console(serial::write).debugConsole(log::write)

@@ -23,8 +23,9 @@ import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
 
 /**
- * Random guests that edit their own page tables, run in slices with a log of the pages written. What each method of each mode logs of a slice
- * is compared with what passes the physical-write seam of a native run, where every store, every A and D flag and every write of the host does.
+ * Random guests that edit their own page tables, run in slices with a log of the pages written. What each method of
+ * each mode logs of a slice is compared with what passes the physical-write seam of a native run, where every store,
+ * every A and D flag and every write of the host does.
  */
 class DirtyLogLockstepTest {
   private static final String[] SLOTS = {"low RAM", "RAM"};
@@ -36,15 +37,18 @@ class DirtyLogLockstepTest {
   private record Log(List<BitSet> slices, RunResult.End end) {}
 
   @Property(tries = 12)
-  void shouldLogThePagesThatARandomLongModeGuestWrites(@ForAll @Size(min = 60, max = 150) List<@IntRange(max = 1 << 24) Integer> steps,
-      @ForAll @IntRange(max = Lockstep.MAX_CONFIGURATION) int configuration, @ForAll @IntRange(min = 150, max = 900) int slice) {
+  void shouldLogThePagesThatARandomLongModeGuestWrites(@ForAll @Size(min = 60,
+      max = 150) List<@IntRange(max = 1 << 24) Integer> steps,
+      @ForAll @IntRange(max = Lockstep.MAX_CONFIGURATION) int configuration,
+      @ForAll @IntRange(min = 150, max = 900) int slice) {
     for (List<Integer> seeds : Lockstep.repeated(steps)) {
       check(new PagingProgram(PagingProgram.Kind.SYNCHRONISED, 1, seeds), configuration, slice);
     }
   }
 
   @Property(tries = 12)
-  void shouldLogThePagesThatARandomProtectedModeGuestWrites(@ForAll @Size(min = 60, max = 150) List<@IntRange(max = 1 << 24) Integer> steps,
+  void shouldLogThePagesThatARandomProtectedModeGuestWrites(@ForAll @Size(min = 60,
+      max = 150) List<@IntRange(max = 1 << 24) Integer> steps,
       @ForAll @IntRange(max = Lockstep.MAX_CONFIGURATION) int configuration, @ForAll ProtectedModeTables.Paging paging,
       @ForAll @IntRange(min = 150, max = 900) int slice) {
     for (List<Integer> seeds : Lockstep.repeated(steps)) {
@@ -54,8 +58,9 @@ class DirtyLogLockstepTest {
 
   /** Rules of pages let accesses be emulated, and sub-page permissions let some writes pass; none may be lost. */
   @Property(tries = 12)
-  void shouldMissNoWriteWhateverTheRulesOfPages(@ForAll @Size(min = 60, max = 150) List<@IntRange(max = 1 << 24) Integer> steps,
-      @ForAll boolean accessedDirty, @ForAll boolean byMode, @ForAll @IntRange(min = 150, max = 900) int slice, @ForAll long seed) {
+  void shouldMissNoWriteWhateverTheRulesOfPages(@ForAll @Size(min = 60,
+      max = 150) List<@IntRange(max = 1 << 24) Integer> steps, @ForAll boolean accessedDirty, @ForAll boolean byMode,
+      @ForAll @IntRange(min = 150, max = 900) int slice, @ForAll long seed) {
     for (List<Integer> seeds : Lockstep.repeated(steps)) {
       GuestProgram program = new PagingProgram(PagingProgram.Kind.SYNCHRONISED, 1, seeds);
       Log written = written(program, slice);
@@ -68,7 +73,8 @@ class DirtyLogLockstepTest {
         for (int i = 0; i < log.slices.size(); i++) {
           BitSet missing = (BitSet) written.slices.get(i).clone();
           missing.andNot(log.slices.get(i));
-          assertThat(missing.toString()).as("written but not logged, slice " + i + " by " + method + ", " + options).isEqualTo("{}");
+          assertThat(missing.toString()).as("written but not logged, slice " + i + " by " + method + ", " + options)
+              .isEqualTo("{}");
         }
       }
     }
@@ -148,7 +154,8 @@ class DirtyLogLockstepTest {
     List<BitSet> slices = new ArrayList<>();
     RunResult result = null;
     for (int i = 0; i < MAX_SLICES && (result == null || result.end() == RunResult.End.BUDGET); i++) {
-      @Gpa long gpa = GuestProgram.DATA + i * 7L % (GuestProgram.DATA_BYTES / GuestProgram.PAGE) * GuestProgram.PAGE + 64;
+      @Gpa long gpa = GuestProgram.DATA
+          + i * 7L % (GuestProgram.DATA_BYTES / GuestProgram.PAGE) * GuestProgram.PAGE + 64;
       vm.guestMemory().write(gpa, 8, vm.guestMemory().read(gpa, 8));
       before.accept(vm);
       result = vm.run(slice);

@@ -6,7 +6,8 @@ import dev.gnomon.vmm.boot.BootRequest;
 import dev.gnomon.vmm.boot.InitialState;
 
 /**
- * A guest for runs in lockstep: code, what else lies in memory when it starts, and a log of what happened to it. All use the same places:
+ * A guest for runs in lockstep: code, what else lies in memory when it starts, and a log of what happened to it. All
+ * use the same places:
  * <pre>
  *  100000  code        200000  log: 16 bytes an exception, its error code, vector (4 bytes each) and CR2 (8)
  *  400000  4 MiB of data, every 4K page of which begins with RET

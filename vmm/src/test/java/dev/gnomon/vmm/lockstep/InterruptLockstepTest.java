@@ -18,7 +18,10 @@ import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
 
-/** Interrupts reach a random guest at the same instruction in every mode, whatever the length of blocks and however the run is cut into slices. */
+/**
+ * Interrupts reach a random guest at the same instruction in every mode, whatever the length of blocks and however the
+ * run is cut into slices.
+ */
 class InterruptLockstepTest {
   private static final int[] BLOCK_LIMITS = {1, 8, 64};
   private static final long[] NS_PER_INSTRUCTION = {20, 97, 150};
@@ -26,8 +29,8 @@ class InterruptLockstepTest {
 
   @Property(tries = 30)
   void shouldInterruptAtTheSameInstructionInAllModes(
-      @ForAll @Size(min = 1, max = 150) List<@IntRange(max = 1 << 24) Integer> steps, @ForAll @IntRange(max = 2) int speed,
-      @ForAll boolean counted) {
+      @ForAll @Size(min = 1, max = 150) List<@IntRange(max = 1 << 24) Integer> steps,
+      @ForAll @IntRange(max = 2) int speed, @ForAll boolean counted) {
     requireTheSame(steps, speed, counted);
   }
 

@@ -30,9 +30,9 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * A 64-bit guest program made of random steps under a fast timer and a busy serial port: repeated strings, faults, loads of CR3, halts, rings, ports,
- * edits of page tables, interrupts closed and opened. The handlers log the time, the interrupted RIP, RCX and the vector; an exception
- * leads to the next step.
+ * A 64-bit guest program made of random steps under a fast timer and a busy serial port: repeated strings, faults,
+ * loads of CR3, halts, rings, ports, edits of page tables, interrupts closed and opened. The handlers log the time, the
+ * interrupted RIP, RCX and the vector; an exception leads to the next step.
  *
  * <p>R14 points into the log, R15 to the next step; R13 is a checksum, R12 keeps the handlers' scratch.
  */
@@ -117,7 +117,8 @@ final class InterruptProgram implements GuestProgram {
 
   /** The interrupt controllers with IRQ 0 and 4 open, the timer, and the serial port with its interrupts. */
   private void openDevices() {
-    int[][] writes = {{0x20, 0x11}, {0x21, TIMER_VECTOR}, {0x21, 4}, {0x21, 1}, {0x21, 0xEE}, {0xA0, 0x11}, {0xA1, 0x28}, {0xA1, 2},
+    int[][] writes = {{0x20, 0x11}, {0x21, TIMER_VECTOR}, {0x21, 4}, {0x21, 1}, {0x21, 0xEE}, {0xA0, 0x11},
+        {0xA1, 0x28}, {0xA1, 2},
         {0xA1, 1}, {0xA1, 0xFF}};
     for (int[] write : writes) {
       outByte(write[0], write[1]);

@@ -58,7 +58,10 @@ final class Lockstep {
     return lists;
   }
 
-  /** Machines of all modes; the three bits of a configuration choose among TLB policies, block lengths and the switches of EPT and shadow paging. */
+  /**
+   * Machines of all modes; the three bits of a configuration choose among TLB policies, block lengths and the switches
+   * of EPT and shadow paging.
+   */
   static List<VmOptions> variants(int configuration) {
     boolean first = (configuration & 1) != 0;
     boolean second = (configuration & 2) != 0;
@@ -70,11 +73,15 @@ final class Lockstep {
         .withEpt(EptOptions.DEFAULT.withLevels(second ? 5 : 4).withModeBasedExecute(third))
         .withTlb(second ? TlbPolicy.counted(TlbGeometry.SKYLAKE) : TlbPolicy.UNCOUNTED));
     variants.add(VmOptions.of(Mode.EPT).withBacking(BackingSize.SIZE_4K).withEptMaxPageShift(12)
-        .withEpt(EptOptions.DEFAULT.withLevels(first ? 5 : 4).withModeBasedExecute(second).withExceptions(third).withViews(first ? 2 : 1))
+        .withEpt(EptOptions.DEFAULT.withLevels(first ? 5 : 4).withModeBasedExecute(second).withExceptions(third)
+            .withViews(first ? 2 : 1))
         .withTlb(third ? TlbPolicy.STALE : TlbPolicy.UNCOUNTED));
-    ShadowOptions shadow = ShadowOptions.defaults().withUnsync(first).withPrefetch(second).withLargePages(third).withAudit(true);
-    variants.add(VmOptions.of(Mode.SHADOW).withShadow(shadow).withTlb(first ? TlbPolicy.counted(TlbGeometry.SKYLAKE) : TlbPolicy.UNCOUNTED));
-    variants.add(VmOptions.of(Mode.SHADOW).withShadow(shadow.withUnsync(!first).withLargePages(!third)).withBlockLimit(1));
+    ShadowOptions shadow = ShadowOptions.defaults().withUnsync(first).withPrefetch(second).withLargePages(third)
+        .withAudit(true);
+    variants.add(VmOptions.of(Mode.SHADOW).withShadow(shadow)
+        .withTlb(first ? TlbPolicy.counted(TlbGeometry.SKYLAKE) : TlbPolicy.UNCOUNTED));
+    variants.add(VmOptions.of(Mode.SHADOW).withShadow(shadow.withUnsync(!first).withLargePages(!third))
+        .withBlockLimit(1));
     return variants;
   }
 
@@ -109,8 +116,10 @@ final class Lockstep {
     for (int i = 0; i < 16; i++) {
       text.append(Long.toHexString(cpu.regs[i])).append(' ');
     }
-    return text + "rip=" + Long.toHexString(cpu.rip) + " rflags=" + Long.toHexString(cpu.rflags()) + " cr0=" + Long.toHexString(cpu.cr0)
-        + " cr2=" + Long.toHexString(cpu.cr2) + " cr3=" + Long.toHexString(cpu.cr3) + " cr4=" + Long.toHexString(cpu.cr4)
+    return text + "rip=" + Long.toHexString(cpu.rip) + " rflags=" + Long.toHexString(cpu.rflags()) + " cr0="
+        + Long.toHexString(cpu.cr0)
+        + " cr2=" + Long.toHexString(cpu.cr2) + " cr3=" + Long.toHexString(cpu.cr3) + " cr4="
+        + Long.toHexString(cpu.cr4)
         + " retired=" + cpu.retired + " skipped=" + cpu.skippedNs;
   }
 

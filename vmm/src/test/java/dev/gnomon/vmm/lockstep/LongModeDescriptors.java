@@ -4,7 +4,8 @@ import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Gva;
 
 /**
- * Descriptor tables of a 64-bit guest: flat segments for rings 0 and 3, a TSS with a stack for ring 0, and interrupt gates.
+ * Descriptor tables of a 64-bit guest: flat segments for rings 0 and 3, a TSS with a stack for ring 0, and interrupt
+ * gates.
  *
  * <pre>
  *  GPA 380000  IDT, 381000 GDT, 382000 TSS

@@ -27,7 +27,10 @@ final class LongModeTables {
   static final int PT_INDICES = 8;
   /** Tables above the roots for 5-level paging, one page each. */
   static final @Gpa long TOPS = 0x310000;
-  /** Entries of such a table that name roots: the lowest, which names the table's own, one in the middle, and the highest. */
+  /**
+   * Entries of such a table that name roots: the lowest, which names the table's own, one in the middle, and the
+   * highest.
+   */
   static final int[] TOP_INDICES = {0, 3, 511};
   private static final @Gpa long POOL = 0x320000;
   private static final @Gpa long IDENTITY_PDPT = 0x383000;
@@ -69,8 +72,8 @@ final class LongModeTables {
 
   /** @param crowd 1, or 2 to use only some of the indices, so that steps meet more often */
   static @Gva long randomAddress(int crowd, SplittableRandom random) {
-    return address(random.nextInt(PML4_INDICES / crowd), random.nextInt(PDPT_INDICES), random.nextInt(PD_INDICES / crowd),
-        random.nextInt(PT_INDICES / crowd));
+    return address(random.nextInt(PML4_INDICES / crowd), random.nextInt(PDPT_INDICES),
+        random.nextInt(PD_INDICES / crowd), random.nextInt(PT_INDICES / crowd));
   }
 
   /** A random address below 4 GiB. */

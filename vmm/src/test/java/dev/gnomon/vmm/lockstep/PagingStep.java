@@ -28,7 +28,8 @@ sealed interface PagingStep {
   record Access(AccessKind kind, @Gva long gva, long value, boolean user, boolean override) implements PagingStep {
     @Override
     public String toString() {
-      return "%s %x by %s%s, value %x".formatted(kind, gva, user ? "user" : "supervisor", override ? " with AC" : "", value);
+      return "%s %x by %s%s, value %x".formatted(kind, gva, user ? "user" : "supervisor",
+          override ? " with AC" : "", value);
     }
   }
 

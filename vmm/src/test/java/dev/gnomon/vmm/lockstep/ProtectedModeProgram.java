@@ -34,9 +34,9 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * A 32-bit guest program made of random steps: synchronised edits of its own {@link ProtectedModeTables}, accesses through them from rings 0 and 3, paging
- * switched off and on, PDPTEs that MOV to CR3 refuses, and changes of the control registers that decide about rights. Every exception is logged,
- * and the program goes on with the next step.
+ * A 32-bit guest program made of random steps: synchronised edits of its own {@link ProtectedModeTables}, accesses
+ * through them from rings 0 and 3, paging switched off and on, PDPTEs that MOV to CR3 refuses, and changes of the
+ * control registers that decide about rights. Every exception is logged, and the program goes on with the next step.
  *
  * <p>EBP points into the log, ESI holds the checksum.
  * <pre>
@@ -343,7 +343,8 @@ final class ProtectedModeProgram implements GuestProgram {
     a.mov(ECX, ptr(EDI, 8 * index));
     a.mov(EDX, ptr(EDI, 8 * index + 4));
     if (random.nextBoolean()) {
-      a.or(ptr(EDI, 8 * index).d(), (int) PageTableEntry.P | 1 << PDPTE_RESERVED[random.nextInt(PDPTE_RESERVED.length)]);
+      a.or(ptr(EDI, 8 * index).d(), (int) PageTableEntry.P
+          | 1 << PDPTE_RESERVED[random.nextInt(PDPTE_RESERVED.length)]);
     } else {
       a.or(ptr(EDI, 8 * index).d(), (int) PageTableEntry.P);
       a.or(ptr(EDI, 8 * index + 4).d(), 1 << 14 + random.nextInt(18));

@@ -17,15 +17,16 @@ import java.util.TreeSet;
 import java.util.function.LongUnaryOperator;
 
 /**
- * Every value that the entries of a guest's 4-level tables have had, and when what was flushed; from that, every translation that a processor may use for
- * an address (SDM vol. 3A, "Caching Translation Information").
+ * Every value that the entries of a guest's 4-level tables have had, and when what was flushed; from that, every
+ * translation that a processor may use for an address (SDM vol. 3A, "Caching Translation Information").
  *
- * <p>A translation may be cached in a TLB, or a part of it in a paging-structure cache, from any time since the last operation that dropped the address: INVLPG
- * of it, #PF at it, MOV to CR3 (which spares global translations), a change of CR4.PGE. All these drop what the paging-structure caches hold for the
- * address too. So each entry on the way may have any value that it had since then, in any combination, and nothing older. That is more than the SDM allows
- * in some ways: the combination may never have been there at one time; an operation that drops more than one 4-KiB page counts for its own address
- * alone; a change of SMEP, which flushes, is not counted. A fault because an entry is not present or has a reserved bit comes from the entry's present value,
- * since such entries are never cached.
+ * <p>A translation may be cached in a TLB, or a part of it in a paging-structure cache, from any time since the last
+ * operation that dropped the address: INVLPG of it, #PF at it, MOV to CR3 (which spares global translations), a change
+ * of CR4.PGE. All these drop what the paging-structure caches hold for the address too. So each entry on the way may
+ * have any value that it had since then, in any combination, and nothing older. That is more than the SDM allows in
+ * some ways: the combination may never have been there at one time; an operation that drops more than one 4-KiB page
+ * counts for its own address alone; a change of SMEP, which flushes, is not counted. A fault because an entry is not
+ * present or has a reserved bit comes from the entry's present value, since such entries are never cached.
  */
 final class TranslationHistory {
   /** Bits that the processor sets, which are no part of an entry's value here. */
@@ -42,7 +43,8 @@ final class TranslationHistory {
   record Page(@Gpa long gpa, int rights) {
     @Override
     public String toString() {
-      return Long.toHexString(gpa) + ((rights & Translation.WRITABLE) != 0 ? "w" : "") + ((rights & Translation.USER) != 0 ? "u" : "")
+      return Long.toHexString(gpa) + ((rights & Translation.WRITABLE) != 0 ? "w" : "")
+          + ((rights & Translation.USER) != 0 ? "u" : "")
           + ((rights & Translation.EXECUTABLE) != 0 ? "x" : "");
     }
   }
@@ -84,7 +86,10 @@ final class TranslationHistory {
   private long nonGlobalFlush;
   private long fullFlush;
 
-  /** @param constant the entry at a guest-physical address that is not among those recorded; all ones where there is no memory */
+  /**
+   * @param constant the entry at a guest-physical address that is not among those recorded; all ones where there is no
+   *     memory
+   */
   TranslationHistory(LongUnaryOperator constant) {
     this.constant = constant;
   }
@@ -131,7 +136,8 @@ final class TranslationHistory {
     long drop = dropped.getOrDefault(gva >>> 12, 0L);
     Set<Long> used = rootsSince(Math.max(drop, fullFlush));
     for (@Gpa long root : used) {
-      walk(gva, TOP, root, Translation.WRITABLE | Translation.USER | Translation.EXECUTABLE, Math.max(drop, fullFlush), true, all);
+      walk(gva, TOP, root, Translation.WRITABLE | Translation.USER | Translation.EXECUTABLE,
+          Math.max(drop, fullFlush), true, all);
     }
     all.settled &= used.size() == 1;
     walk(gva, TOP, roots.get(roots.size() - 1).table, Translation.WRITABLE | Translation.USER | Translation.EXECUTABLE,
@@ -164,7 +170,8 @@ final class TranslationHistory {
     }
     @Gpa long at = table + PageTableEntry.entryOffset(gva, level);
     out.visited.add(at);
-    List<Version> versions = entries.containsKey(at) ? since(entries.get(at), since) : List.of(new Version(0, constant.applyAsLong(at)));
+    List<Version> versions = entries.containsKey(at) ? since(entries.get(at), since)
+        : List.of(new Version(0, constant.applyAsLong(at)));
     out.settled &= versions.size() == 1;
     List<Version> nxes = since(nxe, since);
     boolean nxeNow = nxes.get(nxes.size() - 1).value != 0;
@@ -178,7 +185,8 @@ final class TranslationHistory {
         continue;
       }
       boolean leaf = PageTableEntry.isLeaf(entry, level, true);
-      fault(current && (entry & PageTableEntry.reserved(PagingContext.LONG4, level, leaf, nxeNow)) != 0, PageFaultCode.P | PageFaultCode.RSVD, out);
+      fault(current && (entry & PageTableEntry.reserved(PagingContext.LONG4, level, leaf, nxeNow)) != 0,
+          PageFaultCode.P | PageFaultCode.RSVD, out);
       if ((entry & PageTableEntry.reserved(PagingContext.LONG4, level, leaf, nxeEver)) != 0) {
         continue;
       }

@@ -23,17 +23,19 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * Follows an unsynchronised {@link PagingProgram} step by step and judges whether what came of each step is one of the outcomes that
- * {@link TranslationHistory} allows:
+ * Follows an unsynchronised {@link PagingProgram} step by step and judges whether what came of each step is one of the
+ * outcomes that {@link TranslationHistory} allows:
  * <ul>
  * <li>an access reads or writes where some allowed translation leads that grants it, and writes nowhere else;
  * <li>or it faults with an error code and CR2 that some allowed walk gives;
- * <li>no A or D flag is cleared, A is set only in entries that an allowed walk for the address reads, D only in leaves of such walks and only by a write that
- *   did not fault (under EPT also by one that did); and where only one walk is possible, A and D are set;
+ * <li>no A or D flag is cleared, A is set only in entries that an allowed walk for the address reads, D only in leaves
+ *   of such walks and only by a write that did not fault (under EPT also by one that did); and where only one walk is
+ *   possible, A and D are set;
  * <li>an edit changes the entry and nothing else.
  * </ul>
- * Not checked: that different accesses agree with each other on what is cached (each is judged alone, by a set that is too large in the ways that the history
- * names), which of two pages a page-crossing access names, and the fixed tables of code and stack.
+ * Not checked: that different accesses agree with each other on what is cached (each is judged alone, by a set that is
+ * too large in the ways that the history names), which of two pages a page-crossing access names, and the fixed tables
+ * of code and stack.
  */
 final class UnsynchronisedEditOracle {
   private static final int READ_BYTES = 8;
@@ -131,7 +133,8 @@ final class UnsynchronisedEditOracle {
   private void unchangedBut(Set<Long> edited) {
     for (@Gpa long entry : history.recorded()) {
       if (read(entry) != raw.get(entry)) {
-        fail((edited.contains(entry) ? "edited entry " : "entry ") + "%x is %x, expected %x".formatted(entry, read(entry), raw.get(entry)));
+        fail((edited.contains(entry) ? "edited entry " : "entry ")
+            + "%x is %x, expected %x".formatted(entry, read(entry), raw.get(entry)));
       }
     }
   }
@@ -205,7 +208,8 @@ final class UnsynchronisedEditOracle {
     };
     if (!explained) {
       StringBuilder data = new StringBuilder();
-      pages.forEach(page -> data.append(" %x=%x".formatted(page.gpa(), covers(page.gpa()) ? read(page.gpa() & -8L) : -1)));
+      pages.forEach(page ->
+          data.append(" %x=%x".formatted(page.gpa(), covers(page.gpa()) ? read(page.gpa() & -8L) : -1)));
       fail("no allowed translation explains it (read %x); allowed: %s%s; memory now%s".formatted(
           vm.cpu().regs[10], here, next == null ? "" : " and " + next, data));
     }
@@ -237,7 +241,8 @@ final class UnsynchronisedEditOracle {
       }
     }
     // Nothing changed: a write into nothing, or of what was there.
-    return pages.stream().anyMatch(page -> !covers(page.gpa()) || access.kind() == AccessKind.WRITE && expected(page.gpa()) == access.value());
+    return pages.stream().anyMatch(page ->
+        !covers(page.gpa()) || access.kind() == AccessKind.WRITE && expected(page.gpa()) == access.value());
   }
 
   private void judgeFlags(PagingStep.Access access, boolean completed, Candidates here, Candidates next) {
@@ -247,7 +252,8 @@ final class UnsynchronisedEditOracle {
       all.add(next);
     }
     boolean write = (bits(access) & Access.WRITE) != 0;
-    // An EPT violation at the page comes after D was set and drops what was cached, so the access can end in a fault of the present tables.
+    // An EPT violation at the page comes after D was set and drops what was cached, so the access can end in a fault of
+    // the present tables.
     boolean mayDirty = write && (completed || vm.options().mode() == Mode.EPT);
     for (@Gpa long entry : all.visited) {
       if (raw.containsKey(entry)) {
@@ -255,7 +261,8 @@ final class UnsynchronisedEditOracle {
         long after = read(entry);
         long allowed = PageTableEntry.A | (mayDirty && all.leaves.contains(entry) ? PageTableEntry.D : 0);
         if ((after & ~allowed) != (before & ~allowed) || (before & ~after) != 0) {
-          fail("entry %x went from %x to %x, event %x cr2 %x; allowed: %s".formatted(entry, before, after, event, cr2, here));
+          fail("entry %x went from %x to %x, event %x cr2 %x; allowed: %s".formatted(entry, before, after, event,
+              cr2, here));
         }
         raw.put(entry, after);
       }
@@ -269,14 +276,16 @@ final class UnsynchronisedEditOracle {
     for (@Gpa long entry : all.visited) {
       long needed = PageTableEntry.A | (write && all.leaves.contains(entry) ? PageTableEntry.D : 0);
       if ((read(entry) & needed) != needed) {
-        fail("entry %x is %x after an access that cannot have used anything cached before".formatted(entry, read(entry)));
+        fail("entry %x is %x after an access that cannot have used anything cached before".formatted(entry,
+            read(entry)));
       }
     }
   }
 
   /** The run is over: nothing but what was judged is in the data. */
   void ended() {
-    for (@Gpa long gpa = GuestProgram.DATA; gpa < GuestProgram.DATA + GuestProgram.DATA_BYTES && problem.isEmpty(); gpa += 8) {
+    for (@Gpa long gpa = GuestProgram.DATA;
+        gpa < GuestProgram.DATA + GuestProgram.DATA_BYTES && problem.isEmpty(); gpa += 8) {
       if (read(gpa) != expected(gpa)) {
         fail("data at %x are %x, expected %x".formatted(gpa, read(gpa), expected(gpa)));
       }

@@ -15,7 +15,10 @@ import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
 
-/** Random guests that edit their own page tables and forget to invalidate: what they see may differ from mode to mode, within what the SDM allows. */
+/**
+ * Random guests that edit their own page tables and forget to invalidate: what they see may differ from mode to mode,
+ * within what the SDM allows.
+ */
 class UnsynchronisedEditTest {
   @Property(tries = 25)
   void shouldDoWhatTheManualAllowsWhenTheGuestForgetsInvalidations(

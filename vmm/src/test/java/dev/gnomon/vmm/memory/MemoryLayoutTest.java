@@ -38,7 +38,8 @@ class MemoryLayoutTest {
   void shouldNameBothSlotsThatOverlap() {
     MemoryLayout pc = MemoryLayout.pc(8 * MIB);
     assertThatThrownBy(() -> pc.with(new MemorySlot(MemorySlot.Kind.MMIO, 7 * MIB, 2 * MIB, "frame buffer")))
-        .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("RAM (RAM").hasMessageContaining("frame buffer");
+        .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("RAM (RAM")
+        .hasMessageContaining("frame buffer");
   }
 
   @Test
@@ -50,8 +51,8 @@ class MemoryLayoutTest {
   @ParameterizedTest
   @CsvSource({"0, 0", "0, 100", "0, -4096", "100, 4096", "-4096, 4096", "70368744173568, 8192"})
   void shouldRefuseSlotsThatAreNotPages(long gpa, long size) {
-    assertThatThrownBy(() -> new MemorySlot(MemorySlot.Kind.RAM, gpa, size, "x")).isInstanceOf(IllegalArgumentException.class)
-        .hasMessageStartingWith("x: ");
+    assertThatThrownBy(() -> new MemorySlot(MemorySlot.Kind.RAM, gpa, size, "x"))
+        .isInstanceOf(IllegalArgumentException.class).hasMessageStartingWith("x: ");
   }
 
   @Test
@@ -67,7 +68,8 @@ class MemoryLayoutTest {
   @Test
   void shouldJoinNeighboursOfOneType() {
     MemoryLayout layout = new MemoryLayout(List.of(new MemorySlot(MemorySlot.Kind.RAM, 0, 4096, "a"),
-        new MemorySlot(MemorySlot.Kind.RAM, 4096, 4096, "b"), new MemorySlot(MemorySlot.Kind.RESERVED, 8192, 4096, "c")));
+        new MemorySlot(MemorySlot.Kind.RAM, 4096, 4096, "b"),
+        new MemorySlot(MemorySlot.Kind.RESERVED, 8192, 4096, "c")));
     assertThat(E820.of(layout).entries()).containsExactly(new E820.Entry(0, 8192, 1), new E820.Entry(8192, 4096, 2));
     assertThat(E820.of(layout).isRam(100, 8092)).isTrue();
     assertThat(E820.of(layout).isRam(100, 8093)).isFalse();

@@ -29,8 +29,8 @@ class MemorySlotsTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"0, 1", "9ffff, 1", "a0000, 0", "b8000, 0", "c0000, 2", "fffff, 2", "100000, 1", "7fffff, 1", "800000, 0", "1000000, 1",
-      "1001fff, 1", "1002000, 0", "feb00000, 0", "3fffffffffff, 0"})
+  @CsvSource({"0, 1", "9ffff, 1", "a0000, 0", "b8000, 0", "c0000, 2", "fffff, 2", "100000, 1", "7fffff, 1", "800000, 0",
+      "1000000, 1", "1001fff, 1", "1002000, 0", "feb00000, 0", "3fffffffffff, 0"})
   void shouldTellWhatLiesAtAnAddress(String gpa, int kind) {
     assertThat(vm(withDevices(8 * MIB), BackingSize.SIZE_4K).kind(Long.parseLong(gpa, 16))).isEqualTo(kind);
   }
@@ -84,10 +84,11 @@ class MemorySlotsTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"4k, 200000, 12", "2m, 0, 12", "2m, 100000, 12", "2m, 200000, 21", "2m, 5fffff, 21", "2m, 600000, 12", "1g, 200000, 21",
-      "1g, 600000, 12", "2m, f0000, 12", "2m, b8000, 12"})
+  @CsvSource({"4k, 200000, 12", "2m, 0, 12", "2m, 100000, 12", "2m, 200000, 21", "2m, 5fffff, 21", "2m, 600000, 12",
+      "1g, 200000, 21", "1g, 600000, 12", "2m, f0000, 12", "2m, b8000, 12"})
   void shouldMapNoLargerThanSlotAndBackingAllow(String backing, String gpa, int shift) {
-    assertThat(vm(MemoryLayout.pc(7 * MIB), BackingSize.parse(backing)).mappingShift(Long.parseLong(gpa, 16))).isEqualTo(shift);
+    assertThat(vm(MemoryLayout.pc(7 * MIB), BackingSize.parse(backing)).mappingShift(Long.parseLong(gpa, 16)))
+        .isEqualTo(shift);
   }
 
   @Test
@@ -101,7 +102,8 @@ class MemorySlotsTest {
   @Test
   void shouldNeedLittleHostMemoryForASmallVmWithHugeBacking() {
     assertThat(MemorySlots.hostBytes(MemoryLayout.pc(8 * MIB), BackingSize.SIZE_1G)).isEqualTo(8 * MIB + 0x40000);
-    assertThat(MemorySlots.hostBytes(MemoryLayout.pc(8 * MIB), BackingSize.SIZE_4K)).isEqualTo(8 * MIB - 0x60000 + 0x40000);
+    assertThat(MemorySlots.hostBytes(MemoryLayout.pc(8 * MIB), BackingSize.SIZE_4K))
+        .isEqualTo(8 * MIB - 0x60000 + 0x40000);
   }
 
   @ParameterizedTest
@@ -120,8 +122,8 @@ class MemorySlotsTest {
   }
 
   @Property(tries = 200)
-  void shouldStandByTheMappingSizeItPromises(@ForAll @IntRange(max = 2) int backing, @ForAll @IntRange(min = 1, max = 3000) int pages,
-      @ForAll @IntRange(max = 3000) int page) {
+  void shouldStandByTheMappingSizeItPromises(@ForAll @IntRange(max = 2) int backing,
+      @ForAll @IntRange(min = 1, max = 3000) int pages, @ForAll @IntRange(max = 3000) int page) {
     MemorySlots slots = vm(MemoryLayout.pc(pages * 4096L), BackingSize.values()[backing]);
     long gpa = page * 4096L;
     int shift = slots.mappingShift(gpa);
@@ -148,7 +150,8 @@ class MemorySlotsTest {
     assertThat(slots.back(16 * MIB)).isEqualTo(polled);
     slots.remove("RAM");
     assertThat(slots.kind(2 * MIB)).isEqualTo(SlotMap.NONE);
-    assertThatThrownBy(() -> slots.remove("RAM")).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("RAM");
+    assertThatThrownBy(() -> slots.remove("RAM")).isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("RAM");
     assertThatThrownBy(() -> slots.add(new MemorySlot(MemorySlot.Kind.RAM, 20 * MIB, 4096, "more")))
         .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("more");
   }
@@ -173,6 +176,7 @@ class MemorySlotsTest {
 
   @Test
   void shouldNameTheBackingSizesThatThereAre() {
-    assertThatThrownBy(() -> BackingSize.parse("3m")).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("4k, 2m or 1g");
+    assertThatThrownBy(() -> BackingSize.parse("3m")).isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("4k, 2m or 1g");
   }
 }

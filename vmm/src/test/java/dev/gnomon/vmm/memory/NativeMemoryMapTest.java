@@ -13,18 +13,20 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class NativeMemoryMapTest {
   private static final long MIB = 1 << 20;
-  private static final int ALL_RIGHTS = Translation.READABLE | Translation.WRITABLE | Translation.STAGE_WRITABLE | Translation.DIRTY;
+  private static final int ALL_RIGHTS = Translation.READABLE | Translation.WRITABLE | Translation.STAGE_WRITABLE
+      | Translation.DIRTY;
 
   private final Translation out = new Translation();
 
   private static NativeMemoryMap map(int pageShift) {
     MemoryLayout layout = MemoryLayout.pc(8 * MIB);
-    return new NativeMemoryMap(new IdentityWalker(pageShift), MemorySlots.identity(new HostMemory(0, layout.backedEnd(), 0), layout));
+    return new NativeMemoryMap(new IdentityWalker(pageShift),
+        MemorySlots.identity(new HostMemory(0, layout.backedEnd(), 0), layout));
   }
 
   @ParameterizedTest
-  @CsvSource({"5000, false", "9fff8, false", "a0000, true", "b8000, true", "c0000, false", "100000, false", "7ffff8, false", "800000, true",
-      "feb00000, true"})
+  @CsvSource({"5000, false", "9fff8, false", "a0000, true", "b8000, true", "c0000, false", "100000, false",
+      "7ffff8, false", "800000, true", "feb00000, true"})
   void shouldSendAccessesWithoutMemoryToTheDeviceBus(String address, boolean device) {
     long gva = Long.parseLong(address, 16);
     long hpa = map(12).translate(gva, Access.READ, out);
@@ -40,8 +42,8 @@ class NativeMemoryMapTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"12, 200000, 12", "21, 0, 12", "21, 100000, 12", "21, 200000, 21", "21, 600000, 21", "22, 0, 12", "22, 200000, 21",
-      "22, 400000, 22", "30, 400000, 22", "30, 0, 12"})
+  @CsvSource({"12, 200000, 12", "21, 0, 12", "21, 100000, 12", "21, 200000, 21", "21, 600000, 21", "22, 0, 12",
+      "22, 200000, 21", "22, 400000, 22", "30, 400000, 22", "30, 0, 12"})
   void shouldCutLargePagesWhereMemoryIsNotOfOnePiece(int guest, String address, int shift) {
     map(guest).translate(Long.parseLong(address, 16), Access.READ, out);
     assertThat(out.pageShift).isEqualTo(shift);

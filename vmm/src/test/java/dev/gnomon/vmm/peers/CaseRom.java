@@ -221,7 +221,9 @@ abstract sealed class CaseRom<A extends CaseAssembler> permits PeerRom, LongRom 
     a.jmp(variable(NEXT));
   }
 
-  /** A routine that writes a word in EAX or RAX with a blank behind it, without leading zeros; changes RAX, RCX, RDX. */
+  /**
+   * A routine that writes a word in EAX or RAX with a blank behind it, without leading zeros; changes RAX, RCX, RDX.
+   */
   final void printHex() {
     a.bind(hex);
     Reg copy = EDX.as(word);

@@ -56,7 +56,9 @@ class DeviceHostTest {
 
   @Test
   void shouldPollWhenTheDoorbellHasWokenItsThread() {
-    DeviceHost host = new TestMachine(DeviceSetup.polled(() -> new Lambda((memory, clock) -> Poll.BUSY), PollPolicy.doorbell(2000))).host();
+    DeviceHost host =
+        new TestMachine(DeviceSetup.polled(() -> new Lambda((memory, clock) -> Poll.BUSY), PollPolicy.doorbell(2000)))
+        .host();
     assertThat(host.nextPoll()).isEqualTo(Long.MAX_VALUE);
     host.ring(500);
     host.ring(700);
@@ -66,7 +68,8 @@ class DeviceHostTest {
     host.poll(2500);
     assertThat(host.steps()).isEqualTo(1);
     assertThat(host.nextPoll()).as("before the next ring").isEqualTo(Long.MAX_VALUE);
-    assertThatThrownBy(() -> PollPolicy.doorbell(-1)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("expected at least 0");
+    assertThatThrownBy(() -> PollPolicy.doorbell(-1)).isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("expected at least 0");
   }
 
   @Test
@@ -113,7 +116,8 @@ class DeviceHostTest {
       machine.host().poll(t);
     }
     assertThat(machine.host().state()).isEqualTo(State.STOPPED);
-    assertThat(machine.reports).containsExactly("device lambda: stopped in step 1: java.lang.IllegalStateException: bug");
+    assertThat(machine.reports)
+        .containsExactly("device lambda: stopped in step 1: java.lang.IllegalStateException: bug");
     machine.host().reset();
     assertThat(machine.host().state()).as("a reset does not mend a bug").isEqualTo(State.STOPPED);
   }
@@ -198,7 +202,9 @@ class DeviceHostTest {
   @Test
   void shouldWakeASleepingProcessorOnlyForWhatCanStillCome() {
     Poll[] result = {Poll.BUSY};
-    TestMachine machine = new TestMachine(DeviceSetup.polled(() -> new Lambda((memory, clock) -> result[0]), PollPolicy.period(100)).withIrq(5));
+    TestMachine machine =
+        new TestMachine(DeviceSetup.polled(() -> new Lambda((memory, clock) -> result[0]), PollPolicy.period(100))
+        .withIrq(5));
     DeviceHost host = machine.host();
     host.poll(100);
     assertThat(host.nextWake(150)).as("not polled since the halt").isEqualTo(200);
@@ -237,13 +243,14 @@ class DeviceHostTest {
     assertThat(other.host().completed()).as("not served again").isEqualTo(1);
     byte[] wrong = bytes.toByteArray();
     wrong[3] = 9;
-    assertThatThrownBy(() -> other.host().load(new DataInputStream(new ByteArrayInputStream(wrong)))).isInstanceOf(IOException.class)
-        .hasMessageContaining("version 9, expected 2");
+    assertThatThrownBy(() -> other.host().load(new DataInputStream(new ByteArrayInputStream(wrong))))
+        .isInstanceOf(IOException.class).hasMessageContaining("version 9, expected 2");
   }
 
   @ParameterizedTest
-  @CsvSource({"4097, '', expected a positive multiple of 4096", "0, '', expected a positive multiple", "4096, 0x800001, expected a multiple of 4096",
-      "4096, 0x1000, low RAM", "4096, 0xc0000, ROM", "8192, 0x3ff000, RAM"})
+  @CsvSource({"4097, '', expected a positive multiple of 4096", "0, '', expected a positive multiple",
+      "4096, 0x800001, expected a multiple of 4096", "4096, 0x1000, low RAM", "4096, 0xc0000, ROM",
+      "8192, 0x3ff000, RAM"})
   void shouldRefuseWindowsInImpossiblePlaces(long bytes, String at, String message) {
     assertThatThrownBy(() -> {
       Window window = at.isEmpty() ? Window.anywhere(bytes) : Window.at(Long.decode(at), bytes);
@@ -253,17 +260,22 @@ class DeviceHostTest {
 
   @Test
   void shouldNameBothOwnersOfAnOverlap() {
-    DeviceSetup first = DeviceSetup.polled(() -> new RequestDevice("first", Window.at(0x800000, 4096), 0), PollPolicy.never());
-    DeviceSetup second = DeviceSetup.polled(() -> new RequestDevice("second", Window.at(0x7FF000, 8192), 0), PollPolicy.never());
+    DeviceSetup first =
+        DeviceSetup.polled(() -> new RequestDevice("first", Window.at(0x800000, 4096), 0), PollPolicy.never());
+    DeviceSetup second =
+        DeviceSetup.polled(() -> new RequestDevice("second", Window.at(0x7FF000, 8192), 0), PollPolicy.never());
     assertThatThrownBy(() -> new TestMachine(first, second)).isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("first").hasMessageContaining("second");
     DeviceSetup mmio = DeviceSetup.mmio(() -> new RequestDevice("one", Window.anywhere(4096), 0), 0xFEB00000L);
     DeviceSetup same = DeviceSetup.mmio(() -> new RequestDevice("two", Window.anywhere(4096), 0), 0xFEB00000L);
     assertThatThrownBy(() -> new TestMachine(mmio, same)).isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("one").hasMessageContaining("two");
-    assertThatThrownBy(() -> DeviceSetup.mmio(RequestDevice::new, 0xFEB00010L)).hasMessageContaining("expected a multiple of 4096");
-    assertThatThrownBy(() -> DeviceSetup.ports(RequestDevice::new, 0x601)).hasMessageContaining("expected a multiple of 8");
-    assertThatThrownBy(() -> DeviceSetup.ports(RequestDevice::new, 0x600).withIrq(16)).hasMessageContaining("expected 0 to 15");
+    assertThatThrownBy(() -> DeviceSetup.mmio(RequestDevice::new, 0xFEB00010L))
+        .hasMessageContaining("expected a multiple of 4096");
+    assertThatThrownBy(() -> DeviceSetup.ports(RequestDevice::new, 0x601))
+        .hasMessageContaining("expected a multiple of 8");
+    assertThatThrownBy(() -> DeviceSetup.ports(RequestDevice::new, 0x600).withIrq(16))
+        .hasMessageContaining("expected 0 to 15");
   }
 
   @Test

@@ -28,7 +28,8 @@ public final class TestMachine {
     HostMemory host = new HostMemory(HostMemory.VM_DRAM_BASE, MemorySlots.hostBytes(layout, BackingSize.SIZE_4K), 0);
     slots = MemorySlots.virtual(host, layout, BackingSize.SIZE_4K);
     memory = new GuestPhysicalMemory(host, slots);
-    devices.build(new DeviceAssembly.Machine(host, slots, memory, () -> 1000, irq -> () -> interrupts.add(irq), reports::add));
+    devices.build(new DeviceAssembly.Machine(host, slots, memory, () -> 1000, irq -> () -> interrupts.add(irq),
+        reports::add));
     devices.busDevices().forEach(bus::register);
   }
 

@@ -25,7 +25,9 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Devices that throw whatever can be thrown, or do not come back: stopped, named, and cut off from all that they had. */
+/**
+ * Devices that throw whatever can be thrown, or do not come back: stopped, named, and cut off from all that they had.
+ */
 class UntrustedDeviceTest {
   private static final Duration LIMIT = Duration.ofSeconds(1);
   private static final Duration AMPLE = Duration.ofMinutes(5);
@@ -56,7 +58,8 @@ class UntrustedDeviceTest {
   }
 
   private static DeviceSetup setup(Supplier<? extends PolledDevice> factory, Duration limit) {
-    return DeviceSetup.polled(factory, PollPolicy.period(100)).withIrq(5).withLimits(StepLimits.DEFAULT.withHostTime(limit));
+    return DeviceSetup.polled(factory, PollPolicy.period(100)).withIrq(5)
+        .withLimits(StepLimits.DEFAULT.withHostTime(limit));
   }
 
   private static TestMachine machine(Supplier<? extends PolledDevice> factory, Duration limit) {
@@ -93,8 +96,8 @@ class UntrustedDeviceTest {
     }
     assertThat(machine.host().state()).isEqualTo(State.STOPPED);
     assertThat(machine.host().steps()).isEqualTo(3);
-    assertThat(machine.reports).singleElement().asString().startsWith("device bad: stopped in step 3: did not return within 1 s, at ")
-        .contains("UntrustedDeviceTest");
+    assertThat(machine.reports).singleElement().asString()
+        .startsWith("device bad: stopped in step 3: did not return within 1 s, at ").contains("UntrustedDeviceTest");
     machine.host().reset();
     assertThat(machine.host().state()).as("a reset does not mend a bug").isEqualTo(State.STOPPED);
     machine.host().domain().unmap(TestMachine.WINDOW, 4096);
@@ -103,12 +106,18 @@ class UntrustedDeviceTest {
   /** What the device of {@link #shouldCutOffADeviceThatComesBackLate} tries when nobody waits for it any more. */
   private static List<Runnable> attempts(DmaPort memory, VirtualClock clock, DeviceContext context) {
     InterruptSink interrupt = context.interrupt();
-    return List.of(() -> memory.put8(TestMachine.WINDOW, 1), () -> memory.put16(TestMachine.WINDOW, 1), () -> memory.put32(TestMachine.WINDOW, 1),
-        () -> memory.put64(TestMachine.WINDOW, 1), () -> memory.write(TestMachine.WINDOW, new byte[] {1}, 0, 1), () -> memory.u8(TestMachine.WINDOW),
-        () -> memory.u16(TestMachine.WINDOW), () -> memory.u32(0x5000), () -> memory.u64(TestMachine.WINDOW), () -> memory.poll32(TestMachine.WINDOW),
-        () -> memory.poll64(TestMachine.WINDOW), () -> memory.read(TestMachine.WINDOW, new byte[1], 0, 1), () -> memory.snapshot(TestMachine.WINDOW, 1),
-        () -> memory.cas32(TestMachine.WINDOW, 0, 1), () -> memory.cas64(TestMachine.WINDOW, 0, 1), memory::fence, memory::takeFault,
-        () -> clock.sleepUntil(1), () -> context.pin(0x5000, 1, true), () -> context.unpin(0x5000, 1, true), () -> context.completed(1),
+    return List.of(() -> memory.put8(TestMachine.WINDOW, 1), () -> memory.put16(TestMachine.WINDOW, 1),
+        () -> memory.put32(TestMachine.WINDOW, 1),
+        () -> memory.put64(TestMachine.WINDOW, 1), () -> memory.write(TestMachine.WINDOW, new byte[] {1}, 0, 1),
+        () -> memory.u8(TestMachine.WINDOW),
+        () -> memory.u16(TestMachine.WINDOW), () -> memory.u32(0x5000), () -> memory.u64(TestMachine.WINDOW),
+        () -> memory.poll32(TestMachine.WINDOW),
+        () -> memory.poll64(TestMachine.WINDOW), () -> memory.read(TestMachine.WINDOW, new byte[1], 0, 1),
+        () -> memory.snapshot(TestMachine.WINDOW, 1),
+        () -> memory.cas32(TestMachine.WINDOW, 0, 1), () -> memory.cas64(TestMachine.WINDOW, 0, 1), memory::fence,
+        memory::takeFault,
+        () -> clock.sleepUntil(1), () -> context.pin(0x5000, 1, true), () -> context.unpin(0x5000, 1, true),
+        () -> context.completed(1),
         () -> context.fail("late"), interrupt::raise);
   }
 
@@ -171,7 +180,8 @@ class UntrustedDeviceTest {
       }
     }, LIMIT);
     machine.host().poll(100);
-    assertThat(machine.reports).singleElement().asString().startsWith("device bad: stopped in step 1: did not return within 1 s");
+    assertThat(machine.reports).singleElement().asString()
+        .startsWith("device bad: stopped in step 1: did not return within 1 s");
     carrier[0].join();
     assertThat(carrier[0].isDaemon()).isTrue();
   }
@@ -253,8 +263,10 @@ class UntrustedDeviceTest {
       ends.add(Arguments.of("AssertionError: no", limit, (End) memory -> {
         throw new AssertionError("no");
       }));
-      ends.add(Arguments.of("StackOverflowError", limit, (End) memory -> recurse(memory, 0) == 0 ? Poll.IDLE : Poll.BUSY));
-      ends.add(Arguments.of("OutOfMemoryError", limit, (End) memory -> new long[Integer.MAX_VALUE].length == 0 ? Poll.IDLE : Poll.BUSY));
+      ends.add(Arguments.of("StackOverflowError", limit,
+          (End) memory -> recurse(memory, 0) == 0 ? Poll.IDLE : Poll.BUSY));
+      ends.add(Arguments.of("OutOfMemoryError", limit,
+          (End) memory -> new long[Integer.MAX_VALUE].length == 0 ? Poll.IDLE : Poll.BUSY));
       ends.add(Arguments.of("ExceptionInInitializerError", limit, (End) memory -> {
         throw new ExceptionInInitializerError("static");
       }));
@@ -294,8 +306,8 @@ class UntrustedDeviceTest {
     }, limit);
     machine.host().poll(100);
     machine.host().poll(200);
-    assertThat(machine.reports).singleElement().asString().startsWith("device bad: stopped in step 1: ").contains(said).doesNotContain("\n")
-        .hasSizeLessThan(600);
+    assertThat(machine.reports).singleElement().asString().startsWith("device bad: stopped in step 1: ").contains(said)
+        .doesNotContain("\n").hasSizeLessThan(600);
     assertThat(machine.host().step(300)).isEqualTo(Poll.DEAD);
     machine.host().domain().unmap(TestMachine.WINDOW, 4096);
   }
@@ -358,8 +370,8 @@ class UntrustedDeviceTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"attach", "reset", "restart", "save", "no return from attach", "no return from reset", "no return from restart",
-      "no return from save"})
+  @ValueSource(strings = {"attach", "reset", "restart", "save", "no return from attach", "no return from reset",
+      "no return from restart", "no return from save"})
   void shouldStopADeviceThatFailsOutsideOfItsSteps(String where) throws IOException {
     boolean spins = where.startsWith("no");
     TestMachine machine = machine(() -> new BadAt(where), spins ? LIMIT : AMPLE);
@@ -369,13 +381,14 @@ class UntrustedDeviceTest {
     } else if (where.endsWith("reset")) {
       host.reset();
     } else if (where.endsWith("save")) {
-      assertThatThrownBy(() -> host.save(new DataOutputStream(new ByteArrayOutputStream()))).isInstanceOf(IOException.class)
-          .hasMessageContaining("device bad: stopped in save");
+      assertThatThrownBy(() -> host.save(new DataOutputStream(new ByteArrayOutputStream())))
+          .isInstanceOf(IOException.class).hasMessageContaining("device bad: stopped in save");
     }
     assertThat(host.state()).isEqualTo(State.STOPPED);
     String what = where.substring(where.lastIndexOf(' ') + 1);
     assertThat(machine.reports).singleElement().asString()
-        .startsWith("device bad: stopped in " + what + ": " + (spins ? "did not return within 1 s" : "java.lang.IllegalStateException: bug"));
+        .startsWith("device bad: stopped in " + what + ": "
+            + (spins ? "did not return within 1 s" : "java.lang.IllegalStateException: bug"));
     host.save(new DataOutputStream(new ByteArrayOutputStream()));
   }
 
@@ -409,7 +422,8 @@ class UntrustedDeviceTest {
         return spin();
       }
     };
-    TestMachine machine = new TestMachine(DeviceSetup.mmio(factory, 0xFEB0_0000L).withLimits(StepLimits.DEFAULT.withHostTime(LIMIT)));
+    TestMachine machine =
+        new TestMachine(DeviceSetup.mmio(factory, 0xFEB0_0000L).withLimits(StepLimits.DEFAULT.withHostTime(LIMIT)));
     MmioDevice front = (MmioDevice) machine.bus.mmioOwner(0xFEB0_0000L);
     front.write(0, 4, 5, 100);
     assertThat(machine.reports).singleElement().asString().startsWith("device bad: stopped in step 1: did not return");
@@ -421,7 +435,7 @@ class UntrustedDeviceTest {
   @ParameterizedTest
   @ValueSource(longs = {-1, 86_401})
   void shouldRefuseImpossibleLimits(long seconds) {
-    assertThatThrownBy(() -> StepLimits.DEFAULT.withHostTime(Duration.ofSeconds(seconds))).isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("expected 0 to 86400");
+    assertThatThrownBy(() -> StepLimits.DEFAULT.withHostTime(Duration.ofSeconds(seconds)))
+        .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("expected 0 to 86400");
   }
 }

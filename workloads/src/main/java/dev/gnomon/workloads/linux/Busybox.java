@@ -36,7 +36,8 @@ public record Busybox(byte[] program, List<String> applets) {
     private final int programHeaderCount;
     private final int programHeaderBytes;
 
-    Layout(int elfClass, int machine, int programHeaders, int programHeaderSize, int programHeaderCount, int programHeaderBytes) {
+    Layout(int elfClass, int machine, int programHeaders, int programHeaderSize, int programHeaderCount,
+        int programHeaderBytes) {
       this.elfClass = elfClass;
       this.machine = machine;
       this.programHeaders = programHeaders;
@@ -99,7 +100,8 @@ public record Busybox(byte[] program, List<String> applets) {
     int count = elf.getShort(layout.programHeaderCount) & 0xFFFF;
     int size = elf.getShort(layout.programHeaderSize) & 0xFFFF;
     if (headers < 0 || size < layout.programHeaderBytes || headers > program.length - (long) count * size) {
-      throw new IllegalArgumentException(name + ": its ELF program headers lie outside of the file, expected a whole file");
+      throw new IllegalArgumentException(name
+          + ": its ELF program headers lie outside of the file, expected a whole file");
     }
     for (int i = 0; i < count; i++) {
       if (elf.getInt((int) headers + i * size) == PT_INTERP) {

@@ -23,7 +23,8 @@ public record LinuxWorkload(String name, String description, String count, int r
   private static final List<LinuxWorkload> ALL = List.of(
       new LinuxWorkload("boot", "from the kernel's first instruction to the first program", "", 0),
       new LinuxWorkload("fork", "a shell forks itself and waits: copies of page tables, copy-on-write", "forks", 200),
-      new LinuxWorkload("exec", "fork and exec of a small program: address spaces made and thrown away", "programs", 100),
+      new LinuxWorkload("exec", "fork and exec of a small program: address spaces made and thrown away",
+          "programs", 100),
       new LinuxWorkload("mmap", "programs that map 4 MiB, touch it and end: demand paging", "programs", 20),
       new LinuxWorkload("find", "a walk of a tree of 800 files", "walks", 10),
       new LinuxWorkload("sort", "sort of numbers in one process", "numbers", 8_000),

@@ -100,7 +100,8 @@ class InitramfsTest {
   @Test
   void shouldRefuseWhatIsNoStaticBusybox() {
     assertThatThrownBy(() -> Busybox.parse("bb", new byte[3])).hasMessageContaining("bb: is no ELF program");
-    assertThatThrownBy(() -> Busybox.parse("bb", FakeBusybox.program("ls\0\0"))).hasMessageContaining("table of applets");
+    assertThatThrownBy(() -> Busybox.parse("bb", FakeBusybox.program("ls\0\0")))
+        .hasMessageContaining("table of applets");
     byte[] program = FakeBusybox.program("[\0[[\0mount\0sh\0\0");
     program[18] = 3;
     assertThatThrownBy(() -> Busybox.parse("bb", program)).hasMessageContaining("expected x86-64");

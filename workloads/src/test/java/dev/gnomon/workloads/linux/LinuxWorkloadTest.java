@@ -35,8 +35,8 @@ class LinuxWorkloadTest {
 
   @Test
   void shouldRefuseOthers() {
-    for (String bad : new String[] {"linux:", "linux:forks", "linux:fork,count=", "linux:fork,count=99999999", "linux:fork,n=1",
-        "linux:boot,count=1"}) {
+    for (String bad : new String[] {"linux:", "linux:forks", "linux:fork,count=", "linux:fork,count=99999999",
+        "linux:fork,n=1", "linux:boot,count=1"}) {
       assertThatThrownBy(() -> LinuxWorkload.parse(bad)).as(bad).isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining(bad).hasMessageContaining("expected");
     }

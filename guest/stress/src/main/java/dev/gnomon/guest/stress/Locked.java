@@ -11,7 +11,10 @@ import org.openjdk.jcstress.annotations.Outcome;
 import org.openjdk.jcstress.annotations.State;
 import org.openjdk.jcstress.infra.results.J_Result;
 
-/** LOCKed instructions, bytes among them, which take the word around them; and stores beside them, which must not be lost. */
+/**
+ * LOCKed instructions, bytes among them, which take the word around them; and stores beside them, which must not be
+ * lost.
+ */
 final class Locked {
   private Locked() { }
 

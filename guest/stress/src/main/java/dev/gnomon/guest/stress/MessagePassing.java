@@ -11,7 +11,10 @@ import org.openjdk.jcstress.annotations.Outcome;
 import org.openjdk.jcstress.annotations.State;
 import org.openjdk.jcstress.infra.results.JJ_Result;
 
-/** Data, then a flag, of every size and alignment: who sees the flag sees the data (x86 keeps stores and loads in order). */
+/**
+ * Data, then a flag, of every size and alignment: who sees the flag sees the data (x86 keeps stores and loads in
+ * order).
+ */
 final class MessagePassing {
   private MessagePassing() { }
 

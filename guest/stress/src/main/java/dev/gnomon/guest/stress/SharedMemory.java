@@ -4,8 +4,8 @@ import dev.gnomon.guest.memory.HostMemory;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Guest memory that the tests of this package race on: each state object has two cache lines of it. There are more pieces
- * than the harness keeps states alive at a time, so that they are dealt out in turn.
+ * Guest memory that the tests of this package race on: each state object has two cache lines of it. There are more
+ * pieces than the harness keeps states alive at a time, so that they are dealt out in turn.
  */
 final class SharedMemory {
   static final int PIECE = 128;

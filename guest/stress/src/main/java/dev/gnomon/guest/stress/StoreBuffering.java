@@ -14,8 +14,8 @@ import org.openjdk.jcstress.annotations.State;
 import org.openjdk.jcstress.infra.results.JJ_Result;
 
 /**
- * Each side stores its own word and then loads the other's. Without fences both may read the old value, as on x86: it is
- * how a wake-up gets lost. MFENCE, and any LOCKed instruction, forbids it.
+ * Each side stores its own word and then loads the other's. Without fences both may read the old value, as on x86: it
+ * is how a wake-up gets lost. MFENCE, and any LOCKed instruction, forbids it.
  */
 final class StoreBuffering {
   private StoreBuffering() { }

@@ -11,7 +11,10 @@ import org.openjdk.jcstress.annotations.Outcome;
 import org.openjdk.jcstress.annotations.State;
 import org.openjdk.jcstress.infra.results.J_Result;
 
-/** Aligned accesses of 2, 4 and 8 bytes are whole (SDM vol. 3A, "Guaranteed Atomic Operations"); across a cache line they need not be. */
+/**
+ * Aligned accesses of 2, 4 and 8 bytes are whole (SDM vol. 3A, "Guaranteed Atomic Operations"); across a cache line
+ * they need not be.
+ */
 final class Tearing {
   private Tearing() { }
 

@@ -119,9 +119,9 @@ interface Choices {
   }
 
   /**
-   * {@link Strategy#EXHAUSTIVE}: the schedule after the last one, in the order of their choices. Of schedules that differ only in the order of
-   * accesses that do not matter to each other it runs one to its end (sleep sets: Godefroid, "Partial-Order Methods for the Verification of
-   * Concurrent Systems", chapter 5).
+   * {@link Strategy#EXHAUSTIVE}: the schedule after the last one, in the order of their choices. Of schedules that
+   * differ only in the order of accesses that do not matter to each other it runs one to its end (sleep sets:
+   * Godefroid, "Partial-Order Methods for the Verification of Concurrent Systems", chapter 5).
    */
   final class Exhaustive implements Choices {
     /** One choice: of actors, as sets of ids, or of a number. */
@@ -225,8 +225,8 @@ interface Choices {
   }
 
   /**
-   * Choices that are given: ids of actors, and numbers as their complement. Behind their end, and where one is impossible, the actor that acts
-   * goes on, or the first that can, and numbers are 0.
+   * Choices that are given: ids of actors, and numbers as their complement. Behind their end, and where one is
+   * impossible, the actor that acts goes on, or the first that can, and numbers are 0.
    */
   final class Replay implements Choices {
     private final int[] given;

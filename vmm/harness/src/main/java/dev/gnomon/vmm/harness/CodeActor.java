@@ -2,7 +2,10 @@ package dev.gnomon.vmm.harness;
 
 import dev.gnomon.vmm.RunResult;
 
-/** A processor of {@link GuestCode} as a driver: runs instruction by instruction, and before each that touches memory somebody else may be chosen. */
+/**
+ * A processor of {@link GuestCode} as a driver: runs instruction by instruction, and before each that touches memory
+ * somebody else may be chosen.
+ */
 final class CodeActor extends GuestActor {
   private static final int RUNNING = 0;
   private static final int PAUSED = 1;

@@ -26,8 +26,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The machine of {@link GuestCode}; each schedule begins at the code's first instructions. Every store passes the write seam, because each frame is
- * watched.
+ * The machine of {@link GuestCode}; each schedule begins at the code's first instructions. Every store passes the write
+ * seam, because each frame is watched.
  */
 final class CodeMachine extends GuestMachine {
   private static final int TABLE_ENTRIES = 512;
@@ -55,8 +55,9 @@ final class CodeMachine extends GuestMachine {
     decoder = memory.writeListener();
     classes = new InstructionClass[code.codes().size()][];
     List<InitialState> states = new ArrayList<>();
-    InitialState first = GuestImages.flat(BootRequest.of("driver", code.image()).withLoadAddress(GuestCode.CODE).withEntry(BootRequest.Entry.LONG))
-        .load(vm.bootMemory());
+    InitialState first =
+        GuestImages.flat(BootRequest.of("driver", code.image()).withLoadAddress(GuestCode.CODE)
+        .withEntry(BootRequest.Entry.LONG)).load(vm.bootMemory());
     for (int i = 0; i < classes.length; i++) {
       classes[i] = new InstructionClass[code.codes().get(i).length];
       states.add(at(first, GuestCode.code(i)));
@@ -84,8 +85,8 @@ final class CodeMachine extends GuestMachine {
   }
 
   private static InitialState at(InitialState s, @Gpa long code) {
-    return new InitialState(Addresses.bits(code), s.rax(), s.rbx(), s.rdx(), s.rsi(), s.segments(), s.cr0(), s.cr3(), s.cr4(), s.efer(),
-        s.gdtrBase(), s.gdtrLimit(), s.idtrLimit());
+    return new InitialState(Addresses.bits(code), s.rax(), s.rbx(), s.rdx(), s.rsi(), s.segments(), s.cr0(), s.cr3(),
+        s.cr4(), s.efer(), s.gdtrBase(), s.gdtrLimit(), s.idtrLimit());
   }
 
   /** Sets all A and D flags: processors set them at once and for all to see, which their store buffers would not. */
@@ -139,7 +140,8 @@ final class CodeMachine extends GuestMachine {
       known = decode(processor, at) ? InstructionClass.of(instruction) : InstructionClass.ACCESS;
       classes[processor][at] = known;
     }
-    boolean uncached = known == InstructionClass.ACCESS && code.mode() == Mode.NATIVE && decode(processor, at) && isUncached(cpu);
+    boolean uncached = known == InstructionClass.ACCESS && code.mode() == Mode.NATIVE && decode(processor, at)
+        && isUncached(cpu);
     return uncached ? InstructionClass.LOCKED : known;
   }
 
@@ -154,8 +156,8 @@ final class CodeMachine extends GuestMachine {
   }
 
   /**
-   * Whether the instruction reaches memory that the processor does not cache, or a device. Under EPT and under shadow paging all memory is
-   * write-back, as in KVM without devices of the host, and devices exit.
+   * Whether the instruction reaches memory that the processor does not cache, or a device. Under EPT and under shadow
+   * paging all memory is write-back, as in KVM without devices of the host, and devices exit.
    */
   private boolean isUncached(Cpu cpu) {
     if (InstructionClass.isString(instruction.opcode)) {
@@ -183,6 +185,7 @@ final class CodeMachine extends GuestMachine {
   /** The bytes of a processor's next instruction; empty if it is not of the driver's code. */
   byte[] nextBytes(int processor) {
     int at = offset(processor);
-    return at >= 0 && decode(processor, at) ? Arrays.copyOfRange(code.codes().get(processor), at, at + instruction.length) : new byte[0];
+    return at >= 0 && decode(processor, at)
+        ? Arrays.copyOfRange(code.codes().get(processor), at, at + instruction.length) : new byte[0];
   }
 }

@@ -1,6 +1,8 @@
 package dev.gnomon.vmm.harness;
 
-/** Ways out of the middle of a driver, a device or a schedule. They have no stack; code under test must let them pass. */
+/**
+ * Ways out of the middle of a driver, a device or a schedule. They have no stack; code under test must let them pass.
+ */
 final class Control extends Error {
   private static final long serialVersionUID = 1;
 

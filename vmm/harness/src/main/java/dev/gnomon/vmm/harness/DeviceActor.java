@@ -45,7 +45,8 @@ final class DeviceActor extends Actor implements DmaMemory {
   }
 
   String waiting() {
-    return down ? "is down" : host.state() != DeviceHost.State.RUNNING ? host.failure() : last == Poll.SLEEP ? "sleeps until its doorbell rings"
+    return down ? "is down" : host.state() != DeviceHost.State.RUNNING ? host.failure()
+        : last == Poll.SLEEP ? "sleeps until its doorbell rings"
         : "polls in vain";
   }
 
@@ -66,7 +67,8 @@ final class DeviceActor extends Actor implements DmaMemory {
     if (notBefore > rig.scheduler().now) {
       return false;
     }
-    return last == Poll.BUSY || last == Poll.IDLE && (idle < rig.idleSteps() || rig.memory().version(agent) != seenVersion);
+    return last == Poll.BUSY || last == Poll.IDLE
+        && (idle < rig.idleSteps() || rig.memory().version(agent) != seenVersion);
   }
 
   /** Virtual time at which it can act though nothing else happens, {@link Long#MAX_VALUE} if none. */
@@ -75,7 +77,8 @@ final class DeviceActor extends Actor implements DmaMemory {
       return upAt;
     }
     boolean waits = host.state() == DeviceHost.State.RUNNING && notBefore > rig.scheduler().now
-        && (last != Poll.IDLE || idle < rig.idleSteps() || rig.memory().version(agent) != seenVersion || host.notBefore() == notBefore);
+        && (last != Poll.IDLE || idle < rig.idleSteps() || rig.memory().version(agent) != seenVersion
+            || host.notBefore() == notBefore);
     return waits ? notBefore : Long.MAX_VALUE;
   }
 
@@ -118,7 +121,11 @@ final class DeviceActor extends Actor implements DmaMemory {
     }
   }
 
-  /** The process dies where it is; its stores have retired and become visible. @param restartNs virtual time until another can take over */
+  /**
+   * The process dies where it is; its stores have retired and become visible.
+   *
+   * @param restartNs virtual time until another can take over
+   */
   void crash(long restartNs) {
     downFor = restartNs;
     if (stepping) {
@@ -186,7 +193,10 @@ final class DeviceActor extends Actor implements DmaMemory {
     }
   }
 
-  /** When all schedules are wanted a fence waits for the buffer instead of emptying it: that is no schedule more, and tells what happens when. */
+  /**
+   * When all schedules are wanted a fence waits for the buffer instead of emptying it: that is no schedule more, and
+   * tells what happens when.
+   */
   private void awaitEmptyBuffer() {
     draining = true;
     while (rig.memory().buffer(agent).count > 0) {

@@ -6,8 +6,9 @@ import java.util.Arrays;
 import java.util.function.Consumer;
 
 /**
- * A mock driver. Each call of its port is logged with its answer; to go on in its middle it runs again from the start, is given the logged answers,
- * and does the first call that has none. Before each further one somebody else may be chosen, to whom it gives way by {@link Control#SUSPENDED}.
+ * A mock driver. Each call of its port is logged with its answer; to go on in its middle it runs again from the start,
+ * is given the logged answers, and does the first call that has none. Before each further one somebody else may be
+ * chosen, to whom it gives way by {@link Control#SUSPENDED}.
  */
 final class DriverActor extends Actor implements DriverPort {
   private static final int LOAD = 1;
@@ -123,7 +124,8 @@ final class DriverActor extends Actor implements DriverPort {
       return false;
     }
     if (calls[cursor] != call) {
-      throw new IllegalStateException("driver " + name + " did not do the same again: expected it to depend on its port and local variables alone");
+      throw new IllegalStateException("driver " + name
+          + " did not do the same again: expected it to depend on its port and local variables alone");
     }
     return true;
   }
@@ -195,7 +197,8 @@ final class DriverActor extends Actor implements DriverPort {
     yieldBefore(rig.memory().storeOp(agent), gpa, size);
     int offset = rig.memory().offset(gpa);
     if (offset >= 0) {
-      rig.trace().access(this, rig.memory().buffer(agent).depth() == 0 ? "store" : "store (buffered)", gpa, size, value);
+      rig.trace().access(this, rig.memory().buffer(agent).depth() == 0 ? "store" : "store (buffered)", gpa,
+          size, value);
       rig.memory().store(agent, gpa, offset, size, value);
     }
     log(call, 0);

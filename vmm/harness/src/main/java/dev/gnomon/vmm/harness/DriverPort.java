@@ -4,8 +4,8 @@ import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.vmm.polled.dma.WordPort;
 
 /**
- * A mock driver's processor: memory in x86's order, doorbells, interrupts, and marks for the history. A driver keeps what it knows in local
- * variables, for it is run from its start again and again with the same answers.
+ * A mock driver's processor: memory in x86's order, doorbells, interrupts, and marks for the history. A driver keeps
+ * what it knows in local variables, for it is run from its start again and again with the same answers.
  */
 public interface DriverPort extends WordPort {
   /** LOCK CMPXCHG of 4 bytes, a full fence. */

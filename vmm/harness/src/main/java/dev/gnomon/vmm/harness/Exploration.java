@@ -16,12 +16,13 @@ import org.HdrHistogram.Histogram;
  * @param storeBuffer stores that an agent's buffer holds under TSO, 1 to 64
  * @param seed of the first schedule; each further one has the next
  * @param maxPoints choices after which a schedule is given up
- * @param idleSteps steps that find nothing, with nothing changed, after which a device is left alone until something changes
+ * @param idleSteps steps that find nothing, with nothing changed, after which a device is left alone until something
+ *     changes
  * @param pctDepth switches that PCT forces
  * @param stepLimit host time after which a step or a driver that has not come back has failed; zero to wait for ever
  */
-public record Exploration(String name, int schedules, Strategy strategy, MemoryModel model, int storeBuffer, long seed, int maxPoints, int idleSteps,
-    int pctDepth, Duration stepLimit) {
+public record Exploration(String name, int schedules, Strategy strategy, MemoryModel model, int storeBuffer, long seed,
+    int maxPoints, int idleSteps, int pctDepth, Duration stepLimit) {
   /** Virtual nanoseconds that a choice stands for. */
   private static final long NS_PER_ACCESS = 10;
   private static final Duration STEP_LIMIT = Duration.ofSeconds(10);
@@ -31,8 +32,10 @@ public record Exploration(String name, int schedules, Strategy strategy, MemoryM
       throw new IllegalArgumentException("steps of at most " + stepLimit.toSeconds() + " s: expected at least 0");
     }
     if (schedules < 1 || storeBuffer < 1 || storeBuffer > 64 || maxPoints < 1 || idleSteps < 1 || pctDepth < 0) {
-      throw new IllegalArgumentException(schedules + " schedules, store buffers of " + storeBuffer + ", at most " + maxPoints + " choices, "
-          + idleSteps + " idle steps, PCT depth " + pctDepth + ": expected at least 1 of each, and buffers of at most 64");
+      throw new IllegalArgumentException(schedules + " schedules, store buffers of " + storeBuffer + ", at most "
+          + maxPoints + " choices, "
+          + idleSteps + " idle steps, PCT depth " + pctDepth
+          + ": expected at least 1 of each, and buffers of at most 64");
     }
   }
 
@@ -50,7 +53,8 @@ public record Exploration(String name, int schedules, Strategy strategy, MemoryM
   }
 
   public Exploration withModel(MemoryModel value) {
-    return new Exploration(name, schedules, strategy, value, storeBuffer, seed, maxPoints, idleSteps, pctDepth, stepLimit);
+    return new Exploration(name, schedules, strategy, value, storeBuffer, seed, maxPoints, idleSteps,
+        pctDepth, stepLimit);
   }
 
   public Exploration withStoreBuffer(int value) {
@@ -58,7 +62,8 @@ public record Exploration(String name, int schedules, Strategy strategy, MemoryM
   }
 
   public Exploration withSeed(long value) {
-    return new Exploration(name, schedules, strategy, model, storeBuffer, value, maxPoints, idleSteps, pctDepth, stepLimit);
+    return new Exploration(name, schedules, strategy, model, storeBuffer, value, maxPoints, idleSteps,
+        pctDepth, stepLimit);
   }
 
   public Exploration withMaxPoints(int value) {
@@ -103,7 +108,8 @@ public record Exploration(String name, int schedules, Strategy strategy, MemoryM
       Throwable failure = progress.found != null ? progress.found : late.failure();
       int[] choices = progress.found != null ? progress.shortest : progress.rig.scheduler().taken();
       int foundChoices = progress.found != null ? progress.foundChoices : choices.length;
-      return new Report(this, progress.index + 1, false, explain(foundChoices, choices, failure, progress.index, test), new Histogram(3), Work.NONE);
+      return new Report(this, progress.index + 1, false, explain(foundChoices, choices, failure, progress.index, test),
+          new Histogram(3), Work.NONE);
     }
   }
 
@@ -130,7 +136,8 @@ public record Exploration(String name, int schedules, Strategy strategy, MemoryM
         progress.foundChoices = progress.shortest.length;
         progress.found = failure;
         shrink(progress, kind(failure), test);
-        return new Report(this, i + 1, false, explain(progress.foundChoices, progress.shortest, failure, i, test), latencies, work);
+        return new Report(this, i + 1, false, explain(progress.foundChoices, progress.shortest, failure, i, test),
+            latencies, work);
       }
       length = Math.max(length, rig.scheduler().points());
       work = work.plus(rig.work());
@@ -186,7 +193,8 @@ public record Exploration(String name, int schedules, Strategy strategy, MemoryM
     Throwable failure = trace(rig, choices, test);
     if (failure == null) {
       // Only a test that does not depend on its rig alone comes here.
-      return new Report.Failure(first, seed + index, index, foundChoices, choices, names(rig), "  (the schedule does not fail again)\n");
+      return new Report.Failure(first, seed + index, index, foundChoices, choices, names(rig),
+          "  (the schedule does not fail again)\n");
     }
     return new Report.Failure(failure, seed + index, index, foundChoices, choices, names(rig), rig.trace().render());
   }

@@ -5,8 +5,8 @@ import java.time.Duration;
 import java.util.function.Consumer;
 
 /**
- * Something that goes wrong beside the device: its process dies, the guest is reset or lies, words tear, memory goes away. When, and which, is
- * chosen by the schedule. A fault holds for the schedule into whose rig it is injected.
+ * Something that goes wrong beside the device: its process dies, the guest is reset or lies, words tear, memory goes
+ * away. When, and which, is chosen by the schedule. A fault holds for the schedule into whose rig it is injected.
  */
 public final class Fault {
   private final Consumer<Mischief> installer;
@@ -33,7 +33,9 @@ public final class Fault {
     return new Fault(it -> it.setTearing(gpa, length, grain));
   }
 
-  /** A device's store of a flag may become visible before earlier ones, as where a release is missing on a weaker host. */
+  /**
+   * A device's store of a flag may become visible before earlier ones, as where a release is missing on a weaker host.
+   */
   public static Fault reorderPublication(@Gpa long flag, int times) {
     return new Fault(it -> {
       it.bufferStores();
@@ -41,7 +43,10 @@ public final class Fault {
     });
   }
 
-  /** Readers of a word of 1, 2, 4 or 8 bytes may see one of its last values, each reader in order. A real guest's own loads see the newest. */
+  /**
+   * Readers of a word of 1, 2, 4 or 8 bytes may see one of its last values, each reader in order. A real guest's own
+   * loads see the newest.
+   */
   public static Fault staleRead(@Gpa long gpa, int size, int last) {
     return new Fault(it -> it.setStale(gpa, size, last));
   }
@@ -53,7 +58,8 @@ public final class Fault {
 
   /** The process that polls dies at any access, and another takes over after at least a virtual time. */
   public static Fault crash(int times, Duration restartIn) {
-    return new Fault(it -> it.forEachDevice(device -> it.add("crash(" + device.name + ")", times, () -> !device.down && !device.crashRequested,
+    return new Fault(it -> it.forEachDevice(device -> it.add("crash(" + device.name + ")", times,
+        () -> !device.down && !device.crashRequested,
         () -> device.crash(restartIn.toNanos()))));
   }
 
@@ -64,7 +70,8 @@ public final class Fault {
 
   /** The guest changes a word while the device is in a step that has read it. @param value what it becomes */
   public static Fault mutateBetweenFetches(@Gpa long gpa, int size, long value) {
-    return new Fault(it -> it.add("mutate " + hex(gpa), 1, () -> it.anyDeviceHasRead(gpa, size), () -> it.scribble(gpa, size, value)));
+    return new Fault(it -> it.add("mutate " + hex(gpa), 1, () -> it.anyDeviceHasRead(gpa, size),
+        () -> it.scribble(gpa, size, value)));
   }
 
   /** A hostile guest, or for a driver under test a hostile device, writes one of these values at any time. */
@@ -72,19 +79,25 @@ public final class Fault {
     return new Fault(it -> it.addScribble(gpa, size, values));
   }
 
-  /** The index of a ring, 4 bytes, as a hostile side writes it: one more than fits ahead of 0, behind it, and the ends of the range. */
+  /**
+   * The index of a ring, 4 bytes, as a hostile side writes it: one more than fits ahead of 0, behind it, and the ends
+   * of the range.
+   */
   public static Fault hostileIndex(@Gpa long gpa, int entries) {
     return scribble(gpa, 4, entries + 1, 2L * entries + 1, -1, Integer.MAX_VALUE, Integer.MIN_VALUE);
   }
 
-  /** A length, 4 bytes, as a hostile side writes it: none, the largest, negative, and such as end just behind a page or all RAM. */
+  /**
+   * A length, 4 bytes, as a hostile side writes it: none, the largest, negative, and such as end just behind a page or
+   * all RAM.
+   */
   public static Fault hostileLength(@Gpa long gpa) {
     return scribble(gpa, 4, 0, -1, Integer.MAX_VALUE, Integer.MIN_VALUE, 4097, Rig.RAM_BYTES + 1);
   }
 
   /**
-   * A buffer's address, 8 bytes, as a hostile side writes it: such as wrap or are no addresses, the end of RAM, a hole, the local APIC, a BIOS's ROM, and
-   * every window of every device.
+   * A buffer's address, 8 bytes, as a hostile side writes it: such as wrap or are no addresses, the end of RAM, a hole,
+   * the local APIC, a BIOS's ROM, and every window of every device.
    */
   public static Fault hostileAddress(@Gpa long gpa) {
     return new Fault(it -> it.addScribble(gpa, 8, it.hostileAddresses()));
@@ -92,7 +105,9 @@ public final class Fault {
 
   /** A doorbell rings for nothing. */
   public static Fault spuriousKick(int times) {
-    return new Fault(it -> it.forEachDevice(device -> it.add("spurious kick(" + device.name + ")", times, () -> true, () -> device.kicked = true)));
+    return new Fault(it ->
+        it.forEachDevice(device -> it.add("spurious kick(" + device.name + ")", times, () -> true,
+        () -> device.kicked = true)));
   }
 
   /** An interrupt comes for nothing. */
@@ -100,7 +115,9 @@ public final class Fault {
     return new Fault(it -> it.add("spurious interrupt", times, () -> true, it::interruptDrivers));
   }
 
-  /** Interrupts of devices are lost, up to a number of times: what a driver must expect only where its device says so. */
+  /**
+   * Interrupts of devices are lost, up to a number of times: what a driver must expect only where its device says so.
+   */
   public static Fault dropInterrupt(int times) {
     return new Fault(it -> it.setDroppedInterrupts(times));
   }
@@ -111,16 +128,16 @@ public final class Fault {
   }
 
   /**
-   * The host moves pages of RAM at a step's boundary: devices and processors lose what they hold of their translations, and must find them again
-   * without noticing.
+   * The host moves pages of RAM at a step's boundary: devices and processors lose what they hold of their translations,
+   * and must find them again without noticing.
    */
   public static Fault remap(@Gpa long gpa, int length) {
     return new Fault(it -> it.add("remap " + hex(gpa), 1, it::betweenSteps, () -> it.remap(gpa, length)));
   }
 
   /**
-   * The hypervisor begins to log which pages of a real guest's RAM are written, by write protection, as for a live migration. Windows must stay free
-   * of exits. Nothing happens to mock drivers and natively.
+   * The hypervisor begins to log which pages of a real guest's RAM are written, by write protection, as for a live
+   * migration. Windows must stay free of exits. Nothing happens to mock drivers and natively.
    */
   public static Fault dirtyLog() {
     return new Fault(it -> it.add("dirty log", 1, it::canLog, it::startLog));

@@ -11,8 +11,9 @@ import java.util.List;
 import java.util.function.Consumer;
 
 /**
- * Drivers of real x86 code, one for each processor of a machine of 8 MiB: 64-bit code from 1 MiB, 64 KiB for each processor, the first 4 GiB mapped to
- * themselves and write-back, stacks below 90000h, RAM from 200000h on free. No interrupts come but those of the devices, which processor 0 gets.
+ * Drivers of real x86 code, one for each processor of a machine of 8 MiB: 64-bit code from 1 MiB, 64 KiB for each
+ * processor, the first 4 GiB mapped to themselves and write-back, stacks below 90000h, RAM from 200000h on free. No
+ * interrupts come but those of the devices, which processor 0 gets.
  *
  * @param mode how the guest's memory is virtualized
  * @param codes each processor's code

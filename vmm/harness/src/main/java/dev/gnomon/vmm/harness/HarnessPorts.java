@@ -12,7 +12,8 @@ import java.util.function.IntConsumer;
 import java.util.function.LongConsumer;
 
 /**
- * How the guest of a harness speaks to it: doorbells, and marks for the history. User programs reach no ports, so there is a page too:
+ * How the guest of a harness speaks to it: doorbells, and marks for the history. User programs reach no ports, so there
+ * is a page too:
  * <pre>
  *  +0  a request begins: its number, 32 bits
  *  +4  a request has been found completed: its number
@@ -38,7 +39,10 @@ final class HarnessPorts implements PortDevice, MmioDevice {
   private Runnable ready = () -> { };
   private Runnable start = () -> { };
 
-  /** Who hears of doorbells, by the device's index, of requests that begin and end, by their numbers, and of the driver's being ready. */
+  /**
+   * Who hears of doorbells, by the device's index, of requests that begin and end, by their numbers, and of the
+   * driver's being ready.
+   */
   void connect(IntConsumer doorbells, LongConsumer begins, LongConsumer ends, Runnable readies) {
     doorbell = doorbells;
     begin = begins;

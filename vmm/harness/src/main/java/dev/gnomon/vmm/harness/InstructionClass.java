@@ -9,8 +9,8 @@ enum InstructionClass {
   /** Can touch memory that others see. */
   ACCESS,
   /**
-   * Waits until the store buffer is empty: MFENCE, SFENCE, serialising instructions, I/O, software interrupts (SDM vol. 3A, "Store Buffer" and
-   * "Serializing Instructions").
+   * Waits until the store buffer is empty: MFENCE, SFENCE, serialising instructions, I/O, software interrupts (SDM vol.
+   * 3A, "Store Buffer" and "Serializing Instructions").
    */
   DRAIN,
   /** Waits likewise, and its own store is visible at once: LOCK, and XCHG with memory. */
@@ -46,11 +46,13 @@ enum InstructionClass {
     if (i.lock || (i.opcode == 0x86 || i.opcode == 0x87) && i.isMemory()) {
       return LOCKED;
     }
-    if (isPortAccess(i.opcode) || isFence(i) || isSerializing(i) || i.opcode == INT3 || i.opcode == INT_N || i.opcode == INT1) {
+    if (isPortAccess(i.opcode) || isFence(i) || isSerializing(i) || i.opcode == INT3 || i.opcode == INT_N
+        || i.opcode == INT1) {
       return DRAIN;
     }
     boolean operand = i.isMemory() && i.opcode != LEA && (i.opcode & ~7) != HINTS;
-    boolean implied = isString(i.opcode) || i.opcode >= 0xA0 && i.opcode <= 0xA3 || i.opcode == XLAT || i.opcode == MASKMOVQ;
+    boolean implied = isString(i.opcode) || i.opcode >= 0xA0 && i.opcode <= 0xA3 || i.opcode == XLAT
+        || i.opcode == MASKMOVQ;
     // Whether anything wakes a processor is others' doing too.
     return operand || implied || i.opcode == HLT ? ACCESS : PRIVATE;
   }
@@ -77,7 +79,8 @@ enum InstructionClass {
       // LLDT and LTR.
       case GROUP_6 -> i.group() == 2 || i.group() == 3;
       // LGDT, LIDT and INVLPG; SERIALIZE.
-      case GROUP_7 -> i.isMemory() ? i.group() == 2 || i.group() == 3 || i.group() == 7 : i.group() == 5 && (i.rm & 7) == 0 && i.rep == 0;
+      case GROUP_7 -> i.isMemory() ? i.group() == 2 || i.group() == 3
+          || i.group() == 7 : i.group() == 5 && (i.rm & 7) == 0 && i.rep == 0;
       default -> false;
     };
   }

@@ -2,7 +2,10 @@ package dev.gnomon.vmm.harness;
 
 import dev.gnomon.vmm.RunResult;
 
-/** A Linux as a driver: runs for some thousand instructions, or up to its next store to a window, and then it is somebody else's turn. */
+/**
+ * A Linux as a driver: runs for some thousand instructions, or up to its next store to a window, and then it is
+ * somebody else's turn.
+ */
 final class LinuxActor extends GuestActor {
   /** Instructions of a turn; a replay that says nothing takes the first. */
   private static final int[] TURNS = {20_000, 200, 2_000, 100_000};
@@ -64,7 +67,8 @@ final class LinuxActor extends GuestActor {
     // Somewhere in RAM it has written, too.
     rig.memory().published(agent);
     if (machine.storeOffset() >= 0) {
-      rig.trace().hostStore(this, "store", machine.storeOffset(), machine.storeSize(), rig.memory().visible(machine.storeOffset(), machine.storeSize()));
+      rig.trace().hostStore(this, "store", machine.storeOffset(), machine.storeSize(),
+          rig.memory().visible(machine.storeOffset(), machine.storeSize()));
     }
     switch (result.end()) {
       case BUDGET -> { }

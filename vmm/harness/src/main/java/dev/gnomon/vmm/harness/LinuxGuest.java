@@ -12,14 +12,15 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * An unmodified Linux as a driver: a kernel for x86-64 as Debian packages it, and a shell script that drives devices by {@code busybox devmem}. It boots
- * once; each schedule begins with the script's first command. Give one object to all schedules of a test, for it keeps the machine.
+ * An unmodified Linux as a driver: a kernel for x86-64 as Debian packages it, and a shell script that drives devices by
+ * {@code busybox devmem}. It boots once; each schedule begins with the script's first command. Give one object to all
+ * schedules of a test, for it keeps the machine.
  *
- * <p>{@code devmem} maps memory uncached, so this shows function and exits. The order of accesses is {@link GuestCode}'s business: a Linux runs some
- * thousand instructions at a time, and its stores are seen at once.
+ * <p>{@code devmem} maps memory uncached, so this shows function and exits. The order of accesses is
+ * {@link GuestCode}'s business: a Linux runs some thousand instructions at a time, and its stores are seen at once.
  *
- * <p>The script finds the address of a device's first window in a variable of the device's name, of further ones in {@code NAME_2} and so on; each
- * character of the name but letters and digits is {@code _}. It has these functions:
+ * <p>The script finds the address of a device's first window in a variable of the device's name, of further ones in
+ * {@code NAME_2} and so on; each character of the name but letters and digits is {@code _}. It has these functions:
  * <pre>
  *  begin N   the request of this number begins
  *  end N     it has been found completed
@@ -55,10 +56,12 @@ public final class LinuxGuest {
   /**
    * A kernel and a statically linked busybox.
    *
-   * @throws IllegalArgumentException if one cannot be read, or the busybox is none that a guest without libraries can run
+   * @throws IllegalArgumentException if one cannot be read, or the busybox is none that a guest without libraries can
+   *     run
    */
   public static LinuxGuest of(Mode mode, Path kernel, Path busybox) {
-    return new LinuxGuest(mode, read(kernel, "a kernel"), Busybox.parse(busybox.toString(), read(busybox, "a busybox")), "true\n",
+    return new LinuxGuest(mode, read(kernel, "a kernel"),
+        Busybox.parse(busybox.toString(), read(busybox, "a busybox")), "true\n",
         DEFAULT_INSTRUCTIONS);
   }
 
@@ -102,10 +105,10 @@ public final class LinuxGuest {
             .append(Long.toHexString(device.window(i))).append('\n');
       }
     }
-    text.append(function("begin", HarnessPorts.BEGIN)).append(function("end", HarnessPorts.END)).append(function("kick", HarnessPorts.DOORBELL))
-        .append(function("ready", HarnessPorts.READY));
-    text.append("devmem 0x").append(Long.toHexString(HarnessPorts.PAGE + HarnessPorts.START)).append(" 32 1\n(\n").append(script)
-        .append("\n)\ndevmem 0x").append(Long.toHexString(DebugExit.GPA)).append(" 8 $?\n");
+    text.append(function("begin", HarnessPorts.BEGIN)).append(function("end", HarnessPorts.END))
+        .append(function("kick", HarnessPorts.DOORBELL)).append(function("ready", HarnessPorts.READY));
+    text.append("devmem 0x").append(Long.toHexString(HarnessPorts.PAGE + HarnessPorts.START)).append(" 32 1\n(\n")
+        .append(script).append("\n)\ndevmem 0x").append(Long.toHexString(DebugExit.GPA)).append(" 8 $?\n");
     return text.toString().getBytes(StandardCharsets.UTF_8);
   }
 

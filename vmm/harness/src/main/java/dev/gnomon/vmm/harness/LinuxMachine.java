@@ -12,11 +12,15 @@ import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 
-/** The machine of {@link LinuxGuest}; each schedule begins where the script does. A run stops behind each store to a window. */
+/**
+ * The machine of {@link LinuxGuest}; each schedule begins where the script does. A run stops behind each store to a
+ * window.
+ */
 final class LinuxMachine extends GuestMachine {
   private static final long NS_PER_INSTRUCTION = 8;
   private static final long BOOT_INSTRUCTIONS = 3_000_000_000L;
-  private static final String COMMAND_LINE = "console=ttyS0 quiet acpi=off noapic nolapic nohpet tsc=reliable no_timer_check "
+  private static final String COMMAND_LINE =
+      "console=ttyS0 quiet acpi=off noapic nolapic nohpet tsc=reliable no_timer_check "
       + "mitigations=off panic=-1 reboot=t cryptomgr.notests";
   private static final int CONSOLE_SHOWN = 400;
 
@@ -54,7 +58,8 @@ final class LinuxMachine extends GuestMachine {
   /** @throws IllegalArgumentException if the kernel does not come to the script */
   static LinuxMachine boot(Mode mode, byte[] kernel, byte[] initramfs, List<Rig.Device> devices) {
     ByteArrayOutputStream console = new ByteArrayOutputStream();
-    VmOptions options = VmOptions.of(mode).withMemoryBytes(LinuxGuest.MEMORY_BYTES).withNsPerInstruction(NS_PER_INSTRUCTION);
+    VmOptions options = VmOptions.of(mode).withMemoryBytes(LinuxGuest.MEMORY_BYTES)
+        .withNsPerInstruction(NS_PER_INSTRUCTION);
     LinuxMachine machine = new LinuxMachine(new VmBuilder(options).console(console::write), console, devices);
     boolean[] started = new boolean[1];
     machine.ports.atStart(() -> {
@@ -65,7 +70,8 @@ final class LinuxMachine extends GuestMachine {
         .withModules(List.of(new BootRequest.File("initramfs", initramfs)))));
     RunResult result = machine.vm.run(BOOT_INSTRUCTIONS);
     if (!started[0]) {
-      throw new IllegalArgumentException("the kernel does not come to its script: " + result.end() + " " + result.detail() + machine.lastWords());
+      throw new IllegalArgumentException("the kernel does not come to its script: " + result.end() + " "
+          + result.detail() + machine.lastWords());
     }
     machine.markStart();
     return machine;
@@ -102,6 +108,7 @@ final class LinuxMachine extends GuestMachine {
   /** The end of what the guest has printed. */
   String lastWords() {
     String text = console.toString(StandardCharsets.ISO_8859_1).strip();
-    return text.isEmpty() ? "" : "; its console ends with: " + text.substring(Math.max(0, text.length() - CONSOLE_SHOWN));
+    return text.isEmpty() ? ""
+        : "; its console ends with: " + text.substring(Math.max(0, text.length() - CONSOLE_SHOWN));
   }
 }

@@ -14,7 +14,10 @@ import dev.gnomon.vmm.polled.dma.SecondLevelEntry;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What stays from schedule to schedule as long as windows and guest are the same: memory, domains, and the machine of a real guest. */
+/**
+ * What stays from schedule to schedule as long as windows and guest are the same: memory, domains, and the machine of a
+ * real guest.
+ */
 final class Machinery {
   private static final int FRAMES_PER_DEVICE = 16;
 
@@ -71,7 +74,8 @@ final class Machinery {
   }
 
   private void grantWindows(DmaDomain domain, Rig.Device device) {
-    device.windows().forEach(window -> domain.grant(window.gpa(), memory.slots.back(window.gpa()), window.bytes(), SecondLevelEntry.RIGHTS));
+    device.windows().forEach(window ->
+        domain.grant(window.gpa(), memory.slots.back(window.gpa()), window.bytes(), SecondLevelEntry.RIGHTS));
   }
 
   private static SharedMemory withoutGuest(List<Rig.Device> devices) {
@@ -80,7 +84,8 @@ final class Machinery {
     for (Rig.Device device : devices) {
       for (int i = 0; i < device.windows().size(); i++) {
         Window window = device.windows().get(i);
-        slots.add(new MemorySlot(MemorySlot.Kind.RESERVED, window.gpa(), window.bytes(), i == 0 ? device.name() : device.name() + "-" + (i + 1)));
+        slots.add(new MemorySlot(MemorySlot.Kind.RESERVED, window.gpa(), window.bytes(),
+            i == 0 ? device.name() : device.name() + "-" + (i + 1)));
       }
     }
     MemoryLayout layout = new MemoryLayout(slots);

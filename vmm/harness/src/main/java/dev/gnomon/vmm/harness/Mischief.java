@@ -48,7 +48,8 @@ final class Mischief {
 
   /** Somebody writes one of these values at any time. */
   void addScribble(@Gpa long gpa, int size, long[] values) {
-    add("scribble 0x" + Long.toHexString(gpa), 1, () -> true, () -> scribble(gpa, size, values[rig.scheduler().number(values.length)]));
+    add("scribble 0x" + Long.toHexString(gpa), 1, () -> true,
+        () -> scribble(gpa, size, values[rig.scheduler().number(values.length)]));
   }
 
   List<FaultActor> actors() {
@@ -66,7 +67,8 @@ final class Mischief {
 
   /** Virtual time before which a device that has just been polled is not polled again, 0 if any. */
   long delay() {
-    return delayGreatest == 0 ? 0 : rig.scheduler().now + delayLeast + (delayGreatest - delayLeast) * rig.scheduler().number(3) / 2;
+    return delayGreatest == 0 ? 0
+        : rig.scheduler().now + delayLeast + (delayGreatest - delayLeast) * rig.scheduler().number(3) / 2;
   }
 
   void setTearing(@Gpa long gpa, int length, int grain) {
@@ -172,7 +174,8 @@ final class Mischief {
   /** Where no device may write, or not for a guest's buffer. */
   @SuppressWarnings("subtyping") // They are written into memory as numbers.
   long[] hostileAddresses() {
-    List<Long> addresses = new ArrayList<>(List.of(-1L, -8L, Long.MAX_VALUE, Long.MIN_VALUE, 1L << 46, LOCAL_APIC, ROM, Rig.RAM_BYTES - 1,
+    List<Long> addresses =
+        new ArrayList<>(List.of(-1L, -8L, Long.MAX_VALUE, Long.MIN_VALUE, 1L << 46, LOCAL_APIC, ROM, Rig.RAM_BYTES - 1,
         Rig.RAM_BYTES));
     for (Rig.Device device : rig.devices()) {
       device.windows().forEach(window -> addresses.add(window.gpa()));

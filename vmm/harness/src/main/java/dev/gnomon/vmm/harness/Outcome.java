@@ -25,7 +25,8 @@ public final class Outcome {
 
   /** Whether every driver came to its end. */
   public boolean driversFinished() {
-    return rig.drivers().stream().allMatch(DriverActor::isFinished) && rig.processors().stream().allMatch(GuestActor::isFinished);
+    return rig.drivers().stream().allMatch(DriverActor::isFinished)
+        && rig.processors().stream().allMatch(GuestActor::isFinished);
   }
 
   private static void fail(String kind, String detail) {
@@ -39,7 +40,10 @@ public final class Outcome {
     return this;
   }
 
-  /** Nobody waits for somebody who waits: at the end every driver has come to its end. A schedule that was given up says nothing. */
+  /**
+   * Nobody waits for somebody who waits: at the end every driver has come to its end. A schedule that was given up says
+   * nothing.
+   */
   public Outcome assertNoLostWakeup() {
     return require(abandoned || driversFinished(), "lost wake-up", rig.standstill());
   }
@@ -53,7 +57,8 @@ public final class Outcome {
   @SuppressWarnings("subtyping") // The comparison of addresses is no address.
   public Outcome assertNoExits(@Gpa long gpa, long length) {
     for (History.Exit exit : history.exits()) {
-      require(exit.gpa() < gpa || exit.gpa() >= gpa + length, "exit", exit.reason() + " at 0x" + Long.toHexString(exit.gpa()));
+      require(exit.gpa() < gpa || exit.gpa() >= gpa + length, "exit",
+          exit.reason() + " at 0x" + Long.toHexString(exit.gpa()));
     }
     return this;
   }
@@ -63,7 +68,10 @@ public final class Outcome {
     return require(history.exits().isEmpty(), "exit", history.exits().isEmpty() ? "" : history.exits().get(0).reason());
   }
 
-  /** At most so many exits of a reason: {@code doorbell}, {@code trap}, or of a real guest KVM's name, such as {@code IO_INSTRUCTION}. */
+  /**
+   * At most so many exits of a reason: {@code doorbell}, {@code trap}, or of a real guest KVM's name, such as
+   * {@code IO_INSTRUCTION}.
+   */
   public Outcome assertExits(String reason, int most) {
     long count = history.exits().stream().filter(exit -> exit.reason().equals(reason)).count();
     return require(count <= most, "exits", count + " by " + reason + ", expected at most " + most);
@@ -80,7 +88,8 @@ public final class Outcome {
   /** Each request was completed once; those that a reset cut short may not have been. */
   public Outcome assertCompletedExactlyOnce() {
     assertCompletedAtMostOnce();
-    history.requests().forEach((id, request) -> require(abandoned || request.completions == 1 || request.boot < history.resets(), "never completed",
+    history.requests().forEach((id,
+        request) -> require(abandoned || request.completions == 1 || request.boot < history.resets(), "never completed",
         "request " + id + "; " + rig.standstill()));
     return this;
   }
@@ -90,7 +99,8 @@ public final class Outcome {
     long[] times = latencies();
     if (times.length > 0) {
       long at = times[Math.min(times.length - 1, (int) Math.ceil(percentile / 100 * times.length) - 1)];
-      require(at <= limit.toNanos(), "latency", at + " ns at the " + percentile + "th percentile, expected at most " + limit.toNanos());
+      require(at <= limit.toNanos(), "latency",
+          at + " ns at the " + percentile + "th percentile, expected at most " + limit.toNanos());
     }
     return this;
   }
@@ -123,7 +133,10 @@ public final class Outcome {
     return assertNone(History.BEFORE_READY);
   }
 
-  /** The device touched no RAM, and was refused none, between a reset and the driver's being ready again. The rig must {@link Rig#requireReady}. */
+  /**
+   * The device touched no RAM, and was refused none, between a reset and the driver's being ready again. The rig must
+   * {@link Rig#requireReady}.
+   */
   public Outcome assertNoAccessAfterReset() {
     assertNone(History.AFTER_RESET);
     return history.resets() == 0 ? this : require(rig.faultLog().total() == 0, History.AFTER_RESET,
@@ -132,7 +145,8 @@ public final class Outcome {
 
   /** No step did more. */
   public Outcome assertBoundedStep(int accesses, int bytes) {
-    return require(history.maxStepAccesses() <= accesses && history.maxStepBytes() <= bytes, "long step", history.maxStepAccesses() + " accesses, "
+    return require(history.maxStepAccesses() <= accesses && history.maxStepBytes() <= bytes, "long step",
+        history.maxStepAccesses() + " accesses, "
         + history.maxStepBytes() + " bytes in a step, expected at most " + accesses + " and " + bytes);
   }
 
@@ -147,8 +161,8 @@ public final class Outcome {
   }
 
   /**
-   * At most so many page faults that shadow paging took for a real guest's accesses to windows; each mapping that the guest makes of a window may cost
-   * two, once for reading and once for writing. There are none in other modes.
+   * At most so many page faults that shadow paging took for a real guest's accesses to windows; each mapping that the
+   * guest makes of a window may cost two, once for reading and once for writing. There are none in other modes.
    */
   public Outcome assertWindowFills(int most) {
     return require(history.windowFills() <= most, "window fills", history.windowFills() + ", expected at most " + most);
@@ -157,7 +171,8 @@ public final class Outcome {
   /** A condition holds at the end, which came within a virtual time. */
   public Outcome assertEventually(BooleanSupplier condition, Duration within) {
     require(condition.getAsBoolean(), "never came true", rig.standstill());
-    return require(rig.scheduler().now <= within.toNanos(), "too late", rig.scheduler().now + " ns, expected at most " + within.toNanos());
+    return require(rig.scheduler().now <= within.toNanos(), "too late",
+        rig.scheduler().now + " ns, expected at most " + within.toNanos());
   }
 
   /** A condition holds at the end. */
@@ -167,8 +182,8 @@ public final class Outcome {
 
   /** Latencies of the requests that ended, in virtual ns, ascending. */
   public long[] latencies() {
-    return history.requests().values().stream().filter(request -> request.ended >= 0).mapToLong(request -> request.ended - request.begun).sorted()
-        .toArray();
+    return history.requests().values().stream().filter(request -> request.ended >= 0)
+        .mapToLong(request -> request.ended - request.begun).sorted().toArray();
   }
 
   /** What devices and drivers did. */

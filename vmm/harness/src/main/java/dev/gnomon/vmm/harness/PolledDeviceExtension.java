@@ -14,7 +14,10 @@ import org.junit.jupiter.api.extension.ReflectiveInvocationContext;
 import org.junit.jupiter.api.extension.TestTemplateInvocationContext;
 import org.junit.jupiter.api.extension.TestTemplateInvocationContextProvider;
 
-/** Runs the methods of {@link PolledDeviceTest}: for JUnit one invocation, within which the method is called for each schedule. */
+/**
+ * Runs the methods of {@link PolledDeviceTest}: for JUnit one invocation, within which the method is called for each
+ * schedule.
+ */
 public final class PolledDeviceExtension implements TestTemplateInvocationContextProvider {
   @Override
   public boolean supportsTestTemplate(ExtensionContext context) {
@@ -29,8 +32,8 @@ public final class PolledDeviceExtension implements TestTemplateInvocationContex
     }
     PolledDeviceTest test = method.getAnnotation(PolledDeviceTest.class);
     Long seed = Long.getLong(Report.SEED_PROPERTY);
-    Exploration exploration = new Exploration(method.getName(), test.schedules(), test.strategy(), test.memory(), test.storeBuffer(),
-        seed == null ? test.seed() : seed, test.maxPoints(), test.idleSteps(), test.pctDepth(),
+    Exploration exploration = new Exploration(method.getName(), test.schedules(), test.strategy(), test.memory(),
+        test.storeBuffer(), seed == null ? test.seed() : seed, test.maxPoints(), test.idleSteps(), test.pctDepth(),
         Duration.ofSeconds(test.stepSeconds()));
     return Stream.of(new Invocation(exploration));
   }
@@ -38,7 +41,8 @@ public final class PolledDeviceExtension implements TestTemplateInvocationContex
   private record Invocation(Exploration exploration) implements TestTemplateInvocationContext {
     @Override
     public String getDisplayName(int index) {
-      return exploration.name() + " (" + exploration.schedules() + " schedules, " + exploration.strategy() + ", " + exploration.model() + ")";
+      return exploration.name() + " (" + exploration.schedules() + " schedules, " + exploration.strategy() + ", "
+          + exploration.model() + ")";
     }
 
     @Override
@@ -76,15 +80,18 @@ public final class PolledDeviceExtension implements TestTemplateInvocationContex
     }
 
     @Override
-    public void interceptTestTemplateMethod(Invocation<Void> invocation, ReflectiveInvocationContext<Method> method, ExtensionContext context) {
+    public void interceptTestTemplateMethod(Invocation<Void> invocation, ReflectiveInvocationContext<Method> method,
+        ExtensionContext context) {
       invocation.skip();
       Method test = method.getExecutable();
       Object instance = context.getRequiredTestInstance();
       test.setAccessible(true);
       String replay = System.getProperty(Report.REPLAY_PROPERTY);
-      Report report = replay == null ? exploration.run(rig -> call(test, instance, rig)) : exploration.replay(replay, rig -> call(test, instance, rig));
+      Report report = replay == null ? exploration.run(rig -> call(test, instance, rig))
+          : exploration.replay(replay, rig -> call(test, instance, rig));
       if (!report.isClean()) {
-        String command = "mvn test -Dtest='" + context.getRequiredTestClass().getSimpleName() + "#" + test.getName() + "'";
+        String command = "mvn test -Dtest='" + context.getRequiredTestClass().getSimpleName() + "#"
+            + test.getName() + "'";
         throw new AssertionError(report.describe(command), report.failure().cause());
       }
       context.publishReportEntry("schedules", report.summary());

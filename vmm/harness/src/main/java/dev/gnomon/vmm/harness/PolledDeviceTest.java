@@ -9,10 +9,12 @@ import org.junit.jupiter.api.TestTemplate;
 import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
- * A test of a polled device: a method with one {@link Rig} parameter, called once for each schedule, that attaches devices and drivers, runs the
- * rig and judges the outcome. It fails with the first schedule that goes wrong, shortened, and with the line that runs it again.
+ * A test of a polled device: a method with one {@link Rig} parameter, called once for each schedule, that attaches
+ * devices and drivers, runs the rig and judges the outcome. It fails with the first schedule that goes wrong,
+ * shortened, and with the line that runs it again.
  *
- * <p>{@code -Dpolled.seed=N} begins at another seed, {@code -Dpolled.replay=CHOICES} runs one schedule, {@code -Dpolled.report} prints what was done.
+ * <p>{@code -Dpolled.seed=N} begins at another seed, {@code -Dpolled.replay=CHOICES} runs one schedule,
+ * {@code -Dpolled.report} prints what was done.
  */
 @Documented
 @Retention(RetentionPolicy.RUNTIME)
@@ -42,6 +44,9 @@ public @interface PolledDeviceTest {
   /** Switches that {@link Strategy#PCT} forces. */
   int pctDepth() default 3;
 
-  /** Seconds of the host's time after which a step or a driver that has not come back has failed; 0 to wait for ever, as under a debugger. */
+  /**
+   * Seconds of the host's time after which a step or a driver that has not come back has failed; 0 to wait for ever, as
+   * under a debugger.
+   */
   int stepSeconds() default 10;
 }

@@ -4,8 +4,9 @@ import dev.gnomon.guest.memory.HostMemory;
 import java.util.Arrays;
 
 /**
- * The store buffer of one processor of a real guest: its stores that others do not see yet, oldest first. They are laid over memory while the
- * processor runs, so that its own loads, walks and fetches find them, and taken off again before anybody else looks.
+ * The store buffer of one processor of a real guest: its stores that others do not see yet, oldest first. They are laid
+ * over memory while the processor runs, so that its own loads, walks and fetches find them, and taken off again before
+ * anybody else looks.
  */
 final class ProcessorStores {
   /** A store that crosses a cache line becomes visible in pieces (SDM vol. 3A, "Guaranteed Atomic Operations"). */

@@ -14,7 +14,8 @@ import org.HdrHistogram.Histogram;
  * @param latencies of all requests, in virtual nanoseconds
  * @param work of devices and drivers in all good schedules
  */
-public record Report(Exploration exploration, int schedules, boolean complete, Failure failure, Histogram latencies, Work work) {
+public record Report(Exploration exploration, int schedules, boolean complete, Failure failure, Histogram latencies,
+    Work work) {
   /** System property that makes a test run one schedule. */
   public static final String REPLAY_PROPERTY = "polled.replay";
   /** System property that has each test print what its schedules came to. */
@@ -33,7 +34,8 @@ public record Report(Exploration exploration, int schedules, boolean complete, F
    * @param actors names by id
    * @param timeline what happened in the shortened one
    */
-  public record Failure(Throwable cause, long seed, int index, int foundChoices, int[] choices, List<String> actors, String timeline) {
+  public record Failure(Throwable cause, long seed, int index, int foundChoices, int[] choices, List<String> actors,
+      String timeline) {
     /** The choices as {@link Report#REPLAY_PROPERTY} takes them. */
     public String replay() {
       return Report.format(choices);
@@ -47,7 +49,8 @@ public record Report(Exploration exploration, int schedules, boolean complete, F
         while (same < choices.length && choices[same] == choices[i]) {
           same++;
         }
-        String who = choices[i] < 0 ? "#" + ~choices[i] : choices[i] < actors.size() ? actors.get(choices[i]) : "?" + choices[i];
+        String who = choices[i] < 0 ? "#" + ~choices[i]
+            : choices[i] < actors.size() ? actors.get(choices[i]) : "?" + choices[i];
         words.add(same - i == 1 ? who : who + " x" + (same - i));
         i = same;
       }
@@ -72,17 +75,24 @@ public record Report(Exploration exploration, int schedules, boolean complete, F
     String order = exploration.model() == MemoryModel.SC ? "SC" : "TSO with " + exploration.storeBuffer() + " stores";
     StringBuilder text = new StringBuilder(String.valueOf(failure.cause().getMessage())).append('\n');
     if (failure.index() >= 0) {
-      text.append("  found in schedule ").append(failure.index() + 1).append(" of ").append(exploration.schedules()).append(", ")
-          .append(exploration.strategy()).append(", ").append(order).append(", seed ").append(failure.seed()).append('\n');
-      text.append("  shortened from ").append(failure.foundChoices()).append(" choices to ").append(failure.choices().length).append(": ");
+      text.append("  found in schedule ").append(failure.index() + 1).append(" of ").append(exploration.schedules())
+          .append(", ")
+          .append(exploration.strategy()).append(", ").append(order).append(", seed ").append(failure.seed())
+          .append('\n');
+      text.append("  shortened from ").append(failure.foundChoices()).append(" choices to ")
+          .append(failure.choices().length).append(": ");
     } else {
       text.append("  replayed, ").append(order).append(": ");
     }
     text.append(failure.schedule()).append('\n').append("  timeline in virtual ns:\n").append(failure.timeline());
-    return text.append("  replay: ").append(command).append(" -D").append(REPLAY_PROPERTY).append('=').append(failure.replay()).toString();
+    return text.append("  replay: ").append(command).append(" -D").append(REPLAY_PROPERTY).append('=')
+        .append(failure.replay()).toString();
   }
 
-  /** Choices as text: ids separated by dots, {@code *n} for repetition, {@code n} as {@code ~n} for numbers; {@code -} for none. */
+  /**
+   * Choices as text: ids separated by dots, {@code *n} for repetition, {@code n} as {@code ~n} for numbers; {@code -}
+   * for none.
+   */
   static String format(int[] choices) {
     StringBuilder text = new StringBuilder();
     for (int i = 0; i < choices.length; ) {
@@ -111,7 +121,8 @@ public record Report(Exploration exploration, int schedules, boolean complete, F
         }
       }
     } catch (NumberFormatException e) {
-      throw new IllegalArgumentException("replay \"" + replay + "\": expected what a failed test has printed, such as 0*3.2.~1", e);
+      throw new IllegalArgumentException("replay \"" + replay
+          + "\": expected what a failed test has printed, such as 0*3.2.~1", e);
     }
     return choices.stream().mapToInt(Integer::intValue).toArray();
   }

@@ -15,8 +15,8 @@ import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
- * One schedule's machine: RAM from address 0, devices with their windows, mock drivers, faults. The same rig is given to a test again for each
- * schedule; what stays is memory, zeroed where it was written.
+ * One schedule's machine: RAM from address 0, devices with their windows, mock drivers, faults. The same rig is given
+ * to a test again for each schedule; what stays is memory, zeroed where it was written.
  */
 public final class Rig {
   /** Bytes of RAM, from guest-physical address 0. */
@@ -166,7 +166,8 @@ public final class Rig {
       throw new IllegalStateException("a Linux guest behind " + devices.size() + " devices: expected it before them");
     }
     if (!scheduler.isRandom()) {
-      throw new IllegalArgumentException("a Linux guest under another strategy: expected RANDOM, under which nobody is kept waiting for ever");
+      throw new IllegalArgumentException(
+          "a Linux guest under another strategy: expected RANDOM, under which nobody is kept waiting for ever");
     }
     linux = guest;
     return this;
@@ -191,7 +192,10 @@ public final class Rig {
     return this;
   }
 
-  /** Devices must not touch RAM before the driver says {@link DriverPort#ready}, nor after a reset before it says so again. */
+  /**
+   * Devices must not touch RAM before the driver says {@link DriverPort#ready}, nor after a reset before it says so
+   * again.
+   */
   public Rig requireReady() {
     witness.requireReady();
     return this;
@@ -251,7 +255,10 @@ public final class Rig {
     return processors.isEmpty() || !(processors.get(0) instanceof LinuxActor script) ? -1 : script.status();
   }
 
-  /** Reads a register of a real guest's first processor by its number in the instruction set, 0 for RAX; for the outcome of a test. */
+  /**
+   * Reads a register of a real guest's first processor by its number in the instruction set, 0 for RAX; for the outcome
+   * of a test.
+   */
   public long register(int number) {
     return register(0, number);
   }
@@ -296,7 +303,8 @@ public final class Rig {
         }
       }
       for (int i = 0; i < guestAgent; i++) {
-        scheduler.add(new FlushActor(i < drivers.size() ? drivers.get(i).name : devices.get(i - drivers.size()).name(), this, i));
+        scheduler.add(new FlushActor(i < drivers.size() ? drivers.get(i).name
+            : devices.get(i - drivers.size()).name(), this, i));
       }
     }
     mischief.actors().forEach(scheduler::add);
@@ -316,14 +324,17 @@ public final class Rig {
     } else if (machine instanceof CodeMachine code) {
       int count = code.code.codes().size();
       for (int i = 0; i < count; i++) {
-        processors.add(new CodeActor(count == 1 ? "guest" : "guest " + i, this, code, i, firstAgent + i, code.newStores(config.storeBuffer())));
+        processors.add(new CodeActor(count == 1 ? "guest" : "guest " + i, this, code, i, firstAgent + i,
+            code.newStores(config.storeBuffer())));
       }
     }
   }
 
   private void attachNow(Device device) {
-    DeviceHost.Parts parts = new DeviceHost.Parts(device.factory, device.windows, PollPolicy.never(), machinery.domain(device, policy), device.actor,
-        limits, this::erase, () -> raise(device), () -> 0, (id, written) -> witness.completed(device.actor, id, written),
+    DeviceHost.Parts parts = new DeviceHost.Parts(device.factory, device.windows, PollPolicy.never(),
+        machinery.domain(device, policy), device.actor,
+        limits, this::erase, () -> raise(device), () -> 0,
+        (id, written) -> witness.completed(device.actor, id, written),
         line -> trace.say(device.actor, line));
     Actor outer = watch.enter(device.actor);
     device.actor.host = new DeviceHost(device.first, parts);

@@ -7,8 +7,9 @@ import dev.gnomon.vmm.memory.GuestPhysicalMemory;
 import dev.gnomon.vmm.memory.MemorySlots;
 
 /**
- * The memory that drivers and devices share: what everybody sees, and each agent's store buffer before it. Agents are numbered; a load is answered
- * from the agent's own buffer first. Those of a real guest's processors are {@link ProcessorStores}.
+ * The memory that drivers and devices share: what everybody sees, and each agent's store buffer before it. Agents are
+ * numbered; a load is answered from the agent's own buffer first. Those of a real guest's processors are
+ * {@link ProcessorStores}.
  */
 final class SharedMemory {
   private static final int FRAME = HostMemory.FRAME_SIZE;

@@ -32,7 +32,8 @@ final class Timeline {
     }
     for (Event event : events.subList(first, events.size())) {
       String again = event.times() == 1 ? "" : ", " + event.times() + " times until " + event.last();
-      text.append(String.format("  %6d  %-" + Math.max(1, width) + "s  %s%s%n", event.ns(), event.actor(), event.text(), again));
+      text.append(String.format("  %6d  %-" + Math.max(1, width) + "s  %s%s%n", event.ns(), event.actor(),
+          event.text(), again));
     }
     return text.toString();
   }

@@ -4,7 +4,9 @@ import dev.gnomon.guest.memory.Addresses;
 import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.vmm.polled.Window;
 
-/** Writes a schedule's timeline, with addresses by the windows that they lie in; writes nothing if nobody will read it. */
+/**
+ * Writes a schedule's timeline, with addresses by the windows that they lie in; writes nothing if nobody will read it.
+ */
 final class Trace {
   private final Rig rig;
   /** Null if nobody will read it. */
@@ -34,7 +36,8 @@ final class Trace {
 
   void access(Actor actor, String kind, @Gpa long gpa, int size, long value) {
     if (timeline != null) {
-      say(actor, kind + " " + describe(gpa) + (size > 8 ? " " + size + " bytes" : "/" + size + " = 0x" + Long.toHexString(value)));
+      say(actor, kind + " " + describe(gpa)
+          + (size > 8 ? " " + size + " bytes" : "/" + size + " = 0x" + Long.toHexString(value)));
     }
   }
 
@@ -70,7 +73,8 @@ final class Trace {
     for (Rig.Device device : rig.devices()) {
       for (int i = 0; i < device.windows().size(); i++) {
         if (device.windows().get(i).contains(gpa)) {
-          return device.name() + (i == 0 ? "" : "-" + (i + 1)) + "+0x" + Long.toHexString(Addresses.bits(gpa - device.window(i)));
+          return device.name() + (i == 0 ? "" : "-" + (i + 1)) + "+0x"
+              + Long.toHexString(Addresses.bits(gpa - device.window(i)));
         }
       }
     }

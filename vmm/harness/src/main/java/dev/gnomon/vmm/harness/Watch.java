@@ -7,8 +7,8 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 
 /**
- * Watches code under test from another thread: which device's step or driver has the word, and whether it ever gives it back. What does not is left where it is, on a thread
- * that keeps nobody from going on.
+ * Watches code under test from another thread: which device's step or driver has the word, and whether it ever gives it
+ * back. What does not is left where it is, on a thread that keeps nobody from going on.
  */
 final class Watch {
   private static final long LOOK_MS = 20;
@@ -107,7 +107,8 @@ final class Watch {
   }
 
   private static boolean isDebugged() {
-    return ManagementFactory.getRuntimeMXBean().getInputArguments().stream().anyMatch(argument -> argument.startsWith("-agentlib:jdwp"));
+    return ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+        .anyMatch(argument -> argument.startsWith("-agentlib:jdwp"));
   }
 
   private HarnessFailure giveUp(Thread worker, Duration limit) {
@@ -120,7 +121,8 @@ final class Watch {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    StringBuilder text = new StringBuilder(late.call()).append(" has not returned for ").append(limit.toMillis() / 1000.0).append(" s");
+    StringBuilder text = new StringBuilder(late.call()).append(" has not returned for ")
+        .append(limit.toMillis() / 1000.0).append(" s");
     for (StackTraceElement frame : stack) {
       if (frame.getClassName().startsWith(Watch.class.getPackageName() + ".") && frame.getMethodName().equals("act")) {
         break;

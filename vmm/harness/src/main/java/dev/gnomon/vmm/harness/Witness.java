@@ -74,7 +74,8 @@ final class Witness {
   }
 
   void doubleFetch(DeviceActor device, @Gpa long gpa, int length) {
-    history.violate(History.DOUBLE_FETCH, device.name + " read " + length + " bytes at " + rig.trace().describe(gpa) + " twice in one step");
+    history.violate(History.DOUBLE_FETCH,
+        device.name + " read " + length + " bytes at " + rig.trace().describe(gpa) + " twice in one step");
   }
 
   void began(long id) {
@@ -90,7 +91,8 @@ final class Witness {
     history.completed(id);
     rig.trace().say(device, "completes request " + id);
     if (bytes > device.bufferBytes) {
-      history.violate(History.LENGTH, device.name + " says that it wrote " + bytes + " bytes for request " + id + ", and wrote "
+      history.violate(History.LENGTH,
+          device.name + " says that it wrote " + bytes + " bytes for request " + id + ", and wrote "
           + device.bufferBytes);
     }
     device.bufferBytes = 0;
@@ -114,7 +116,8 @@ final class Witness {
   }
 
   private boolean isWindow(@Gpa long gpa) {
-    return rig.devices().stream().anyMatch(device -> device.windows().stream().anyMatch(window -> window.contains(gpa)));
+    return rig.devices().stream()
+        .anyMatch(device -> device.windows().stream().anyMatch(window -> window.contains(gpa)));
   }
 
   void rang(DeviceActor device) {

@@ -17,23 +17,25 @@ import java.util.List;
  * @param interrupts that reached drivers
  * @param exits doorbells, trapped accesses, and all exits of real guests
  */
-public record Work(long steps, long idleSteps, long completions, long accesses, long bytes, long translationMisses, long fences, long doorbells,
-    long interrupts, long exits) {
+public record Work(long steps, long idleSteps, long completions, long accesses, long bytes, long translationMisses,
+    long fences, long doorbells, long interrupts, long exits) {
   static final Work NONE = new Work(0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 
   static Work of(List<DeviceHost> hosts, History history) {
-    Work sum = new Work(0, 0, 0, 0, 0, 0, history.fences(), history.exits().stream().filter(exit -> exit.reason().equals(History.DOORBELL)).count(),
+    Work sum = new Work(0, 0, 0, 0, 0, 0, history.fences(),
+        history.exits().stream().filter(exit -> exit.reason().equals(History.DOORBELL)).count(),
         history.interrupts(), history.exits().size());
     for (DeviceHost host : hosts) {
-      sum = sum.plus(new Work(host.steps(), host.idleSteps(), host.completed(), host.port().accesses(), host.port().bytes(), host.port().misses(),
-          host.port().fences(), 0, 0, 0));
+      sum = sum.plus(new Work(host.steps(), host.idleSteps(), host.completed(), host.port().accesses(),
+          host.port().bytes(), host.port().misses(), host.port().fences(), 0, 0, 0));
     }
     return sum;
   }
 
   Work plus(Work other) {
-    return new Work(steps + other.steps, idleSteps + other.idleSteps, completions + other.completions, accesses + other.accesses, bytes + other.bytes,
-        translationMisses + other.translationMisses, fences + other.fences, doorbells + other.doorbells, interrupts + other.interrupts, exits + other.exits);
+    return new Work(steps + other.steps, idleSteps + other.idleSteps, completions + other.completions,
+        accesses + other.accesses, bytes + other.bytes, translationMisses + other.translationMisses,
+        fences + other.fences, doorbells + other.doorbells, interrupts + other.interrupts, exits + other.exits);
   }
 
   /** Polls that each completion took; 0 without any. */
@@ -44,7 +46,9 @@ public record Work(long steps, long idleSteps, long completions, long accesses, 
   /** In two lines. */
   @Override
   public String toString() {
-    return completions + " completions in " + steps + " steps (" + idleSteps + " idle), " + accesses + " accesses of " + bytes + " bytes, "
-        + translationMisses + " translation misses,\n  " + fences + " fences, " + doorbells + " doorbells, " + interrupts + " interrupts, " + exits + " exits";
+    return completions + " completions in " + steps + " steps (" + idleSteps + " idle), " + accesses + " accesses of "
+        + bytes + " bytes, "
+        + translationMisses + " translation misses,\n  " + fences + " fences, " + doorbells + " doorbells, "
+        + interrupts + " interrupts, " + exits + " exits";
   }
 }

@@ -64,7 +64,8 @@ class FaultAndJudgeTest {
       requests(rig);
       rig.inject(Fault.crash(2)).inject(Fault.spuriousKick(3)).inject(Fault.spuriousInterrupt(2));
       rig.inject(Fault.delayPoll(Duration.ofNanos(10), Duration.ofNanos(500)));
-      rig.run().assertFinished().assertCompletedExactlyOnce().assertNoDoubleFetch().assertDmaConfined().assertNoExits().assertBoundedStep(10, 100);
+      rig.run().assertFinished().assertCompletedExactlyOnce().assertNoDoubleFetch().assertDmaConfined().assertNoExits()
+          .assertBoundedStep(10, 100);
     });
   }
 
@@ -184,13 +185,17 @@ class FaultAndJudgeTest {
   void shouldTakeTimeUntilAnotherProcessTakesOver() {
     Function<Duration, Consumer<Rig>> test = restart -> rig -> {
       requests(rig);
-      rig.inject(Fault.crash(1, restart)).run().assertFinished().assertCompletedExactlyOnce().assertLatencyBelow(100, Duration.ofNanos(2500));
+      rig.inject(Fault.crash(1, restart)).run().assertFinished().assertCompletedExactlyOnce()
+          .assertLatencyBelow(100, Duration.ofNanos(2500));
     };
     shouldPass(500, test.apply(Duration.ofNanos(100)));
     shouldFail("latency: ", test.apply(Duration.ofMillis(1)));
   }
 
-  /** The ring refuses whatever a hostile side writes, request by request, and a hostile device does not harm a driver that checks. */
+  /**
+   * The ring refuses whatever a hostile side writes, request by request, and a hostile device does not harm a driver
+   * that checks.
+   */
   @Test
   void shouldWriteWhatBreaksRings() {
     Set<Long> statuses = new TreeSet<>();
@@ -205,7 +210,8 @@ class FaultAndJudgeTest {
         port.put32(entry + SharedRing.OPERATION, SharedRing.OP_FILL);
         port.put32(ring.window(0) + SharedRing.PRODUCER, 1);
       });
-      rig.inject(Fault.hostileIndex(ring.window(0) + SharedRing.PRODUCER, SharedRing.ENTRIES)).inject(Fault.hostileLength(entry + SharedRing.LENGTH))
+      rig.inject(Fault.hostileIndex(ring.window(0) + SharedRing.PRODUCER, SharedRing.ENTRIES))
+          .inject(Fault.hostileLength(entry + SharedRing.LENGTH))
           .inject(Fault.hostileAddress(entry + SharedRing.ADDRESS));
       rig.run().assertBoundedStep(512, 1 << 20).assertNoDoubleFetch();
       statuses.add(rig.read(entry + SharedRing.STATUS, 4));
@@ -436,7 +442,8 @@ class FaultAndJudgeTest {
 
   @Test
   void shouldRefuseBadConfiguration() {
-    assertThatThrownBy(() -> Report.parse("0*x")).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("0*x");
+    assertThatThrownBy(() -> Report.parse("0*x")).isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("0*x");
     assertThatThrownBy(() -> Exploration.of("test").withSchedules(0)).isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(() -> Exploration.of("test").withStoreBuffer(65)).isInstanceOf(IllegalArgumentException.class);
     shouldFail("overlaps", rig -> {

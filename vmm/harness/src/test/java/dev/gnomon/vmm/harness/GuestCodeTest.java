@@ -28,7 +28,11 @@ class GuestCodeTest {
     return GuestCode.of(mode, ring(window, fence));
   }
 
-  /** Publishes requests of the ring one by one and waits for each. @param fence between the store of the index and the load of the flag */
+  /**
+   * Publishes requests of the ring one by one and waits for each.
+   *
+   * @param fence between the store of the index and the load of the flag
+   */
   static Consumer<Assembler> ring(long window, Consumer<Assembler> fence) {
     return a -> {
       Label next = new Label("next");
@@ -69,9 +73,11 @@ class GuestCodeTest {
   void shouldLoseAWakeupWithoutAFenceInEveryMode(Mode mode) {
     Report report = EXPLORATION.run(rig -> ring(rig, mode, a -> { }));
     assertThat(report.isClean()).isFalse();
-    assertThat(report.failure().cause()).hasMessageStartingWith("lost wake-up: guest waits for memory to change at rip");
+    assertThat(report.failure().cause())
+        .hasMessageStartingWith("lost wake-up: guest waits for memory to change at rip");
     Report again = EXPLORATION.replay(report.failure().replay(), rig -> ring(rig, mode, a -> { }));
-    assertThat(again.failure().timeline()).isEqualTo(report.failure().timeline()).contains("store becomes visible ring+0x0/4");
+    assertThat(again.failure().timeline()).isEqualTo(report.failure().timeline())
+        .contains("store becomes visible ring+0x0/4");
     assertThat(EXPLORATION.withModel(MemoryModel.SC).run(rig -> ring(rig, mode, a -> { })).isClean()).isTrue();
   }
 
@@ -91,7 +97,8 @@ class GuestCodeTest {
       Rig.Device ring = rig.attach(() -> new SharedRing("ring", Window.anywhere(4096), 1));
       rig.guest(ringDriver(mode, ring.window(0), Assembler::mfence));
       rig.inject(Fault.dirtyLog()).inject(Fault.remap(GuestCode.DATA, 4096)).inject(Fault.remap(GuestCode.CODE, 4096));
-      Outcome outcome = rig.run().assertNoLostWakeup().assertNoExits(ring.window(0), 4096).assertWindowFills(mode == Mode.SHADOW ? 8 : 0);
+      Outcome outcome = rig.run().assertNoLostWakeup().assertNoExits(ring.window(0), 4096)
+          .assertWindowFills(mode == Mode.SHADOW ? 8 : 0);
       logged[0] = Math.max(logged[0], outcome.windowFills());
     });
     assertThat(report.isClean()).as(report.isClean() ? "" : report.describe("")).isTrue();
@@ -150,7 +157,8 @@ class GuestCodeTest {
       }));
       rig.requireReady().run().assertNoAccessBeforeReady();
     });
-    assertThat(report.failure().cause()).hasMessageStartingWith("access before the driver was ready: device wrote 8 bytes at 0x5000");
+    assertThat(report.failure().cause())
+        .hasMessageStartingWith("access before the driver was ready: device wrote 8 bytes at 0x5000");
   }
 
   /** A guest that computes for ever and touches nothing is given up. */
@@ -172,7 +180,8 @@ class GuestCodeTest {
   }
 
   /** A device whose step is the other thread of a litmus test: stores to {@code y}, then loads {@code x}. */
-  private static Set<String> storeBuffering(Mode mode, Consumer<Assembler> fence, boolean deviceFence, MemoryModel model) {
+  private static Set<String> storeBuffering(Mode mode, Consumer<Assembler> fence, boolean deviceFence,
+      MemoryModel model) {
     Set<String> seen = new TreeSet<>();
     Report report = Exploration.of("store buffering").withSchedules(600).withModel(model).run(rig -> {
       long[] loaded = {-1};

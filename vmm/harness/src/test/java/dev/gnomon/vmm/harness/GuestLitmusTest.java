@@ -17,7 +17,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Litmus tests of x86 code on several processors, each with its store buffer (SDM vol. 3A, "Examples Illustrating the Memory-Ordering Principles"). */
+/**
+ * Litmus tests of x86 code on several processors, each with its store buffer (SDM vol. 3A, "Examples Illustrating the
+ * Memory-Ordering Principles").
+ */
 class GuestLitmusTest {
   private static final int X = 0;
   private static final int Y = 0x100;
@@ -51,7 +54,8 @@ class GuestLitmusTest {
   }
 
   /** All outcomes of some schedules. */
-  private static Set<String> outcomes(Exploration exploration, Mode mode, Function<Rig, String> result, Consumer<Assembler>[] codes) {
+  private static Set<String> outcomes(Exploration exploration, Mode mode, Function<Rig, String> result,
+      Consumer<Assembler>[] codes) {
     Set<String> seen = new TreeSet<>();
     GuestCode code = GuestCode.of(mode, codes);
     Report report = exploration.run(rig -> {
@@ -96,37 +100,45 @@ class GuestLitmusTest {
   void shouldLetALoadPassAnEarlierStoreUnlessFenced(Mode mode) {
     Exploration all = exploration(mode);
     assertThat(outcomes(all, mode, registers(0, 1), storeBuffering(a -> { }))).containsExactly("00", "01", "10", "11");
-    assertThat(outcomes(all, mode, registers(0, 1), storeBuffering(Assembler::mfence))).containsExactly("01", "10", "11");
-    assertThat(outcomes(all.withModel(MemoryModel.SC), mode, registers(0, 1), storeBuffering(a -> { }))).containsExactly("01", "10", "11");
+    assertThat(outcomes(all, mode, registers(0, 1), storeBuffering(Assembler::mfence)))
+        .containsExactly("01", "10", "11");
+    assertThat(outcomes(all.withModel(MemoryModel.SC), mode, registers(0, 1), storeBuffering(a -> { })))
+        .containsExactly("01", "10", "11");
   }
 
   @ParameterizedTest
   @EnumSource(Mode.class)
   void shouldKeepAllOtherOrders(Mode mode) {
     Exploration all = exploration(mode);
-    assertThat(outcomes(all, mode, registers(1, 11), codes(store(X, 1).andThen(store(Y, 1)), load(Y).andThen(loadSecond(X)))))
+    assertThat(outcomes(all, mode, registers(1, 11),
+        codes(store(X, 1).andThen(store(Y, 1)), load(Y).andThen(loadSecond(X)))))
         .as("message passing").containsExactly("00", "01", "11");
     assertThat(outcomes(all, mode, registers(0, 1), codes(load(X).andThen(store(Y, 1)), load(Y).andThen(store(X, 1)))))
         .as("load buffering").containsExactly("00", "01", "10");
     assertThat(outcomes(all, mode, registers(0, 10, 1, 11), codes(store(X, 1).andThen(load(X)).andThen(loadSecond(Y)),
-        store(Y, 1).andThen(load(Y)).andThen(loadSecond(X))))).as("forwarding").containsExactly("1010", "1011", "1110", "1111");
+        store(Y, 1).andThen(load(Y)).andThen(loadSecond(X))))).as("forwarding").containsExactly("1010", "1011",
+        "1110", "1111");
     assertThat(outcomes(all, mode, rig -> "" + rig.read(GuestCode.DATA + X, 4) + rig.read(GuestCode.DATA + Y, 4),
         codes(store(X, 1).andThen(store(Y, 2)), store(Y, 1).andThen(store(X, 2))))).as("two stores each")
         .containsExactly("12", "21", "22");
     Function<Rig, String> passed = rig -> "" + rig.read(GuestCode.DATA + Y, 4) + rig.register(1, RAX_NUMBER);
     Consumer<Assembler>[] passing = codes(store(X, 1).andThen(store(Y, 1)), store(Y, 2).andThen(load(X)));
-    assertThat(outcomes(all, mode, passed, passing)).as("a store passed by a load").containsExactly("10", "11", "20", "21");
-    assertThat(outcomes(all.withModel(MemoryModel.SC), mode, passed, passing)).as("a store passed by a load, SC").containsExactly("10", "11", "21");
+    assertThat(outcomes(all, mode, passed, passing)).as("a store passed by a load")
+        .containsExactly("10", "11", "20", "21");
+    assertThat(outcomes(all.withModel(MemoryModel.SC), mode, passed, passing)).as("a store passed by a load, SC")
+        .containsExactly("10", "11", "21");
   }
 
   /** Three or four processors have too many schedules to run all. */
   @Test
   void shouldShowStoresToAllOthersAtOnce() {
     Exploration some = exploration(Strategy.RANDOM, 4000);
-    assertThat(outcomes(some, Mode.EPT, registers(1, 2, 12), codes(store(X, 1), load(X).andThen(store(Y, 1)), load(Y).andThen(loadSecond(X)))))
+    assertThat(outcomes(some, Mode.EPT, registers(1, 2, 12),
+        codes(store(X, 1), load(X).andThen(store(Y, 1)), load(Y).andThen(loadSecond(X)))))
         .as("causality").contains("000", "101", "111", "001").doesNotContain("110");
-    assertThat(outcomes(some, Mode.EPT, registers(2, 12, 3, 13), codes(store(X, 1), store(Y, 1), load(X).andThen(loadSecond(Y)),
-        load(Y).andThen(loadSecond(X))))).as("independent reads").hasSize(15).doesNotContain("1010");
+    assertThat(outcomes(some, Mode.EPT, registers(2, 12, 3, 13),
+        codes(store(X, 1), store(Y, 1), load(X).andThen(loadSecond(Y)), load(Y).andThen(loadSecond(X)))))
+            .as("independent reads").hasSize(15).doesNotContain("1010");
   }
 
   @ParameterizedTest
@@ -153,19 +165,25 @@ class GuestLitmusTest {
       a.mov(RAX, -1);
       a.mov(ptr(RSI, 0x10), RAX);
     }, a -> a.mov(RAX, ptr(RSI, 0x10)));
-    assertThat(outcomes(exploration(Strategy.RANDOM, 300), Mode.EPT, rig -> Long.toHexString(rig.register(1, RAX_NUMBER)), whole))
+    assertThat(outcomes(exploration(Strategy.RANDOM, 300), Mode.EPT,
+        rig -> Long.toHexString(rig.register(1, RAX_NUMBER)), whole))
         .containsExactly("0", "ffffffffffffffff");
     Consumer<Assembler>[] torn = codes(a -> {
       a.mov(RAX, -1);
       a.mov(ptr(RSI, 0x3C), RAX);
     }, a -> a.mov(RAX, ptr(RSI, 0x3C)));
-    assertThat(outcomes(exploration(Strategy.RANDOM, 300), Mode.EPT, rig -> Long.toHexString(rig.register(1, RAX_NUMBER)), torn))
+    assertThat(outcomes(exploration(Strategy.RANDOM, 300), Mode.EPT,
+        rig -> Long.toHexString(rig.register(1, RAX_NUMBER)), torn))
         .containsExactly("0", "ffffffff", "ffffffffffffffff");
   }
 
   private static final int LOCK = 0x800;
 
-  /** Puts one request into the ring and waits until it is consumed. @param locked whether the two producers keep out of each other's way */
+  /**
+   * Puts one request into the ring and waits until it is consumed.
+   *
+   * @param locked whether the two producers keep out of each other's way
+   */
   private static Consumer<Assembler> producer(long window, boolean locked) {
     return code(a -> {
       Label wait = new Label("wait");

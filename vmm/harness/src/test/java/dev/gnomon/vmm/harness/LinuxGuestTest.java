@@ -59,9 +59,11 @@ class LinuxGuestTest {
     Report report = EXPLORATION.run(rig -> {
       rig.guest(linux);
       Rig.Device device = rig.attach(RequestDevice::new);
-      rig.inject(Fault.delayPoll(Duration.ofNanos(100), Duration.ofMillis(1))).inject(Fault.crash(2)).inject(Fault.spuriousKick(1));
+      rig.inject(Fault.delayPoll(Duration.ofNanos(100), Duration.ofMillis(1))).inject(Fault.crash(2))
+          .inject(Fault.spuriousKick(1));
       rig.inject(Fault.dirtyLog());
-      Outcome outcome = rig.run().assertGuestStatus(0).assertNoExits(device.window(0), 4096).assertCompletedExactlyOnce().assertDmaConfined()
+      Outcome outcome = rig.run().assertGuestStatus(0).assertNoExits(device.window(0), 4096)
+          .assertCompletedExactlyOnce().assertDmaConfined()
           .assertNoDoubleFetch().assertBoundedStep(10, 100).assertLatencyBelow(100, Duration.ofSeconds(1));
       // Each process that runs devmem maps the page anew.
       outcome.assertWindowFills(mode == Mode.SHADOW ? 200 : 0);
@@ -87,7 +89,8 @@ class LinuxGuestTest {
         return Poll.IDLE;
       }
       served = submitted;
-      memory.put64(page + RequestDevice.RESULT, memory.u64(page + RequestDevice.OPERAND_A) + memory.u64(page + RequestDevice.OPERAND_B));
+      memory.put64(page + RequestDevice.RESULT,
+          memory.u64(page + RequestDevice.OPERAND_A) + memory.u64(page + RequestDevice.OPERAND_B));
       memory.put32(page + RequestDevice.COMPLETE, submitted);
       context.completed(submitted);
       return Poll.BUSY;
@@ -105,7 +108,8 @@ class LinuxGuestTest {
     Report report = exploration.run(test);
     assertThat(report.isClean()).isFalse();
     assertThat(report.failure().cause()).hasMessageMatching("completed twice: request [12] was completed [0-9]+ times");
-    assertThat(report.failure().timeline()).contains("linux", "store request+0x0/4 = 0x1", "crash(request)  happens", "ends with status 0");
+    assertThat(report.failure().timeline())
+        .contains("linux", "store request+0x0/4 = 0x1", "crash(request)  happens", "ends with status 0");
     Report again = exploration.replay(report.failure().replay(), test);
     assertThat(again.failure().timeline()).isEqualTo(report.failure().timeline());
   }
@@ -128,19 +132,22 @@ class LinuxGuestTest {
     assertThat(EXPLORATION.withSchedules(1).run(rig -> rig.guest(linux).run().assertGuestStatus(255)).failure().cause())
         .hasMessageStartingWith("guest status: expected 255; linux finished with status ");
     LinuxGuest hurried = linux.withInstructions(1000);
-    assertThat(EXPLORATION.withSchedules(1).run(rig -> rig.guest(hurried).run().assertFinished()).failure().cause()).hasMessageStartingWith("too long");
+    assertThat(EXPLORATION.withSchedules(1).run(rig -> rig.guest(hurried).run().assertFinished()).failure().cause())
+        .hasMessageStartingWith("too long");
   }
 
   @Test
   void shouldRefuseWhatCannotBe() {
     LinuxGuest linux = LinuxGuest.of(Mode.NATIVE, kernel, busybox);
-    assertThat(EXPLORATION.withStrategy(Strategy.PCT).run(rig -> rig.guest(linux)).failure().cause()).hasMessageContaining("expected RANDOM");
+    assertThat(EXPLORATION.withStrategy(Strategy.PCT).run(rig -> rig.guest(linux)).failure().cause())
+        .hasMessageContaining("expected RANDOM");
     assertThat(EXPLORATION.run(rig -> {
       rig.attach(RequestDevice::new);
       rig.guest(linux);
     }).failure().cause()).hasMessageContaining("expected it before them");
     assertThatThrownBy(() -> LinuxGuest.of(Mode.NATIVE, kernel, kernel)).isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("expected a statically linked busybox");
-    assertThatThrownBy(() -> LinuxGuest.of(Mode.NATIVE, Path.of("nowhere"), busybox)).hasMessageContaining("nowhere: cannot be read, expected a kernel");
+    assertThatThrownBy(() -> LinuxGuest.of(Mode.NATIVE, Path.of("nowhere"), busybox))
+        .hasMessageContaining("nowhere: cannot be read, expected a kernel");
   }
 }

@@ -8,7 +8,10 @@ import java.util.function.BiConsumer;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** The classic litmus tests of x86 (SDM vol. 3A, "Examples Illustrating the Memory-Ordering Principles"), all outcomes of all schedules. */
+/**
+ * The classic litmus tests of x86 (SDM vol. 3A, "Examples Illustrating the Memory-Ordering Principles"), all outcomes
+ * of all schedules.
+ */
 class LitmusTest {
   private static final long X = 0x100;
   private static final long Y = 0x200;
@@ -20,7 +23,8 @@ class LitmusTest {
   /** All that two or more drivers can come to read. */
   private static Set<String> outcomes(MemoryModel model, Strategy strategy, BiConsumer<Rig, int[]> test) {
     Set<String> seen = new TreeSet<>();
-    Report report = Exploration.of("litmus").withModel(model).withStrategy(strategy).withStoreBuffer(2).withSchedules(200_000).run(rig -> {
+    Report report = Exploration.of("litmus").withModel(model).withStrategy(strategy).withStoreBuffer(2)
+        .withSchedules(200_000).run(rig -> {
       int[] r = new int[4];
       test.accept(rig, r);
       rig.run().assertFinished();
@@ -121,7 +125,8 @@ class LitmusTest {
     boolean tso = model == MemoryModel.TSO;
     assertThat(outcomes(model, strategy, (rig, r) -> storeBuffering(rig, r, false)))
         .isEqualTo(tso ? Set.of("0000", "0100", "1000", "1100") : Set.of("0100", "1000", "1100"));
-    assertThat(outcomes(model, strategy, (rig, r) -> storeBuffering(rig, r, true))).isEqualTo(Set.of("0100", "1000", "1100"));
+    assertThat(outcomes(model, strategy, (rig, r) -> storeBuffering(rig, r, true)))
+        .isEqualTo(Set.of("0100", "1000", "1100"));
     assertThat(outcomes(model, strategy, LitmusTest::messagePassing)).isEqualTo(Set.of("0000", "0100", "1100"));
     assertThat(outcomes(model, strategy, LitmusTest::loadBuffering)).isEqualTo(Set.of("0000", "0100", "1000"));
     assertThat(outcomes(model, strategy, LitmusTest::forwarding))

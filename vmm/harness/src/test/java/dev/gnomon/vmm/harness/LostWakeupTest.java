@@ -10,8 +10,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * The bug of this class of devices: who goes to sleep says so and looks once more, who publishes looks whether the other sleeps; if either load
- * passes its store, nobody wakes anybody.
+ * The bug of this class of devices: who goes to sleep says so and looks once more, who publishes looks whether the
+ * other sleeps; if either load passes its store, nobody wakes anybody.
  */
 class LostWakeupTest {
   private static final int PRODUCER = 0x00;
@@ -79,13 +79,14 @@ class LostWakeupTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"false, false, RANDOM", "true, false, RANDOM", "false, true, RANDOM", "false, false, PCT", "true, false, PCT", "false, true, PCT",
-      "false, false, EXHAUSTIVE", "true, false, EXHAUSTIVE", "false, true, EXHAUSTIVE"})
+  @CsvSource({"false, false, RANDOM", "true, false, RANDOM", "false, true, RANDOM", "false, false, PCT",
+      "true, false, PCT", "false, true, PCT", "false, false, EXHAUSTIVE", "true, false, EXHAUSTIVE",
+      "false, true, EXHAUSTIVE"})
   void shouldBeFoundUnderTsoIfAFenceIsMissing(boolean driverFence, boolean deviceFence, Strategy strategy) {
     Report report = EXPLORATION.withStrategy(strategy).run(rig -> test(rig, 2, driverFence, deviceFence));
     assertThat(report.isClean()).isFalse();
-    assertThat(report.failure().cause()).isInstanceOf(HarnessFailure.class).hasMessageStartingWith("lost wake-up: driver waits")
-        .hasMessageContaining("device sleeps");
+    assertThat(report.failure().cause()).isInstanceOf(HarnessFailure.class)
+        .hasMessageStartingWith("lost wake-up: driver waits").hasMessageContaining("device sleeps");
     assertThat(report.failure().choices().length).isLessThanOrEqualTo(report.failure().foundChoices());
     Report again = EXPLORATION.replay(report.failure().replay(), rig -> test(rig, 2, driverFence, deviceFence));
     assertThat(again.failure().timeline()).isEqualTo(report.failure().timeline());
@@ -97,12 +98,14 @@ class LostWakeupTest {
   @Test
   void shouldBeCleanWithBothFences() {
     assertThat(EXPLORATION.run(rig -> test(rig, 2, true, true)).isClean()).isTrue();
-    assertThat(EXPLORATION.withStrategy(Strategy.PCT).withSchedules(20_000).run(rig -> test(rig, 2, true, true)).isClean()).isTrue();
+    assertThat(EXPLORATION.withStrategy(Strategy.PCT).withSchedules(20_000).run(rig -> test(rig, 2, true, true))
+        .isClean()).isTrue();
   }
 
   @Test
   void shouldBeCleanWithBothFencesInEverySchedule() {
-    Report report = EXPLORATION.withStrategy(Strategy.EXHAUSTIVE).withSchedules(100_000).run(rig -> test(rig, 1, true, true));
+    Report report = EXPLORATION.withStrategy(Strategy.EXHAUSTIVE).withSchedules(100_000)
+        .run(rig -> test(rig, 1, true, true));
     assertThat(report.isClean()).isTrue();
     assertThat(report.complete()).isTrue();
   }
@@ -110,9 +113,11 @@ class LostWakeupTest {
   @Test
   void shouldTellHowItCameAboutAndHowToRunItAgain() {
     Report report = EXPLORATION.run(rig -> test(rig, 1, false, false));
-    assertThat(report.describe("mvn test -Dtest='X#y'")).contains("lost wake-up: driver waits for memory to change; device sleeps until its doorbell rings",
-        "found in schedule ", "TSO with 8 stores, seed ", "shortened from ", "driver", "store (buffered) device+0x0/4 = 0x1",
-        "store becomes visible device+0x0/4 = 0x1", "replay: mvn test -Dtest='X#y' -Dpolled.replay=");
+    assertThat(report.describe("mvn test -Dtest='X#y'"))
+        .contains("lost wake-up: driver waits for memory to change; device sleeps until its doorbell rings",
+        "found in schedule ", "TSO with 8 stores, seed ", "shortened from ", "driver",
+        "store (buffered) device+0x0/4 = 0x1", "store becomes visible device+0x0/4 = 0x1",
+        "replay: mvn test -Dtest='X#y' -Dpolled.replay=");
   }
 
   @PolledDeviceTest(schedules = 5_000)

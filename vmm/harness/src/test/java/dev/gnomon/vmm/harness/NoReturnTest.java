@@ -14,7 +14,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Devices and drivers that do not come back fail their test, by name and with their stack, instead of keeping it for ever. */
+/**
+ * Devices and drivers that do not come back fail their test, by name and with their stack, instead of keeping it for
+ * ever.
+ */
 class NoReturnTest {
   private static final Duration LIMIT = Duration.ofMillis(500);
 
@@ -61,9 +64,11 @@ class NoReturnTest {
     HarnessFailure failure = (HarnessFailure) report.failure().cause();
     assertThat(failure.kind()).isEqualTo("no return");
     assertThat(report.failure().seed()).isEqualTo(100 + report.schedules() - 1);
-    assertThat(report.describe("mvn test")).startsWith("no return: device device, step 3 has not returned for 0.5 s\n    at ")
-        .contains("NoReturnTest.spin(NoReturnTest.java:", "NoReturnTest$Spinner.step(NoReturnTest.java:", "seed " + report.failure().seed(),
-            "load device+0x0/4 = 0x1", "replay: mvn test -Dpolled.replay=").doesNotContain("DeviceActor.act");
+    assertThat(report.describe("mvn test"))
+        .startsWith("no return: device device, step 3 has not returned for 0.5 s\n    at ")
+        .contains("NoReturnTest.spin(NoReturnTest.java:", "NoReturnTest$Spinner.step(NoReturnTest.java:",
+            "seed " + report.failure().seed(), "load device+0x0/4 = 0x1",
+            "replay: mvn test -Dpolled.replay=").doesNotContain("DeviceActor.act");
     Report again = Exploration.of("test").withStepLimit(LIMIT).replay(report.failure().replay(), this::spinner);
     assertThat(again.failure().cause()).hasMessageStartingWith("no return: device device, step 3");
   }
@@ -103,7 +108,8 @@ class NoReturnTest {
       });
       rig.inject(Fault.crash(1)).inject(Fault.guestReset(1)).run();
     });
-    assertThat(report.failure().cause()).hasMessageStartingWith("no return: device device, " + call + " has not returned");
+    assertThat(report.failure().cause())
+        .hasMessageStartingWith("no return: device device, " + call + " has not returned");
   }
 
   @Test
@@ -162,7 +168,8 @@ class NoReturnTest {
       rig.run().assertFinished();
     });
     assertThat(report.isClean()).isTrue();
-    assertThatThrownBy(() -> Exploration.of("test").withStepLimit(Duration.ofSeconds(-1))).hasMessageContaining("expected at least 0");
+    assertThatThrownBy(() -> Exploration.of("test").withStepLimit(Duration.ofSeconds(-1)))
+        .hasMessageContaining("expected at least 0");
   }
 
   /** A device that is left comes back before the next schedule begins, and must not go on with this one. */

@@ -57,8 +57,10 @@ class PolledDevicesGuideTest {
     JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
     StringWriter messages = new StringWriter();
     try (StandardJavaFileManager files = compiler.getStandardFileManager(null, null, null)) {
-      List<String> options = List.of("-d", sources.toString(), "-cp", System.getProperty("java.class.path"), "-proc:none");
-      boolean compiled = compiler.getTask(messages, files, null, options, null, files.getJavaFileObjects(deviceFile, testFile)).call();
+      List<String> options =
+          List.of("-d", sources.toString(), "-cp", System.getProperty("java.class.path"), "-proc:none");
+      boolean compiled =
+          compiler.getTask(messages, files, null, options, null, files.getJavaFileObjects(deviceFile, testFile)).call();
       assertThat(compiled).as(messages.toString()).isTrue();
     }
     URLClassLoader loader = new URLClassLoader(new URL[] {sources.toUri().toURL()}, getClass().getClassLoader());
@@ -73,8 +75,10 @@ class PolledDevicesGuideTest {
     Method method = type.getDeclaredMethod(name, Rig.class);
     method.setAccessible(true);
     PolledDeviceTest settings = method.getAnnotation(PolledDeviceTest.class);
-    return new Exploration(name, settings.schedules(), settings.strategy(), settings.memory(), settings.storeBuffer(), settings.seed(),
-        settings.maxPoints(), settings.idleSteps(), settings.pctDepth(), Duration.ofSeconds(settings.stepSeconds())).run(rig -> {
+    return new Exploration(name, settings.schedules(), settings.strategy(), settings.memory(), settings.storeBuffer(),
+        settings.seed(),
+        settings.maxPoints(), settings.idleSteps(), settings.pctDepth(),
+        Duration.ofSeconds(settings.stepSeconds())).run(rig -> {
           try {
             method.invoke(instance, rig);
           } catch (InvocationTargetException e) {
@@ -97,7 +101,8 @@ class PolledDevicesGuideTest {
     List<String> java = blocks("java");
     Report report = run(compile(code(java.get(0)), code(java.get(1))), "everyRequestIsAnsweredOnce");
     assertThat(report.isClean()).isFalse();
-    String expected = report.describe("mvn test -Dtest='MailboxTest#everyRequestIsAnsweredOnce'").replace("\r\n", "\n") + "\n";
+    String expected = report.describe("mvn test -Dtest='MailboxTest#everyRequestIsAnsweredOnce'")
+        .replace("\r\n", "\n") + "\n";
     assertThat(blocks("text").get(0)).isEqualTo(expected);
   }
 
@@ -110,7 +115,8 @@ class PolledDevicesGuideTest {
     int to = mended.indexOf("    memory.put32(page + ASLEEP, 0);");
     mended = mended.substring(0, from) + step + mended.substring(to);
     assertThat(run(compile(mended, code(java.get(1))), "everyRequestIsAnsweredOnce").isClean()).isTrue();
-    Report dies = run(compile(mended, template("test/java/example/MailboxTest.java")), "everyRequestIsAnsweredOnceThoughTheDeviceDies");
+    Report dies = run(compile(mended, template("test/java/example/MailboxTest.java")),
+        "everyRequestIsAnsweredOnceThoughTheDeviceDies");
     assertThat(dies.failure().cause()).hasMessageStartingWith("completed twice");
     mended = mended.substring(0, mended.lastIndexOf('}')) + "\n" + code(java.get(3)) + "}\n";
     Class<?> whole = compile(mended, template("test/java/example/MailboxTest.java"));
@@ -129,7 +135,8 @@ class PolledDevicesGuideTest {
   void shouldLetCodeDriveTheDevice() throws IOException, ReflectiveOperationException {
     String code = code(blocks("java").get(4));
     assertThat(run(compile(template("main/java/example/Mailbox.java"), code), "codeIsAnswered").isClean()).isTrue();
-    Report unfenced = run(compile(template("main/java/example/Mailbox.java"), code.replace("    a.mfence();\n", "")), "codeIsAnswered");
+    Report unfenced = run(compile(template("main/java/example/Mailbox.java"), code.replace("    a.mfence();\n", "")),
+        "codeIsAnswered");
     assertThat(unfenced.failure().cause()).hasMessageStartingWith("lost wake-up: guest waits for memory to change");
   }
 
@@ -137,7 +144,8 @@ class PolledDevicesGuideTest {
   void shouldLetLinuxDriveTheDevice() throws Exception {
     Path kernel = Files.write(directory.resolve("vmlinuz"), DebianPackage.kernel("linux-image-cloud-amd64"));
     Path busybox = Files.write(directory.resolve("busybox"), DebianPackage.file("busybox-static", "bin/busybox"));
-    String code = code(blocks("java").get(5)).replace("\"vmlinuz\"", "\"" + kernel + "\"").replace("\"busybox\"", "\"" + busybox + "\"");
+    String code = code(blocks("java").get(5)).replace("\"vmlinuz\"", "\"" + kernel + "\"")
+        .replace("\"busybox\"", "\"" + busybox + "\"");
     Report report = run(compile(template("main/java/example/Mailbox.java"), code), "linuxIsAnswered");
     assertThat(report.isClean()).as(report.isClean() ? "" : report.describe("")).isTrue();
   }

@@ -16,7 +16,10 @@ import java.util.function.Supplier;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Bugs that polled devices are known for: each is found in the device that has it, and not in the device that was mended. */
+/**
+ * Bugs that polled devices are known for: each is found in the device that has it, and not in the device that was
+ * mended.
+ */
 class RegressionTest {
   private static final int SUBMIT = 0x00;
   private static final int ARGUMENT = 0x08;
@@ -152,7 +155,8 @@ class RegressionTest {
       });
       rig.inject(Fault.tearWrite(device.window(0), 16, 4));
       rig.driver("reader", port -> {
-        if (port.u8(device.window(0)) == 7 && (port.u32(device.window(0) + 4) != 0x07070707 || port.u32(device.window(0) + 12) != 0x07070707)) {
+        if (port.u8(device.window(0)) == 7
+            && (port.u32(device.window(0) + 4) != 0x07070707 || port.u32(device.window(0) + 12) != 0x07070707)) {
           throw new HarnessFailure("torn record", "its first byte is there");
         }
       });
@@ -234,7 +238,10 @@ class RegressionTest {
     });
   }
 
-  /** The completion is published before the result: what the device does wrong, or what its host reorders for want of a release. */
+  /**
+   * The completion is published before the result: what the device does wrong, or what its host reorders for want of a
+   * release.
+   */
   @ParameterizedTest
   @EnumSource(Strategy.class)
   void shouldFindAPublicationBeforeTheData(Strategy strategy) {
@@ -362,8 +369,8 @@ class RegressionTest {
       }
     });
     rig.inject(Fault.crash(1)).inject(Fault.spuriousKick(2)).inject(Fault.spuriousInterrupt(1));
-    rig.run().assertNoLostWakeup().assertCompletedExactlyOnce().assertNoDoubleFetch().assertDmaConfined().assertUsedLenWithinWritten()
-        .assertBoundedStep(64, 1024).assertExits("doorbell", 6);
+    rig.run().assertNoLostWakeup().assertCompletedExactlyOnce().assertNoDoubleFetch().assertDmaConfined()
+        .assertUsedLenWithinWritten().assertBoundedStep(64, 1024).assertExits("doorbell", 6);
   }
 
   /** The same ring and a guest that writes what it likes where it likes. */
@@ -382,7 +389,8 @@ class RegressionTest {
     rig.inject(Fault.scribble(window + SharedRing.PRODUCER, 4, -1, 64, 65, Integer.MIN_VALUE));
     rig.inject(Fault.scribble(window + SharedRing.CONSUMER, 4, -1, 7));
     rig.inject(Fault.scribble(window + SharedRing.ENTRY_0 + SharedRing.LENGTH, 4, -1, Integer.MAX_VALUE, 65536, 65537));
-    rig.inject(Fault.scribble(window + SharedRing.ENTRY_0 + SharedRing.ADDRESS, 8, -1, Long.MAX_VALUE, Long.MIN_VALUE, window, Rig.RAM_BYTES - 1));
+    rig.inject(Fault.scribble(window + SharedRing.ENTRY_0 + SharedRing.ADDRESS, 8, -1, Long.MAX_VALUE, Long.MIN_VALUE,
+        window, Rig.RAM_BYTES - 1));
     rig.inject(Fault.unmap(BUFFER, 4096)).inject(Fault.guestReset(1));
     rig.run().assertNoDoubleFetch().assertBoundedStep(512, 1 << 20);
   }

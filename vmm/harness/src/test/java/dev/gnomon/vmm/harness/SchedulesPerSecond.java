@@ -72,7 +72,8 @@ class SchedulesPerSecond {
   @Test
   void print() {
     Exploration tso = Exploration.of("ring of " + GuestCodeTest.REQUESTS);
-    System.out.println("Best of " + ROUNDS + " rounds, " + System.getProperty("java.vm.name") + " " + System.getProperty("java.version"));
+    System.out.println("Best of " + ROUNDS + " rounds, " + System.getProperty("java.vm.name") + " "
+        + System.getProperty("java.version"));
     measure("mock driver, SC", 100_000, tso.withModel(MemoryModel.SC), SchedulesPerSecond::mock);
     measure("mock driver, TSO", 100_000, tso, SchedulesPerSecond::mock);
     for (Mode mode : Mode.values()) {

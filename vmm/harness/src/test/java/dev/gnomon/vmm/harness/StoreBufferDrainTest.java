@@ -24,8 +24,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * What waits until a processor's stores are visible, instruction by instruction (SDM vol. 3A, "Store Buffer" and "Serializing Instructions"), and what
- * does not.
+ * What waits until a processor's stores are visible, instruction by instruction (SDM vol. 3A, "Store Buffer" and
+ * "Serializing Instructions"), and what does not.
  */
 class StoreBufferDrainTest {
   private static final int X = 0;
@@ -167,7 +167,8 @@ class StoreBufferDrainTest {
   /** Both loads can give 0 only if the instruction lets the load pass the store; the other processor's cannot. */
   @ParameterizedTest(name = "{0}")
   @MethodSource("instructions")
-  void shouldDrainWithExactlyTheseInstructions(String name, Set<Mode> drains, Consumer<Assembler> setup, Consumer<Assembler> code) {
+  void shouldDrainWithExactlyTheseInstructions(String name, Set<Mode> drains, Consumer<Assembler> setup,
+      Consumer<Assembler> code) {
     for (Mode mode : Mode.values()) {
       Set<String> seen = new TreeSet<>();
       GuestCode guest = GuestCode.of(mode, a -> {
@@ -222,7 +223,8 @@ class StoreBufferDrainTest {
         b.mov(AL, 0);
         b.out(0xF4, AL);
       });
-      int[][] writes = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1}, {0x21, 0xFF & ~(1 << GuestCode.IRQ)}, {0xA1, 0xFF}};
+      int[][] writes = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1}, {0x21, 0xFF & ~(1 << GuestCode.IRQ)},
+          {0xA1, 0xFF}};
       for (int[] write : writes) {
         a.mov(AL, write[1]);
         a.out(write[0], AL);

@@ -23,8 +23,9 @@ import java.util.List;
  *  20 complete (32)  the device's copy of the number, written last
  *  24 status (32)    0 done | 1 unknown operation | 2 bad address
  * </pre>
- * A guest writes operation and operands, then a number other than the last to {@code submit}, waits until {@code complete} equals it, and reads
- * result and status. A guest that changes registers meanwhile harms only itself, because each is fetched once.
+ * A guest writes operation and operands, then a number other than the last to {@code submit}, waits until
+ * {@code complete} equals it, and reads result and status. A guest that changes registers meanwhile harms only itself,
+ * because each is fetched once.
  */
 public final class RequestDevice extends OneWindowDevice {
   public static final int SUBMIT = 0x00;
@@ -43,7 +44,9 @@ public final class RequestDevice extends OneWindowDevice {
   public static final int OP_ADD = 1;
   /** A pseudorandom function of {@code a}, {@code b} and the machine's seed. */
   public static final int OP_MIX = 2;
-  /** Sum of {@code b} bytes of guest memory from guest-physical address {@code a} on, at most {@link #MAX_SUM_BYTES}. */
+  /**
+   * Sum of {@code b} bytes of guest memory from guest-physical address {@code a} on, at most {@link #MAX_SUM_BYTES}.
+   */
   public static final int OP_SUM = 3;
 
   /** Status values. */
@@ -74,7 +77,8 @@ public final class RequestDevice extends OneWindowDevice {
 
   @Override
   public RegisterFile registers() {
-    return new RegisterFile(SIZE, List.of(new RegisterFile.Range(0, RESULT)), List.of(new RegisterFile.Range(SUBMIT, 4)), false);
+    return new RegisterFile(SIZE, List.of(new RegisterFile.Range(0, RESULT)),
+        List.of(new RegisterFile.Range(SUBMIT, 4)), false);
   }
 
   @Override

@@ -24,10 +24,12 @@ import java.util.List;
  *  080 entries, 64 of 32 bytes; request n in entry n mod 64:
  *      00 id (64)  08 address (64)  10 length (32)  14 operation (32)  18 status (32), the device's  1C result (32), the device's
  * </pre>
- * Operations: 0 none, 1 fill the buffer with the low byte of the id, 2 sum its bytes. Statuses: 0 done, 1 unknown operation, 2 bad buffer.
+ * Operations: 0 none, 1 fill the buffer with the low byte of the id, 2 sum its bytes. Statuses: 0 done, 1 unknown
+ * operation, 2 bad buffer.
  *
- * <p>Both sides that go to sleep say so, pass a full fence, and look once more before they do; both that publish pass a full fence before they
- * look whether the other sleeps. Without any of these four fences a wake-up can be lost, because a load may pass an earlier store.
+ * <p>Both sides that go to sleep say so, pass a full fence, and look once more before they do; both that publish pass a
+ * full fence before they look whether the other sleeps. Without any of these four fences a wake-up can be lost, because
+ * a load may pass an earlier store.
  *
  * <p>A producer index more than 64 ahead, or behind the consumer, is an error that only a reset ends.
  */
@@ -86,7 +88,8 @@ public final class SharedRing extends OneWindowDevice {
 
   /**
    * @param window where it lies, 4096 bytes
-   * @param idleStepsBeforeSleep steps that find nothing before the device goes to sleep; 0 to never do that, for guests that ring no doorbell
+   * @param idleStepsBeforeSleep steps that find nothing before the device goes to sleep; 0 to never do that, for guests
+   *     that ring no doorbell
    */
   public SharedRing(String name, Window window, int idleStepsBeforeSleep) {
     super(name, window);
@@ -95,7 +98,8 @@ public final class SharedRing extends OneWindowDevice {
 
   @Override
   public RegisterFile registers() {
-    return new RegisterFile(SIZE, List.of(new RegisterFile.Range(0, CONSUMER), new RegisterFile.Range(ENTRY_0, SIZE - ENTRY_0)),
+    return new RegisterFile(SIZE,
+        List.of(new RegisterFile.Range(0, CONSUMER), new RegisterFile.Range(ENTRY_0, SIZE - ENTRY_0)),
         List.of(new RegisterFile.Range(PRODUCER, 4)), false);
   }
 
@@ -107,7 +111,8 @@ public final class SharedRing extends OneWindowDevice {
     }
     int pending = memory.poll32(base + PRODUCER) - consumer;
     if (pending < 0 || pending > ENTRIES) {
-      context.fail("producer index " + Integer.toUnsignedString(consumer + pending) + " with " + Integer.toUnsignedString(consumer)
+      context.fail("producer index " + Integer.toUnsignedString(consumer + pending) + " with "
+          + Integer.toUnsignedString(consumer)
           + " requests completed: expected at most " + ENTRIES + " more");
       return Poll.DEAD;
     }
@@ -185,7 +190,10 @@ public final class SharedRing extends OneWindowDevice {
     return memory.takeFault() != null ? (long) STATUS_BAD_BUFFER << 32 : sum & 0xFFFF_FFFFL;
   }
 
-  /** What was completed is in the durable state; the guest may not have been told, or may have been told and have changed it. */
+  /**
+   * What was completed is in the durable state; the guest may not have been told, or may have been told and have
+   * changed it.
+   */
   @Override
   public void restart(DmaPort memory) {
     consumer = (int) context.durable().get(COMPLETED);

@@ -14,8 +14,8 @@ import java.util.List;
  *  08 nanoseconds (64)  virtual time of the last update
  *  10 TSC (64)          the guest's time-stamp counter at that time
  * </pre>
- * A guest reads {@code sequence} until it is even, reads the rest, and begins again if {@code sequence} is another by then. The time between
- * updates it adds by RDTSC, one tick a nanosecond. The guest cannot write the page.
+ * A guest reads {@code sequence} until it is even, reads the rest, and begins again if {@code sequence} is another by
+ * then. The time between updates it adds by RDTSC, one tick a nanosecond. The guest cannot write the page.
  */
 public final class TimerPage extends OneWindowDevice {
   public static final int SEQUENCE = 0x00;

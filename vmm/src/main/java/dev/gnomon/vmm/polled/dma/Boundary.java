@@ -1,8 +1,8 @@
 package dev.gnomon.vmm.polled.dma;
 
 /**
- * Held while a device takes a step, and by whoever changes what it may reach, so that nothing is taken away in the middle of a step. Reentrant. Unlike a lock it can be
- * taken from a thread that will not give it back.
+ * Held while a device takes a step, and by whoever changes what it may reach, so that nothing is taken away in the
+ * middle of a step. Reentrant. Unlike a lock it can be taken from a thread that will not give it back.
  */
 public final class Boundary {
   private Thread holder;
@@ -37,7 +37,10 @@ public final class Boundary {
     }
   }
 
-  /** Takes it from a thread, if that holds it: its device has been given up, or has ended where {@link #leave} was not reached. */
+  /**
+   * Takes it from a thread, if that holds it: its device has been given up, or has ended where {@link #leave} was not
+   * reached.
+   */
   public synchronized void takeFrom(Thread thread) {
     if (holder == thread) {
       depth = 0;

@@ -4,8 +4,8 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * Host memory for devices: second-level tables, and the windows of devices that are trapped. It is apart from all other memory and begins at
- * {@link #BASE}, so that no guest, native ones included, reaches it.
+ * Host memory for devices: second-level tables, and the windows of devices that are trapped. It is apart from all other
+ * memory and begins at {@link #BASE}, so that no guest, native ones included, reaches it.
  */
 public final class DeviceFrames {
   /** First host-physical address: 96 GiB. */

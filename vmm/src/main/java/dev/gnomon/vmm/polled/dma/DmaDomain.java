@@ -13,12 +13,12 @@ import java.io.IOException;
 import org.eclipse.collections.impl.map.mutable.primitive.LongIntHashMap;
 
 /**
- * What one device may reach: its windows for as long as it is attached, and pages of RAM that the guest names at run time, pinned until the
- * device releases them or the guest is reset. Everything else is denied; tables, device ranges, ROM, other devices' windows and reserved ranges
- * cannot be named at all.
+ * What one device may reach: its windows for as long as it is attached, and pages of RAM that the guest names at run
+ * time, pinned until the device releases them or the guest is reset. Everything else is denied; tables, device ranges,
+ * ROM, other devices' windows and reserved ranges cannot be named at all.
  *
- * <p>Changes are synchronous: each takes the lock that a step of the device holds, so when a method that takes memory away returns, no access to
- * it is under way and none can follow.
+ * <p>Changes are synchronous: each takes the lock that a step of the device holds, so when a method that takes memory
+ * away returns, no access to it is under way and none can follow.
  */
 public final class DmaDomain {
   /** What a device reaches beside its windows. */
@@ -99,7 +99,8 @@ public final class DmaDomain {
    */
   public void grant(@Gpa long gpa, @Hpa long hpa, long length, long rights) {
     if (!table.map(gpa, hpa, length, rights)) {
-      throw new IllegalArgumentException(device + ": no frame left for second-level tables of " + length + " bytes at guest-physical 0x"
+      throw new IllegalArgumentException(device + ": no frame left for second-level tables of " + length
+          + " bytes at guest-physical 0x"
           + Long.toHexString(gpa));
     }
     generation++;
@@ -147,7 +148,8 @@ public final class DmaDomain {
         int writable = write ? writablePins.addToValue(gfn, 1) : writablePins.get(gfn);
         boolean first = pins.addToValue(gfn, 1) == 1;
         if ((first || write && writable == 1) && policy != Policy.ALL_RAM
-            && !table.map(page, slots.back(page), PAGE, writable > 0 ? SecondLevelEntry.RIGHTS : SecondLevelEntry.READ)) {
+            && !table.map(page, slots.back(page), PAGE,
+                writable > 0 ? SecondLevelEntry.RIGHTS : SecondLevelEntry.READ)) {
           release(gpa & -PAGE, page + PAGE, write);
           faults.record(new DmaFault(device, page, write, DmaFault.Reason.TOO_MANY_PAGES));
           return false;
@@ -180,7 +182,10 @@ public final class DmaDomain {
     return null;
   }
 
-  /** Releases pages as often as they were pinned with the same range and right; ranges that were never pinned are none of its business. */
+  /**
+   * Releases pages as often as they were pinned with the same range and right; ranges that were never pinned are none
+   * of its business.
+   */
   public void unpin(@Gpa long gpa, long length, boolean write) {
     boundary.enter();
     try {
@@ -240,8 +245,8 @@ public final class DmaDomain {
   }
 
   /**
-   * Takes pages away, pinned or not, because the host moves or withdraws them. When it returns, no access to them is under way, and later ones
-   * are faults.
+   * Takes pages away, pinned or not, because the host moves or withdraws them. When it returns, no access to them is
+   * under way, and later ones are faults.
    */
   public void unmap(@Gpa long gpa, long length) {
     boundary.enter();
@@ -254,8 +259,8 @@ public final class DmaDomain {
   }
 
   /**
-   * Maps pinned pages anew, because the host moves them. When it returns, no access to where they were is under way, and later ones go where the
-   * host's memory slots say.
+   * Maps pinned pages anew, because the host moves them. When it returns, no access to where they were is under way,
+   * and later ones go where the host's memory slots say.
    */
   public void remap(@Gpa long gpa, long length) {
     boundary.enter();
@@ -308,7 +313,8 @@ public final class DmaDomain {
       int writable = in.readInt();
       for (int k = 0; k < count; k++) {
         if (!pin(page, PAGE, k < writable)) {
-          throw new IOException(device + ": saved state has page 0x" + Long.toHexString(page) + " pinned, expected RAM there");
+          throw new IOException(device + ": saved state has page 0x" + Long.toHexString(page)
+              + " pinned, expected RAM there");
         }
       }
     }

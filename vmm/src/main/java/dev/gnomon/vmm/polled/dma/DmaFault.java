@@ -11,7 +11,10 @@ import dev.gnomon.guest.memory.Gpa;
  * @param reason why
  */
 public record DmaFault(String device, @Gpa long iova, boolean write, Reason reason) {
-  /** Fault reasons (VT-d specification, "Fault Reason Encodings"; the last four are the hypervisor's own refusals to map). */
+  /**
+   * Fault reasons (VT-d specification, "Fault Reason Encodings"; the last four are the hypervisor's own refusals to
+   * map).
+   */
   public enum Reason {
     /** The address, or its end, is beyond the 48 bits that the tables translate. */
     BEYOND_WIDTH(4),
@@ -23,7 +26,9 @@ public record DmaFault(String device, @Gpa long iova, boolean write, Reason reas
     TABLE_UNREACHABLE(7),
     /** A reserved bit is set in a paging entry. */
     RESERVED_BIT(0xC),
-    /** The guest named a place that is not its RAM: a hole, a device, ROM, a reserved range, another device's window. */
+    /**
+     * The guest named a place that is not its RAM: a hole, a device, ROM, a reserved range, another device's window.
+     */
     NOT_RAM(0x100),
     /** The domain's policy lets the guest name no pages. */
     NOT_ALLOWED(0x101),

@@ -4,8 +4,8 @@ import dev.gnomon.guest.memory.Gpa;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * What lies behind a port's translation: modelled host memory, or a test's view of it with store buffers and faults. Each access lies within one
- * 4-KiB page, has been checked, and comes with both of its addresses.
+ * What lies behind a port's translation: modelled host memory, or a test's view of it with store buffers and faults.
+ * Each access lies within one 4-KiB page, has been checked, and comes with both of its addresses.
  */
 public interface DmaMemory {
   /**

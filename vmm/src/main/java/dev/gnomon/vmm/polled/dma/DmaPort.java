@@ -3,13 +3,16 @@ package dev.gnomon.vmm.polled.dma;
 import dev.gnomon.guest.memory.Gpa;
 
 /**
- * A device's only way to memory. Addresses are guest-physical; each access is checked page by page against the device's domain.
+ * A device's only way to memory. Addresses are guest-physical; each access is checked page by page against the device's
+ * domain.
  *
- * <p>Loads are acquire and stores release, as x86 has them; only {@link #fence} and the compare-and-swaps keep a load from passing an earlier
- * store. Bulk transfers have no order within themselves. Words of 2, 4 and 8 bytes are whole if they are naturally aligned.
+ * <p>Loads are acquire and stores release, as x86 has them; only {@link #fence} and the compare-and-swaps keep a load
+ * from passing an earlier store. Bulk transfers have no order within themselves. Words of 2, 4 and 8 bytes are whole if
+ * they are naturally aligned.
  *
- * <p>A refused access is recorded and <em>poisons</em> the port: from then on reads give all ones and writes are dropped, until the device has
- * looked by {@link #takeFault} or its step ends. So a device that does not look cannot act on data that it did not get.
+ * <p>A refused access is recorded and <em>poisons</em> the port: from then on reads give all ones and writes are
+ * dropped, until the device has looked by {@link #takeFault} or its step ends. So a device that does not look cannot
+ * act on data that it did not get.
  */
 public interface DmaPort extends WordPort {
   /** Like {@link #u32}, of an index or flag that the device means to read again: each reading stands for itself. */

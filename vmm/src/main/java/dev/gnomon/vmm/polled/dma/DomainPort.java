@@ -6,7 +6,10 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 import java.util.Arrays;
 
-/** The port of a domain: translates by its tables, through a small cache of translations that follows every change of them at once. */
+/**
+ * The port of a domain: translates by its tables, through a small cache of translations that follows every change of
+ * them at once.
+ */
 public final class DomainPort implements DmaPort {
   private static final int PAGE = HostMemory.FRAME_SIZE;
   private static final int CACHE_ENTRIES = 64;
@@ -111,7 +114,8 @@ public final class DomainPort implements DmaPort {
     long page = Addresses.frame(gpa);
     int slot = (int) page & CACHE_ENTRIES - 1;
     long needed = write ? SecondLevelEntry.WRITE : SecondLevelEntry.READ;
-    if (tags[slot] >>> 2 == page && (tags[slot] & needed) != 0 && page < 1L << SecondLevelEntry.ADDRESS_BITS - HostMemory.FRAME_SHIFT) {
+    if (tags[slot] >>> 2 == page && (tags[slot] & needed) != 0
+        && page < 1L << SecondLevelEntry.ADDRESS_BITS - HostMemory.FRAME_SHIFT) {
       return pages[slot] + Addresses.offset(gpa, PAGE);
     }
     misses++;
@@ -238,7 +242,8 @@ public final class DomainPort implements DmaPort {
   @SuppressWarnings("subtyping") // The comparison of addresses is no address.
   private boolean compareAndSet(@Gpa long gpa, int size, long expected, long value) {
     if (Addresses.offset(gpa, size) != 0) {
-      throw new IllegalArgumentException("compare-and-swap of " + size + " bytes at 0x" + Long.toHexString(gpa) + ": expected an aligned address");
+      throw new IllegalArgumentException("compare-and-swap of " + size + " bytes at 0x" + Long.toHexString(gpa)
+          + ": expected an aligned address");
     }
     charge(size);
     fences++;

@@ -3,7 +3,10 @@ package dev.gnomon.vmm.polled.dma;
 import java.util.ArrayDeque;
 import java.util.List;
 
-/** The recorded faults of a machine's devices: the first {@link #CAPACITY} until somebody takes them, and how many did not fit. */
+/**
+ * The recorded faults of a machine's devices: the first {@link #CAPACITY} until somebody takes them, and how many did
+ * not fit.
+ */
 public final class FaultLog {
   /** Fault-recording registers that VT-d can have. */
   public static final int CAPACITY = 256;

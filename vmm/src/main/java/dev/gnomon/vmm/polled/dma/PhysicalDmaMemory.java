@@ -7,8 +7,9 @@ import dev.gnomon.vmm.memory.GuestPhysicalMemory;
 import java.lang.invoke.VarHandle;
 
 /**
- * Modelled host memory as devices write it: through the one physical-write method, so that decoded code is dropped, and told to the guest's
- * memory, so that dirty logs and shadowed guest tables follow. What lies in {@link DeviceFrames} is no guest's and needs neither.
+ * Modelled host memory as devices write it: through the one physical-write method, so that decoded code is dropped, and
+ * told to the guest's memory, so that dirty logs and shadowed guest tables follow. What lies in {@link DeviceFrames} is
+ * no guest's and needs neither.
  */
 public final class PhysicalDmaMemory implements DmaMemory {
   /** Has something done by the processor's thread, at an exact point, and returns when it is done. */
@@ -42,8 +43,9 @@ public final class PhysicalDmaMemory implements DmaMemory {
   }
 
   /**
-   * Devices run on threads of their own: what they write to windows they write themselves, as long as nothing is derived from those frames; all
-   * other writes, of which decoded code, shadow pages or dirty logs may have to hear, the processor's thread does for them. Null to end that.
+   * Devices run on threads of their own: what they write to windows they write themselves, as long as nothing is
+   * derived from those frames; all other writes, of which decoded code, shadow pages or dirty logs may have to hear,
+   * the processor's thread does for them. Null to end that.
    */
   public void setHandover(Handover how) {
     handover = how;

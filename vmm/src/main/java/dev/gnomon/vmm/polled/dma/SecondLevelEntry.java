@@ -6,7 +6,8 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * Second-level paging entry of VT-d (Intel Virtualization Technology for Directed I/O specification, "Second-Stage Paging Entries").
+ * Second-level paging entry of VT-d (Intel Virtualization Technology for Directed I/O specification, "Second-Stage
+ * Paging Entries").
  * <pre>
  *           63  62  61:52  51:46  45:12     11   10:8  7   6:3  2  1 0
  *  table    ·   0   ·      rsvd   table     0    ·     0   ·    ·  W R
@@ -14,9 +15,10 @@ import dev.gnomon.guest.memory.Hpa;
  *  2M page  ·   TM  ·      rsvd   45:21 *   SNP  ·     1   ·    ·  W R
  *  4K page  ·   TM  ·      rsvd   page      SNP  ·     ·   ·    ·  W R
  * </pre>
- * {@code ·} is ignored; {@code *} the address bits below the page size are reserved. An entry is present if R or W is set, and a request needs
- * its right at each level. Snooping (SNP) and the transient mapping (TM) are never set here: memory is coherent and nothing is remapped while a
- * request is in flight. Accessed and dirty flags belong to a capability that is not offered.
+ * {@code ·} is ignored; {@code *} the address bits below the page size are reserved. An entry is present if R or W is
+ * set, and a request needs its right at each level. Snooping (SNP) and the transient mapping (TM) are never set here:
+ * memory is coherent and nothing is remapped while a request is in flight. Accessed and dirty flags belong to a
+ * capability that is not offered.
  */
 public final class SecondLevelEntry {
   public static final long READ = 1L;

@@ -6,8 +6,8 @@ import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.memory.Hpa;
 
 /**
- * The second-level tables of one domain, four levels of real entries in host memory: the hypervisor edits them, the DMA port walks them. Pages
- * are of 4K, 2M and 1G.
+ * The second-level tables of one domain, four levels of real entries in host memory: the hypervisor edits them, the DMA
+ * port walks them. Pages are of 4K, 2M and 1G.
  */
 public final class SecondLevelTable {
   private static final int LEVELS = SecondLevelEntry.LEVELS;
@@ -83,7 +83,8 @@ public final class SecondLevelTable {
 
   /** Rights that an address has, 0 if it is not mapped. */
   public long rights(@Gpa long iova) {
-    return (translate(iova, false) >= 0 ? SecondLevelEntry.READ : 0) | (translate(iova, true) >= 0 ? SecondLevelEntry.WRITE : 0);
+    return (translate(iova, false) >= 0 ? SecondLevelEntry.READ : 0)
+        | (translate(iova, true) >= 0 ? SecondLevelEntry.WRITE : 0);
   }
 
   /**
@@ -99,7 +100,9 @@ public final class SecondLevelTable {
     for (long done = 0; done < length; ) {
       long bits = Addresses.bits(iova) + done | Addresses.bits(hpa) + done;
       int level = 3;
-      while (level > 1 && ((bits & (1L << SecondLevelEntry.shift(level)) - 1) != 0 || length - done < 1L << SecondLevelEntry.shift(level))) {
+      while (level > 1
+          && ((bits & (1L << SecondLevelEntry.shift(level)) - 1) != 0
+          || length - done < 1L << SecondLevelEntry.shift(level))) {
         level--;
       }
       int at = descend(iova + done, level);

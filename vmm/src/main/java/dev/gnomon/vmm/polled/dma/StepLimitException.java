@@ -5,6 +5,7 @@ public final class StepLimitException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
   StepLimitException(StepLimits limits) {
-    super("more than " + limits.accesses() + " accesses or " + limits.bytes() + " bytes in one step", null, false, false);
+    super("more than " + limits.accesses() + " accesses or " + limits.bytes() + " bytes in one step", null,
+        false, false);
   }
 }

@@ -7,8 +7,8 @@ import java.time.Duration;
  *
  * @param accesses to memory, bulk transfers counted page by page; at least 1
  * @param bytes moved, at least 1
- * @param hostTime that a step, or another call of the device, may take on the host before the device is given up. Zero for a device that is trusted to return: the
- *     machine's own thread calls it, which costs less
+ * @param hostTime that a step, or another call of the device, may take on the host before the device is given up. Zero
+ *     for a device that is trusted to return: the machine's own thread calls it, which costs less
  */
 public record StepLimits(int accesses, int bytes, Duration hostTime) {
   private static final Duration MOST = Duration.ofDays(1);
@@ -17,7 +17,8 @@ public record StepLimits(int accesses, int bytes, Duration hostTime) {
 
   public StepLimits {
     if (accesses < 1 || bytes < 1) {
-      throw new IllegalArgumentException("step of " + accesses + " accesses and " + bytes + " bytes: expected at least 1 of each");
+      throw new IllegalArgumentException("step of " + accesses + " accesses and " + bytes
+          + " bytes: expected at least 1 of each");
     }
     if (hostTime.isNegative() || hostTime.compareTo(MOST) > 0) {
       throw new IllegalArgumentException("step of " + hostTime.toSeconds() + " s: expected 0 to " + MOST.toSeconds());

@@ -86,7 +86,8 @@ class ShippedDevicesTest {
     };
   }
 
-  private static TestMachine machine(String way, java.util.function.Supplier<dev.gnomon.vmm.polled.PolledDevice> factory) {
+  private static TestMachine machine(String way,
+      java.util.function.Supplier<dev.gnomon.vmm.polled.PolledDevice> factory) {
     return new TestMachine(switch (way) {
       case "polled" -> DeviceSetup.polled(factory, PollPolicy.period(1)).withIrq(5);
       case "mmio" -> DeviceSetup.mmio(factory, MMIO).withIrq(5);
@@ -108,7 +109,8 @@ class ShippedDevicesTest {
 
   @ParameterizedTest
   @CsvSource({"0, 9, 9, 0, 0", "1, -1, 1, 0, 0", "3, 0x1000, 4, 10, 0", "3, 0x1000, 4097, 0, 2", "3, 0x1000, -1, 0, 2",
-      "3, 0x9fffe, 4, 0, 2", "3, 0x7fffffffffffffff, 8, 0, 2", "3, 0x400000, 8, 0, 2", "4, 1, 1, 0, 1", "-1, 1, 1, 0, 1"})
+      "3, 0x9fffe, 4, 0, 2", "3, 0x7fffffffffffffff, 8, 0, 2", "3, 0x400000, 8, 0, 2", "4, 1, 1, 0, 1",
+      "-1, 1, 1, 0, 1"})
   void shouldAnswerGoodAndHostileRequestsAlikeByAllWays(int operation, String a, long b, long result, int status) {
     for (String way : new String[] {"polled", "mmio", "ports"}) {
       TestMachine machine = requests(way);
@@ -155,7 +157,8 @@ class ShippedDevicesTest {
     machine.bus.mmioWrite(MMIO + RequestDevice.COMPLETE, 4, 77, 0);
     machine.bus.mmioWrite(MMIO + RequestDevice.OPERAND_B + 4, 8, -1, 0);
     machine.bus.mmioWrite(MMIO + 0xFF8, 8, 77, 0);
-    assertThat(machine.bus.mmioRead(MMIO + RequestDevice.OPERAND_B, 8, 0)).as("half of it is the guest's").isEqualTo(0xFFFFFFFF00000000L);
+    assertThat(machine.bus.mmioRead(MMIO + RequestDevice.OPERAND_B, 8, 0)).as("half of it is the guest's")
+        .isEqualTo(0xFFFFFFFF00000000L);
     assertThat(machine.bus.mmioRead(MMIO + RequestDevice.RESULT, 8, 0)).isZero();
     assertThat(machine.bus.mmioRead(MMIO + RequestDevice.COMPLETE, 4, 0)).isZero();
     assertThat(machine.bus.mmioRead(MMIO + RequestDevice.SIZE, 8, 0)).isEqualTo(-1);
@@ -232,7 +235,8 @@ class ShippedDevicesTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"0x5000, -1", "0x5000, 65537", "0xa0000, 4", "0x3ffff0, 0x20", "-16, 32", "0x400000, 64", "0x7ffffffffffffff8, 16"})
+  @CsvSource({"0x5000, -1", "0x5000, 65537", "0xa0000, 4", "0x3ffff0, 0x20", "-16, 32", "0x400000, 64",
+      "0x7ffffffffffffff8, 16"})
   void shouldEndARequestWithABadBuffer(String address, String length) {
     TestMachine machine = ring("polled", 0);
     Access access = access("polled", machine);
@@ -255,7 +259,8 @@ class ShippedDevicesTest {
     }
     assertThat(machine.host().state()).isEqualTo(State.ERROR);
     assertThat(machine.host().steps()).isEqualTo(1);
-    assertThat(machine.reports).singleElement().asString().contains("producer index " + Integer.toUnsignedString(producer));
+    assertThat(machine.reports).singleElement().asString()
+        .contains("producer index " + Integer.toUnsignedString(producer));
     machine.host().reset();
     entry(access, 0, 1, 0, 0, SharedRing.OP_NONE);
     access.write(SharedRing.PRODUCER, 4, 1);

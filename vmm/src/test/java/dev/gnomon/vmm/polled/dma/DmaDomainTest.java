@@ -51,13 +51,16 @@ class DmaDomainTest {
   @ParameterizedTest
   @CsvSource({
       "0x1000, 0x3000,, RAM", "0x9f000, 0x1000,, the end of low RAM", "0x9f000, 0x1001, NOT_RAM, into the hole",
-      "0xa0000, 1, NOT_RAM, video memory", "0xc0000, 1, NOT_RAM, ROM", "0x400000, 8, NOT_RAM, its own window", "0x600000, 8, NOT_RAM, another's window",
-      "0x3ff000, 0x2000, NOT_RAM, over the end of RAM", "0xfee00000, 4, NOT_RAM, the local APIC", "0x1000000000, 0x1000, NOT_RAM, EPT's tables",
-      "0x1800000000, 0x1000, NOT_RAM, its own tables", "0x1000, -1, BAD_LENGTH, negative length", "0x7ffffffffffffff0, 0x20, BAD_LENGTH, wrapping",
-      "-4096, 0x1000, BAD_LENGTH, negative address", "0xffffffffff000, 0x2000, BEYOND_WIDTH, beyond 48 bits", "0x1234, 0,, nothing"})
+      "0xa0000, 1, NOT_RAM, video memory", "0xc0000, 1, NOT_RAM, ROM", "0x400000, 8, NOT_RAM, its own window",
+      "0x600000, 8, NOT_RAM, another's window", "0x3ff000, 0x2000, NOT_RAM, over the end of RAM",
+      "0xfee00000, 4, NOT_RAM, the local APIC", "0x1000000000, 0x1000, NOT_RAM, EPT's tables",
+      "0x1800000000, 0x1000, NOT_RAM, its own tables", "0x1000, -1, BAD_LENGTH, negative length",
+      "0x7ffffffffffffff0, 0x20, BAD_LENGTH, wrapping", "-4096, 0x1000, BAD_LENGTH, negative address",
+      "0xffffffffff000, 0x2000, BEYOND_WIDTH, beyond 48 bits", "0x1234, 0,, nothing"})
   void shouldPinOnlyRam(String gpa, String length, Reason refusal, String what) {
     assertThat(domain.pin(Long.decode(gpa), Long.decode(length), true)).as(what).isEqualTo(refusal == null);
-    assertThat(machine.devices.faults().faults()).extracting(DmaFault::reason).isEqualTo(refusal == null ? java.util.List.of()
+    assertThat(machine.devices.faults().faults()).extracting(DmaFault::reason).isEqualTo(refusal == null
+        ? java.util.List.of()
         : java.util.List.of(refusal));
   }
 

@@ -65,7 +65,8 @@ class SecondLevelTableTest {
     assertThat(small.unmap(0x1000, 0x1000)).isFalse();
     assertThat(small.rights(0x2000)).as("denied rather than left").isZero();
     assertThat(small.map(0x1000, HOST, 4096, RW)).isFalse();
-    assertThatThrownBy(() -> new SecondLevelTable(few)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("no frame");
+    assertThatThrownBy(() -> new SecondLevelTable(few)).isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("no frame");
   }
 
   @ParameterizedTest
