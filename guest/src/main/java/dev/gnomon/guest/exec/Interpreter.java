@@ -6,6 +6,7 @@ import dev.gnomon.guest.cpu.Cpu;
 import dev.gnomon.guest.cpu.Flags;
 import dev.gnomon.guest.decode.CodeCache;
 import dev.gnomon.guest.decode.VectorOp;
+import dev.gnomon.guest.decode.WarmOp;
 import dev.gnomon.guest.memory.HostMemory;
 import dev.gnomon.guest.mmu.SoftTlb;
 import dev.gnomon.guest.mmu.Status;
@@ -493,7 +494,10 @@ public final class Interpreter {
     if (op == VECTOR) {
       return vectors(pc);
     }
-    settleIfNeeded();
+    // Memory operations and INVLPG have nothing to do with flags, which the next instruction most likely sets anew.
+    if (op == COMPLEX || op == WARM && (int) meta != WarmOp.INVLPG) {
+      settleIfNeeded();
+    }
     cpu.retired = end - budget + ordinal(meta);
     if (op == COMPLEX) {
       cpu.rip = regs[Cpu.RIP_BASE];
