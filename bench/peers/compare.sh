@@ -212,8 +212,8 @@ sizes() {
   case $1/$2 in
     gnomon-*/alu) size="40000000 200000000" ;;
     gnomon-*/chase) size="5000000 25000000" ;;
-    gnomon-shadow/churn) size="2000000 10000000" ;;
-    gnomon-*/churn) size="5000000 35000000" ;;
+    gnomon-shadow/churn) size="3000000 18000000" ;;
+    gnomon-*/churn) size="5000000 50000000" ;;
     qemu/alu) size="100000000 1100000000" ;;
     qemu/chase) size="2000000 14000000" ;;
     qemu/churn) size="1000000 9000000" ;;
