@@ -348,7 +348,9 @@ public final class Transcendental {
       log = log.add(divide(inverseHyperbolicTangent(divide(near.subtract(ONE), near.add(ONE))).shiftLeft(1), LN2));
     }
     put(log.signum() < 0 != y.negative, log.abs().multiply(significand(y)), FRACTION + 63 - y.exponent, exact);
-    unit.flags |= SoftFloat.PRECISION;
+    // Processors take the product for inexact even where it is not, so that a denormal one is an underflow.
+    boolean denormal = unit.result.kind == Unpacked.FINITE && unit.result.significand >= 0;
+    unit.flags |= SoftFloat.PRECISION | (denormal ? SoftFloat.UNDERFLOW : 0);
   }
 
   /**

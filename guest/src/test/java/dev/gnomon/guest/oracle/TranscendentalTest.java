@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.gnomon.guest.cpu.FpuWord;
 import dev.gnomon.guest.cpu.Vector;
+import dev.gnomon.guest.fp.SoftFloat;
 import dev.gnomon.guest.memory.HostMemory;
 import java.util.HexFormat;
 import org.junit.jupiter.api.Test;
@@ -38,6 +39,19 @@ class TranscendentalTest {
     int top = 7;
     assertThat(machine.cpu.fpuSignificand[top]).isEqualTo(Long.MIN_VALUE);
     assertThat(machine.cpu.fpuExponent[top]).isEqualTo(0x8000 | 0x3FFF - 64);
+  }
+
+  /** 16381 × 2^−16421 by FYL2X of two powers of two: exact and denormal, which processors report as an underflow. */
+  @Test
+  void shouldUnderflowToADenormalLogarithmEvenIfItIsExact() {
+    machine.memory.write(PAGE + 0x800, 4, -16421);
+    machine.memory.write(PAGE + 0x804, 4, 16381);
+    // FNINIT; FILD [100800h]; FLD1; FSCALE; FSTP ST(1); FILD [100804h]; FLD1; FSCALE; FSTP ST(1); FYL2X
+    run("dbe3" + "db042500081000" + "d9e8d9fdddd9" + "db042504081000" + "d9e8d9fdddd9" + "d9f1");
+    assertThat(machine.cpu.fpuStatus & SoftFloat.EXCEPTIONS)
+        .isEqualTo(SoftFloat.UNDERFLOW | SoftFloat.PRECISION | SoftFloat.DENORMAL);
+    assertThat(machine.cpu.fpuExponent[7]).isZero();
+    assertThat(machine.cpu.fpuSignificand[7]).isEqualTo(16381L << 24);
   }
 
   /** Functions of 1, 2, 3, ½ and ¼, rounded from 60 decimal digits. */
