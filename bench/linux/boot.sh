@@ -6,7 +6,9 @@ export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 JAVA=${JAVA:-java}
 GNOMON_JAR=${GNOMON_JAR:-$(dirname "$here")/target/gnomon.jar}
-GNOMON=${GNOMON:-$JAVA ${JAVA_OPTS:-} -jar $GNOMON_JAR}
+# As for bench/peers/compare.sh: one collector thread and fewer instructions of the host for each reference.
+JAVA_OPTS=${JAVA_OPTS--XX:+UseSerialGC -XX:-UseCompressedOops}
+GNOMON=${GNOMON:-$JAVA $JAVA_OPTS -jar $GNOMON_JAR}
 QEMU=${QEMU:-qemu-system-x86_64}
 append='console=ttyS0 earlyprintk=serial,ttyS0,115200 acpi=off noapic nolapic nohpet tsc=reliable no_timer_check mitigations=off panic=-1 reboot=t cryptomgr.notests'
 all_peers="qemu gnomon-native gnomon-ept gnomon-shadow"
@@ -38,7 +40,7 @@ stderr. Everything counts: start of the process, unpacking, HotSpot's compilers,
   --out json:FILE all samples and ratios as JSON
   --help          this text
 
-environment: JAVA, JAVA_OPTS, GNOMON_JAR, GNOMON (the whole command), QEMU
+environment: JAVA, JAVA_OPTS (now "$JAVA_OPTS"), GNOMON_JAR, GNOMON (the whole command), QEMU
 
 example:
   apt-get install qemu-system-x86 time
