@@ -39,6 +39,7 @@ public final class ShadowMmu {
   private final ShadowAudit audit;
   /** Of the current root. */
   private final RecentLeaf recent;
+  /** Of any root, for a single use, so that the current root's stays. */
   private final RecentLeaf other;
 
   /**
